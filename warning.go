@@ -38,7 +38,9 @@ type Warning struct {
 	Property  string       `json:"property,omitempty"`
 	Series    string       `json:"series,omitempty"` // identity labels, PromQL form
 	Level     int          `json:"level"`            // 1 to 3; 0 where levels do not apply or after the end
+	Peak      int          `json:"peak"`             // highest level of the episode so far
 	Value     float64      `json:"value"`            // that brought this revision, property's unit
+	Suspect   bool         `json:"suspect"`          // quality control doubts Value
 	Threshold float64      `json:"threshold"`        // of Level, or of the level last held
 	Unit      string       `json:"unit,omitempty"`
 	ValidTime Millis       `json:"valid_time_ms"` // of Value
@@ -47,9 +49,18 @@ type Warning struct {
 	Expires   Millis       `json:"expires_ms"`    // by when an update will follow if it still holds
 	Authority string       `json:"authority,omitempty"`
 	Simulated bool         `json:"simulated"`
-	Headline  Text         `json:"headline"`
-	Detail    Text         `json:"detail"`
-	Advice    Text         `json:"advice"`
+
+	// What the threshold is called, and the station as the registry knew it
+	// when this revision was said; a revision reads the same for ever.
+	Kind        ThresholdKind `json:"kind,omitempty"`
+	StationName Text          `json:"station_name"`
+	Lat         float64       `json:"lat,omitempty"` // WGS84 degrees; both 0 where unknown
+	Lon         float64       `json:"lon,omitempty"`
+	Area        string        `json:"area,omitempty"` // code of the administrative unit
+
+	Headline Text `json:"headline"`
+	Detail   Text `json:"detail"`
+	Advice   Text `json:"advice"`
 }
 
 // Ended says whether the revision ends its episode.
