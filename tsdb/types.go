@@ -1,0 +1,88 @@
+package tsdb
+
+import "quantrac"
+
+// Query says what Select reads. The zero value of every field but Matchers,
+// From and To is the common case.
+type Query struct {
+	Matchers []*quantrac.Matcher // all must pass; __name__ is the metric
+	From, To quantrac.Millis     // valid times, both inclusive
+
+	// AsOf and AsOfCommit read what was known: after the last commit whose
+	// time is not after AsOf, after the commit of that number. 0 means now;
+	// with both the earlier state counts.
+	AsOf       quantrac.Millis
+	AsOfCommit uint64
+
+	Qualities  quantrac.QualitySet // 0 is quantrac.DefaultQualities
+	DeviceOnly bool                // as received: without corrections and deletions
+
+	// MaxSeries and MaxSamples bound the answer; one more is an Invalid error
+	// and not a shortened answer. 0 means no bound.
+	MaxSeries, MaxSamples int
+}
+
+// Series is one series of an answer: parallel columns, times strictly rising.
+// It belongs to the receiver. Values is NaN where the quality is Missing.
+type Series struct {
+	Labels    quantrac.Labels
+	Times     []quantrac.Millis
+	Values    []float64
+	Qualities []quantrac.Quality
+}
+
+// Last is the newest value of a series that counts as a present state: visible
+// now, of a default quality, and not more than quantrac.MaxAhead ahead of the
+// commit that brought it. So neither a failed reading nor the part of a
+// forecast that lies ahead is ever a last value, and a correction or deletion
+// of the newest value changes it.
+type Last struct {
+	Labels   quantrac.Labels
+	Time     quantrac.Millis
+	Value    float64
+	Quality  quantrac.Quality
+	Received quantrac.Millis // 0 where unknown
+	Commit   quantrac.Commit
+}
+
+// Deletion says what Delete withdraws: every visible value of the series that
+// pass, from From to To inclusive, of any quality.
+type Deletion struct {
+	Matchers   []*quantrac.Matcher // at least one
+	From, To   quantrac.Millis
+	Author     string // wanted
+	Reason     string // wanted
+	Correction string // id by which it can be revoked, "" for never
+}
+
+// Stats are figures about a DB, for metrics and for tests.
+type Stats struct {
+	Groups int // row groups known
+	Series int // series known
+
+	Applied uint64 // number of the last commit in the store
+	Flushed uint64 // number of the last commit that is in blocks; the journal is held from here
+
+	HeadRows   int   // rows in memory
+	HeadBytes  int64 // estimate of their memory
+	Blocks     int   // block files
+	BlockRows  int64 // rows in them, revisions included
+	BlockCells int64 // values in them, revisions included
+	DiskBytes  int64 // bytes of all files of the store, without the journal
+
+	Stored      uint64 // since Open, counted as in quantrac.Receipt
+	Redelivered uint64
+	Collisions  uint64
+	Ahead       uint64
+
+	Flushes     uint64 // since Open, that ended well
+	FlushErrors uint64 // since Open
+	Compactions uint64
+	CacheHits   uint64 // group resolution
+	CacheMisses uint64
+	ReadErrors  uint64 // damaged or unreadable pieces met while applying commits
+
+	// LastError is the latest failure of background work, nil once it has
+	// worked again.
+	LastError error
+}
