@@ -1,0 +1,380 @@
+package tsdbtest
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"quantrac"
+	"quantrac/tsdb"
+)
+
+// The script language. A directive, its input, "----", and the answer; run the
+// oracle's test with -rewrite to write the answers anew, and read the diff.
+//
+//	clock 13:00 | +10m | -10m       sets the centre's clock (03:00 at the start)
+//	append                          rows of devices, one a line
+//	admit installed=TIME            the same through quantrac.CheckTime, as the collector does
+//	correct author= reason= [id=]   rows of the human layer
+//	delete from= to= author= reason= [id=]    a selector in the input
+//	revoke id= author= reason=
+//	forecast model= issue=          rows of a model's run
+//	repeat n= step= [by=]           the row of the input n times, each step later and by more
+//	flush, compact, reopen, crash
+//	metadata station= from= key=value…        what the registry will say of a station
+//	select from= to= [asof=] [commit=] [quality=] [device] [max-series=] [max-samples=] [as=(…)] [join=TIME] [count]
+//	day at=TIME                     select over the civil day at +07:00 that holds the time
+//	instant at=TIME [interval=]     the value a query sees then: the last until StaleAfter
+//	latest [as=(…)]
+//	revisions at=TIME [as=(…)]      of one series
+//	series, names, values name= [limit=]      [from=] [to=] [as=(…)]
+//
+// Rows, times and values are those of parseRow; selectors are PromQL's.
+
+// Modes are what RunScripts does after every change of a script: a script's
+// answers must not depend on it.
+var modes = []string{"plain", "flush", "compact", "reopen", "crash", "mixed"}
+
+// RunScripts runs every script of testdata on a store, once for each mode.
+func RunScripts(t *testing.T, open func(t *testing.T) Subject) {
+	_, file, _, _ := runtime.Caller(0)
+	paths, err := filepath.Glob(filepath.Join(filepath.Dir(file), "testdata", "*.txt"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no scripts beside %s: %v", file, err)
+	}
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			for _, p := range paths {
+				t.Run(strings.TrimSuffix(filepath.Base(p), ".txt"), func(t *testing.T) {
+					RunScript(t, p, mode, open(t))
+				})
+			}
+		})
+	}
+}
+
+// RunScript runs one script.
+func RunScript(t *testing.T, path, mode string, s Subject) {
+	r := &runner{mode: mode, subject: s, clock: &Clock{}}
+	start, _ := parseMillis("03:00")
+	r.clock.Set(start)
+	if err := r.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { r.engine.Close() }()
+	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+		out, err := r.run(t, d)
+		if kind := quantrac.KindOf(err); kind != quantrac.KindNone {
+			return fmt.Sprintf("error: %v\n", kind)
+		}
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		return out
+	})
+}
+
+type runner struct {
+	mode    string
+	changes int
+	last    quantrac.Millis // time of the last commit
+	subject Subject
+	engine  Engine
+	clock   *Clock
+	meta    []metadata
+}
+
+// metadata is what the registry says of a station from an instant on.
+type metadata struct {
+	station string
+	from    quantrac.Millis
+	labels  quantrac.Labels
+}
+
+// registryKeys are the names the scripts' registry joins.
+var registryKeys = []string{"commune", "district", "operator"}
+
+func (r *runner) open() error {
+	e, err := r.subject.Open(Options{Clock: r.clock, Reserved: func(name string) bool {
+		for _, k := range registryKeys {
+			if k == name {
+				return true
+			}
+		}
+		return false
+	}})
+	if err == nil {
+		r.engine = e
+	}
+	return err
+}
+
+func (r *runner) reopen() error {
+	if err := r.engine.Close(); err != nil {
+		return err
+	}
+	return r.open()
+}
+
+func (r *runner) crash() error {
+	r.subject.Crash()
+	return r.open()
+}
+
+// between does what the mode wants after a change.
+func (r *runner) between(ctx context.Context) error {
+	mode := r.mode
+	if mode == "mixed" {
+		mode = [...]string{"plain", "flush", "crash", "flush", "compact", "plain", "reopen"}[r.changes%7]
+	}
+	r.changes++
+	if r.clock.Now() < r.last && mode != "flush" {
+		return nil // no store starts with such a clock, which clock_back.txt tests
+	}
+	switch mode {
+	case "flush":
+		return r.engine.Flush(ctx)
+	case "compact":
+		if err := r.engine.Flush(ctx); err != nil {
+			return err
+		}
+		return r.engine.Compact(ctx)
+	case "reopen":
+		return r.reopen()
+	case "crash":
+		return r.crash()
+	}
+	return nil
+}
+
+func (r *runner) run(t *testing.T, d *datadriven.TestData) (string, error) {
+	ctx := context.Background()
+	if a, ok := d.Arg("as"); ok {
+		p := quantrac.Principal{Name: "script", Role: quantrac.RoleViewer, Stations: []string{}}
+		for _, v := range a.Vals {
+			if v != "" {
+				p.Stations = append(p.Stations, v)
+			}
+		}
+		ctx = quantrac.WithPrincipal(ctx, p)
+	}
+	a := args{d}
+	switch d.Cmd {
+	case "clock":
+		return r.setClock(d)
+	case "append", "admit", "correct", "delete", "revoke", "forecast", "repeat":
+		out, err := r.change(ctx, a)
+		if err == nil {
+			if berr := r.between(ctx); berr != nil {
+				t.Fatalf("%s after %q: %v", r.mode, d.Cmd, berr)
+			}
+		}
+		return out, err
+	case "flush":
+		return "", r.engine.Flush(ctx)
+	case "compact":
+		return "", r.engine.Compact(ctx)
+	case "reopen":
+		return "", r.reopen()
+	case "crash":
+		return "", r.crash()
+	case "metadata":
+		return "", r.addMetadata(a)
+	}
+	return r.read(ctx, a)
+}
+
+func (r *runner) setClock(d *datadriven.TestData) (string, error) {
+	text := d.CmdArgs[0].Key
+	if text[0] == '+' || text[0] == '-' {
+		by, err := time.ParseDuration(text)
+		if err != nil {
+			return "", err
+		}
+		r.clock.Set(r.clock.Now().Add(by))
+	} else {
+		t, err := parseMillis(text)
+		if err != nil {
+			return "", err
+		}
+		r.clock.Set(t)
+	}
+	return formatTime(r.clock.Now()) + "\n", nil
+}
+
+// change makes a batch of the directive and writes it.
+func (r *runner) change(ctx context.Context, a args) (string, error) {
+	b := &quantrac.Batch{Author: a.text("author"), Reason: a.text("reason"), Correction: a.text("id")}
+	var said strings.Builder
+	var err error
+	switch a.Cmd {
+	case "delete":
+		return r.delete(ctx, a, b)
+	case "correct":
+		b.Kind = quantrac.Corrections
+	case "revoke":
+		b.Kind = quantrac.Revocation
+	case "forecast":
+		b.Kind, b.Model = quantrac.Forecasts, a.text("model")
+		if b.Issue, err = a.millis("issue", 0); err != nil {
+			return "", err
+		}
+	}
+	if b.Rows, err = parseRows(a.Input); err != nil {
+		return "", err
+	}
+	switch a.Cmd {
+	case "admit":
+		installed, err := a.millis("installed", 0)
+		if err != nil {
+			return "", err
+		}
+		var rows []quantrac.Row
+		for _, row := range b.Rows {
+			v := quantrac.CheckTime(row.Time, r.clock.Now(), installed)
+			fmt.Fprintf(&said, "%s %v\n", formatTime(row.Time), v)
+			if v == quantrac.TimeOK || v == quantrac.TimeAhead {
+				rows = append(rows, row)
+			}
+		}
+		if b.Rows = rows; len(rows) == 0 {
+			return said.String(), nil
+		}
+	case "repeat":
+		if err := repeat(a, b); err != nil {
+			return "", err
+		}
+	}
+	rc, err := r.engine.Append(ctx, b)
+	r.last = max(r.last, rc.Commit.Time)
+	return said.String() + receipt(rc), err
+}
+
+func repeat(a args, b *quantrac.Batch) error {
+	n, err := strconv.Atoi(a.text("n"))
+	if err != nil {
+		return err
+	}
+	step, err := time.ParseDuration(a.text("step"))
+	if err != nil {
+		return err
+	}
+	by, err := strconv.ParseFloat("0"+a.text("by"), 64)
+	if err != nil {
+		return err
+	}
+	first := b.Rows[0]
+	b.Rows = nil
+	for i := range n {
+		row := first
+		row.Time = first.Time.Add(time.Duration(i) * step)
+		row.Cells = nil
+		for _, c := range first.Cells {
+			c.Value += float64(i) * by
+			row.Cells = append(row.Cells, c)
+		}
+		b.Rows = append(b.Rows, row)
+	}
+	return nil
+}
+
+func (r *runner) delete(ctx context.Context, a args, b *quantrac.Batch) (string, error) {
+	ms, err := parseSelector(a.Input)
+	if err != nil {
+		return "", err
+	}
+	del := tsdb.Deletion{Matchers: ms, Author: b.Author, Reason: b.Reason, Correction: b.Correction}
+	if del.From, del.To, err = a.span(); err != nil {
+		return "", err
+	}
+	rc, err := r.engine.Delete(ctx, del)
+	return receipt(rc), err
+}
+
+// receipt writes a receipt; what is zero is left out.
+func receipt(rc quantrac.Receipt) string {
+	if rc.Commit.Number == 0 {
+		return "nothing to do\n"
+	}
+	out := fmt.Sprintf("commit %d at %s: stored %d", rc.Commit.Number, formatTime(rc.Commit.Time), rc.Stored)
+	for _, f := range []struct {
+		n    int
+		name string
+	}{{rc.Redelivered, "redelivered"}, {rc.Collisions, "collisions"}, {rc.Ahead, "ahead"}} {
+		if f.n > 0 {
+			out += fmt.Sprintf(", %s %d", f.name, f.n)
+		}
+	}
+	return out + "\n"
+}
+
+func (r *runner) addMetadata(a args) error {
+	m := metadata{station: a.text("station")}
+	var err error
+	if m.from, err = a.millis("from", quantrac.MinMillis); err != nil {
+		return err
+	}
+	var pairs []string
+	for _, k := range registryKeys {
+		pairs = append(pairs, k, a.text(k))
+	}
+	m.labels = quantrac.NewLabels(pairs...)
+	r.meta = append(r.meta, m)
+	return nil
+}
+
+// join adds what the registry said at an instant, as a query does.
+func (r *runner) join(ls quantrac.Labels, at quantrac.Millis) quantrac.Labels {
+	var in *metadata
+	for i := range r.meta {
+		if m := &r.meta[i]; m.station == ls.Station() && m.from <= at {
+			in = m
+		}
+	}
+	if in != nil {
+		for _, l := range in.labels {
+			ls = ls.With(l.Name, l.Value)
+		}
+	}
+	return ls
+}
+
+// args reads the arguments of a directive.
+type args struct{ *datadriven.TestData }
+
+func (a args) text(key string) string {
+	v, ok := a.Arg(key)
+	if !ok || len(v.Vals) == 0 {
+		return ""
+	}
+	return strings.Join(v.Vals, ",")
+}
+
+func (a args) number(key string) (int, error) {
+	if !a.HasArg(key) {
+		return 0, nil
+	}
+	return strconv.Atoi(a.text(key))
+}
+
+func (a args) millis(key string, missing quantrac.Millis) (quantrac.Millis, error) {
+	if !a.HasArg(key) {
+		return missing, nil
+	}
+	return parseMillis(a.text(key))
+}
+
+func (a args) span() (from, to quantrac.Millis, err error) {
+	if from, err = a.millis("from", quantrac.MinMillis); err != nil {
+		return 0, 0, err
+	}
+	to, err = a.millis("to", quantrac.MaxMillis)
+	return from, to, err
+}
