@@ -1,0 +1,165 @@
+package promql
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"quantrac"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// maxBody bounds the form of a POST: the longest expression that anybody sends.
+const maxBody = 10 << 20
+
+// form makes the parameters of URL and body readable by r.FormValue, whatever
+// kind of form the body is; that of a GET is left alone.
+func form(w http.ResponseWriter, r *http.Request) *apiError {
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	}
+	err := r.ParseForm()
+	if err == nil {
+		if err = r.ParseMultipartForm(1 << 20); errors.Is(err, http.ErrNotMultipart) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return &apiError{badData, fmt.Errorf("error parsing form values: %w", err)}
+	}
+	return nil
+}
+
+// timeParam reads a time in the forms of quantrac.ParseTime; absent is
+// otherwise. A number beyond all times is the end of time it lies at: clients
+// write "since ever" so, and Grafana mistakes milliseconds for seconds.
+func timeParam(r *http.Request, name string, otherwise quantrac.Millis) (quantrac.Millis, *apiError) {
+	s := r.FormValue(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	// Go's client writes its ends of time with years of six digits.
+	switch s {
+	case "-292273086-05-16T16:47:06Z":
+		return quantrac.MinMillis, nil
+	case "292277025-08-18T07:12:54.999999999Z":
+		return quantrac.MaxMillis, nil
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsInf(f, 0) {
+		if f*1000 <= float64(quantrac.MinMillis) {
+			return quantrac.MinMillis, nil
+		}
+		if f*1000 >= float64(quantrac.MaxMillis) {
+			return quantrac.MaxMillis, nil
+		}
+	}
+	t, err := quantrac.ParseTime(s)
+	if err != nil {
+		return 0, badParam(name, err)
+	}
+	return t, nil
+}
+
+// wantTime is timeParam for a parameter that must be there.
+func wantTime(r *http.Request, name string) (quantrac.Millis, *apiError) {
+	if r.FormValue(name) == "" {
+		return 0, badParam(name, errors.New("missing; give RFC 3339 or Unix seconds"))
+	}
+	return timeParam(r, name, 0)
+}
+
+// asOfParam reads the parameter asof, 0 where there is none.
+func asOfParam(r *http.Request) (quantrac.Millis, *apiError) {
+	t, err := timeParam(r, "asof", 0)
+	if err == nil && r.FormValue("asof") != "" {
+		t = knowledge(t)
+	}
+	return t, err
+}
+
+// durationParam reads seconds, with a fraction if need be, or a duration as
+// PromQL writes it; 0 where absent, otherwise at least a millisecond.
+func durationParam(r *http.Request, name string) (time.Duration, *apiError) {
+	s := r.FormValue(name)
+	if s == "" {
+		return 0, nil
+	}
+	d, err := parseDuration(s)
+	if err == nil && d < time.Millisecond {
+		err = fmt.Errorf("%q is not a positive duration of a millisecond or more", s)
+	}
+	if err != nil {
+		return 0, badParam(name, err)
+	}
+	return d, nil
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		ns := f * float64(time.Second)
+		if !(math.Abs(ns) < math.MaxInt64) {
+			return 0, fmt.Errorf("duration %q is out of range", s)
+		}
+		return time.Duration(ns), nil
+	}
+	d, err := model.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is neither seconds nor a duration such as 10m", s)
+	}
+	return time.Duration(d), nil
+}
+
+// limitParam reads a number of results; 0, and absent, mean no limit.
+func limitParam(r *http.Request, name string) (int, *apiError) {
+	s := r.FormValue(name)
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err == nil && n < 0 {
+		err = errors.New("must not be negative")
+	}
+	if err != nil {
+		return 0, badParam(name, err)
+	}
+	return n, nil
+}
+
+// matchParams reads the selectors of match[].
+func (a *API) matchParams(r *http.Request) ([][]*labels.Matcher, *apiError) {
+	sets, err := a.parser.ParseMetricSelectors(r.Form["match[]"])
+	if err != nil {
+		return nil, badParam("match[]", err)
+	}
+next:
+	for _, ms := range sets {
+		for _, m := range ms {
+			if !m.Matches("") {
+				continue next
+			}
+		}
+		return nil, badParam("match[]", errors.New("match[] must contain at least one non-empty matcher"))
+	}
+	return sets, nil
+}
+
+// queryParams reads what both kinds of evaluation share.
+func queryParams(r *http.Request) (q request, limit int, err *apiError) {
+	q.expr = r.FormValue("query")
+	if q.timeout, err = durationParam(r, "timeout"); err != nil {
+		return q, 0, err
+	}
+	if q.lookback, err = durationParam(r, "lookback_delta"); err != nil {
+		return q, 0, err
+	}
+	if q.asOf, err = asOfParam(r); err != nil {
+		return q, 0, err
+	}
+	limit, err = limitParam(r, "limit")
+	return q, limit, err
+}

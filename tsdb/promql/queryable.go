@@ -1,0 +1,239 @@
+package promql
+
+import (
+	"context"
+	"slices"
+
+	"quantrac"
+	"quantrac/tsdb"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// view is how one request reads: a storage.Queryable for the engine.
+type view struct {
+	store      Store
+	reg        Registry
+	keys       []string        // of the registry
+	asOf       quantrac.Millis // 0: all that is known
+	registryAt quantrac.Millis
+	// lookback is the engine's for this request; byInterval says that it is
+	// long and that stale markers end each series by its own interval.
+	lookback   quantrac.Millis
+	byInterval bool
+
+	// Its selectors share the limits.
+	maxSeries, maxSamples int
+	series, samples       int // touched so far
+}
+
+// spend counts what a selector has read.
+func (v *view) spend(series, samples int) error {
+	if v.series += series; v.series > v.maxSeries {
+		return quantrac.Errorf(quantrac.Invalid, "query touches more than %d series, the limit; narrow its selectors", v.maxSeries)
+	}
+	if v.samples += samples; v.samples > v.maxSamples {
+		return quantrac.Errorf(quantrac.Invalid, "query reads more than %d samples, the limit; narrow its selectors or its time", v.maxSamples)
+	}
+	return nil
+}
+
+// Querier implements storage.Queryable. The selectors' own hints are narrower
+// than the bounds of the whole query.
+func (v *view) Querier(int64, int64) (storage.Querier, error) { return querier{v}, nil }
+
+type querier struct{ v *view }
+
+// Select implements storage.Querier.
+func (q querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	return &seriesSet{load: func() ([]*series, error) {
+		sel, err := q.v.selector(ms)
+		if err != nil {
+			return nil, err
+		}
+		list, err := q.v.read(ctx, &sel, hints)
+		if err != nil {
+			return nil, storeError{err}
+		}
+		if sorted {
+			slices.SortFunc(list, func(a, b *series) int { return labels.Compare(a.lset, b.lset) })
+		}
+		return list, nil
+	}}
+}
+
+// storeError marks what the store, and not the engine, has said.
+type storeError struct{ error }
+
+func (e storeError) Unwrap() error { return e.error }
+
+// read returns the series of a selector.
+func (v *view) read(ctx context.Context, sel *selector, hints *storage.SelectHints) ([]*series, error) {
+	r := &reading{view: v, sel: sel, join: newJoiner(v.reg, sel.registryAt)}
+	ctx, ok := r.restrict(ctx)
+	if !ok {
+		return nil, nil
+	}
+	from, to := quantrac.Millis(hints.Start), quantrac.Millis(hints.End)
+	var err error
+	if hints.Range != 0 || !v.byInterval {
+		err = r.columns(ctx, sel.identity, from, to, nil)
+	} else {
+		// The engine asks from a lookback before the first evaluation, less the
+		// millisecond that makes the window half open.
+		err = r.instants(ctx, from+v.lookback-1, to)
+	}
+	return r.list, err
+}
+
+// reading is one selector being read.
+type reading struct {
+	*view
+	sel  *selector
+	join *joiner
+	list []*series
+}
+
+// restrict bounds the context to the stations whose metadata pass, where the
+// metadata matchers rule out series that have none; false where no station is
+// left. Every series is still checked by itself.
+func (r *reading) restrict(ctx context.Context) (context.Context, bool) {
+	if len(r.sel.meta) == 0 || r.sel.matchEmpty() {
+		return ctx, true
+	}
+	return within(ctx, r.reg.Stations(r.sel.registryAt, r.sel.meta))
+}
+
+// stale returns how long a series is seen after its last sample.
+func (r *reading) stale(id quantrac.Labels) quantrac.Millis {
+	d := quantrac.Millis(quantrac.StaleAfter(r.reg.Interval(id)).Milliseconds())
+	return min(d, r.lookback-1)
+}
+
+// columns reads samples from from to to. pick, where not nil, says which series
+// are wanted and the distance of their stale markers.
+func (r *reading) columns(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis, pick func(quantrac.Labels) (quantrac.Millis, bool)) error {
+	q := tsdb.Query{
+		Matchers: ms, From: from, To: to,
+		AsOf: r.sel.asOf, Qualities: r.sel.qualities, DeviceOnly: r.sel.deviceOnly,
+	}
+	for s, err := range r.store.Select(ctx, q) {
+		if err != nil {
+			return err
+		}
+		var stale quantrac.Millis
+		if pick != nil {
+			var ok bool
+			if stale, ok = pick(s.Labels); !ok {
+				continue
+			}
+		}
+		if err := r.add(s.Labels, s.Times, s.Values, stale); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// add takes a series into the answer if its metadata pass.
+func (r *reading) add(id quantrac.Labels, times []quantrac.Millis, values []float64, stale quantrac.Millis) error {
+	if len(times) == 0 || !r.join.passes(id, r.sel.meta) {
+		return nil
+	}
+	if err := r.spend(1, len(times)); err != nil {
+		return err
+	}
+	r.list = append(r.list, &series{lset: r.join.join(id), times: times, values: values, stale: stale})
+	return nil
+}
+
+// instants reads for evaluations from first to last, each of which sees the
+// newest sample of a series that is not stale by then.
+func (r *reading) instants(ctx context.Context, first, last quantrac.Millis) error {
+	if first == last && r.sel.plain() {
+		return r.present(ctx, first)
+	}
+	return r.windows(ctx, r.sel.identity, first, last, nil)
+}
+
+// windows reads the columns that evaluations from first to last can see. only,
+// where not nil, holds the keys of the series that are wanted. How far back to
+// read depends on the series, so they are looked up first and read by classes
+// of equal staleness.
+func (r *reading) windows(ctx context.Context, ms []*quantrac.Matcher, first, last quantrac.Millis, only map[string]bool) error {
+	sets, err := r.store.Series(ctx, ms, first-r.lookback+1, last)
+	if err != nil {
+		return err
+	}
+	classes := map[quantrac.Millis][]string{} // stations by stale distance
+	for _, id := range sets {
+		if (only == nil || only[id.Key()]) && r.join.passes(id, r.sel.meta) {
+			d := r.stale(id)
+			classes[d] = append(classes[d], id.Station())
+		}
+	}
+	for d, stations := range classes {
+		ctx := ctx
+		if (len(classes) > 1 || only != nil) && !slices.Contains(stations, "") {
+			var ok bool
+			if ctx, ok = within(ctx, stations); !ok {
+				continue
+			}
+		}
+		err := r.columns(ctx, ms, first-d+1, last, func(id quantrac.Labels) (quantrac.Millis, bool) {
+			return d, (only == nil || only[id.Key()]) && r.stale(id) == d
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// present answers one evaluation at t from the table of last values. Columns
+// are read only of series that have samples after t, and of what models wrote:
+// the table leaves out what they said ahead of their time.
+func (r *reading) present(ctx context.Context, t quantrac.Millis) error {
+	observed := append(slices.Clip(r.sel.identity), quantrac.Equals(quantrac.LabelModel, ""))
+	lasts, err := r.store.Latest(ctx, observed)
+	if err != nil {
+		return err
+	}
+	later := map[string]bool{}
+	for _, l := range lasts {
+		switch {
+		case l.Time > t:
+			later[l.Labels.Key()] = true
+		case t-l.Time < r.stale(l.Labels):
+			if err := r.add(l.Labels, []quantrac.Millis{l.Time}, []float64{l.Value}, 0); err != nil {
+				return err
+			}
+		}
+	}
+	if len(later) > 0 {
+		if err := r.windows(ctx, observed, t, t, later); err != nil {
+			return err
+		}
+	}
+	modelled, err := quantrac.NewMatcher(quantrac.MatchNotEqual, quantrac.LabelModel, "")
+	if err != nil {
+		return err
+	}
+	return r.windows(ctx, append(slices.Clip(r.sel.identity), modelled), t, t, nil)
+}
+
+// LabelValues implements storage.Querier. The engine never asks; the handlers
+// of labels have their own way.
+func (q querier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return nil, nil, nil
+}
+
+// LabelNames implements storage.Querier, likewise.
+func (q querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return nil, nil, nil
+}
+
+// Close implements storage.Querier.
+func (q querier) Close() error { return nil }
