@@ -15,6 +15,13 @@ const (
 	WarningCancel  WarningState = "cancel"
 )
 
+// The rules that say warnings.
+const (
+	RuleLevel    = "level"    // a reading reached a threshold
+	RuleForecast = "forecast" // a forecast run holds it probable
+	RuleSilence  = "silence"  // no usable reading for long
+)
+
 // Audience is who may see a warning.
 type Audience string
 
@@ -32,7 +39,7 @@ type Warning struct {
 	Epoch     uint64       `json:"epoch"`    // of the centre that said it
 	Commit    uint64       `json:"commit"`   // the journal's number of this revision
 	State     WarningState `json:"state"`
-	Rule      string       `json:"rule"` // level, forecast, silence
+	Rule      string       `json:"rule"` // RuleLevel and so on
 	Audience  Audience     `json:"audience"`
 	Station   string       `json:"station"`
 	Property  string       `json:"property,omitempty"`

@@ -1,0 +1,279 @@
+// Package projection keeps SQLite tables that follow the journal: the registry,
+// warnings and subscriptions, dead letters in a form that can be queried.
+//
+// What it promises: the tables and the number of the last commit that they
+// contain change in one transaction, so that every entry is applied exactly
+// once, whatever happens in between. The journal keeps what the tables do not
+// yet durably contain (a hold in the file's name). Deleting the file rebuilds
+// the tables as long as the journal reaches back to its first commit; where it
+// does not, CatchUp says so instead of starting from a gap.
+//
+// Use: Open with numbered migrations and a function that applies one entry,
+// CatchUp before anybody reads, Run in a goroutine, Wait to read one's own
+// writes, SQL for reading. All writing goes through the journal: connections of
+// SQL are read-only.
+//
+// The rooms and cmd may import it. It knows nothing of what is in the tables.
+package projection
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"quantrac"
+	"quantrac/internal/journal"
+)
+
+// Options say what a projection contains. Migrations and Apply are wanted.
+type Options struct {
+	// Migrations holds the files NNNN_name.sql, numbered from 0001 without
+	// gaps. One that has been released is never changed: its checksum is kept.
+	Migrations fs.FS
+	// Kinds are the records that Apply is called with; of none, all.
+	Kinds []quantrac.RecordKind
+	// Apply changes the tables by one entry, with nothing but tx. The entry's
+	// Data are valid until it returns. An error stops the projection, unless
+	// it comes from a full or failing disk, which Run tries again.
+	Apply  func(ctx context.Context, tx *sql.Tx, e journal.Entry) error
+	Logger *slog.Logger // none
+}
+
+// DB is an open projection.
+type DB struct {
+	o     Options
+	path  string
+	kinds [256]bool
+
+	write *sql.DB // one connection
+	read  *sql.DB
+
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	runs sync.WaitGroup
+
+	following sync.Mutex // one follower at a time; guards what follows
+	hold      *journal.Hold
+	source    *journal.Journal
+	stored    uint64 // applied number in the database
+	held      uint64 // number that is durable in the database
+	unheld    int    // bytes of journal entries since held
+
+	mu      sync.Mutex
+	applied uint64
+	wake    chan struct{} // closed when applied moves; nil where nobody waits
+	failed  error         // of Run, for who waits
+	closed  bool
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Memory is the path of a projection that lives in memory and is gone with
+// Close. The journal must reach back to its first commit, and keeps everything.
+const Memory = ":memory:"
+
+// Open opens or makes the database at path and brings its tables up to date
+// with the migrations. A database that has seen more migrations than there are
+// is refused with kind Conflict, one that is damaged with kind Corrupt.
+func Open(path string, o Options) (*DB, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &DB{o: o, path: path}
+	for _, k := range o.Kinds {
+		p.kinds[k] = true
+	}
+	if len(o.Kinds) == 0 {
+		for k := range p.kinds {
+			p.kinds[k] = true
+		}
+	}
+	p.life, p.end = context.WithCancel(context.Background())
+	if err := p.open(); err != nil {
+		return nil, errors.Join(p.wrap("opening", err), p.closeDBs())
+	}
+	return p, nil
+}
+
+func (p *DB) open() error {
+	// NORMAL: a power failure may take the last transactions, number and
+	// tables alike; the journal is held until a checkpoint has synced them.
+	const common = "_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=synchronous(NORMAL)"
+	file := ""
+	if p.path == Memory {
+		file = "file:/" + rand.Text() + "?vfs=memdb&" + common
+	} else {
+		abs, err := filepath.Abs(p.path)
+		if err != nil {
+			return err
+		}
+		file = (&url.URL{Scheme: "file", Path: abs}).String() + "?_pragma=journal_mode(WAL)&" + common
+	}
+	var err error
+	if p.write, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
+		return err
+	}
+	p.write.SetMaxOpenConns(1)
+	p.write.SetMaxIdleConns(1) // in memory, the last connection is the database
+	if p.read, err = sql.Open("sqlite", file+"&_pragma=query_only(1)"); err != nil {
+		return err
+	}
+	p.read.SetMaxOpenConns(8)
+	p.read.SetMaxIdleConns(4)
+	if err := migrate(p.life, p.write, p.o.Migrations); err != nil {
+		return err
+	}
+	err = p.write.QueryRowContext(p.life, "SELECT applied FROM projection_state").Scan(&p.stored)
+	p.applied, p.held = p.stored, p.stored
+	return err
+}
+
+// wrap says which projection an error is of, and gives errors of SQLite a kind.
+func (p *DB) wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	wrapped := fmt.Errorf("projection %s: %s: %w", p.path, doing, err)
+	if quantrac.KindOf(err) != quantrac.KindNone {
+		return wrapped
+	}
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return quantrac.WithKind(quantrac.Corrupt, wrapped)
+	}
+	if transient(err) {
+		return quantrac.WithKind(quantrac.Unavailable, wrapped)
+	}
+	return wrapped
+}
+
+// sqliteCode returns the primary result code of an error, 0 where SQLite has
+// no part in it.
+func sqliteCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}
+
+// transient says whether an error may go away by itself.
+func transient(err error) bool {
+	switch sqliteCode(err) {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN:
+		return true
+	}
+	return false
+}
+
+// SQL returns the database for reading.
+func (p *DB) SQL() *sql.DB { return p.read }
+
+// Applied returns the number of the newest commit that the tables contain.
+func (p *DB) Applied() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.applied
+}
+
+// Wait returns when the tables contain commit n, or with the error that keeps
+// them from it: the context's, that of a Run that failed, or Unavailable once
+// the projection is closed.
+func (p *DB) Wait(ctx context.Context, n uint64) error {
+	for {
+		p.mu.Lock()
+		switch {
+		case p.applied >= n:
+			p.mu.Unlock()
+			return nil
+		case p.failed != nil:
+			defer p.mu.Unlock()
+			return p.failed
+		case p.closed:
+			p.mu.Unlock()
+			return quantrac.Errorf(quantrac.Unavailable, "projection %s is closed", p.path)
+		}
+		if p.wake == nil {
+			p.wake = make(chan struct{})
+		}
+		wake := p.wake
+		p.mu.Unlock()
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// change alters what Wait looks at and wakes who waits.
+func (p *DB) change(fn func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fn()
+	if p.wake != nil {
+		close(p.wake)
+		p.wake = nil
+	}
+}
+
+// CatchUp applies what the journal holds now.
+func (p *DB) CatchUp(ctx context.Context, j *journal.Journal) error {
+	return p.follow(ctx, j, false)
+}
+
+// Run follows the journal until ctx ends or the projection is closed, and
+// returns nil then. A full or failing disk is tried again every second; any
+// other error ends it, also for who waits. CatchUp need not come first.
+func (p *DB) Run(ctx context.Context, j *journal.Journal) error {
+	for {
+		err := p.follow(ctx, j, true)
+		if ctx.Err() != nil || p.life.Err() != nil {
+			return nil
+		}
+		if !transient(err) {
+			p.change(func() { p.failed = err })
+			return err
+		}
+		p.o.Logger.Warn("projection: trying again", "path", p.path, "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		case <-p.life.Done():
+		}
+	}
+}
+
+// Close ends Run, waits for it, and closes the database. SQL must not be used
+// any more. It may be called more than once.
+func (p *DB) Close() error {
+	p.closeOnce.Do(func() {
+		p.change(func() { p.closed = true })
+		p.end()
+		p.runs.Wait()
+		p.closeErr = errors.Join(p.wrap("storing the applied number", p.persist(context.Background())), p.closeDBs())
+	})
+	return p.closeErr
+}
+
+func (p *DB) closeDBs() error {
+	var errs []error
+	for _, db := range []*sql.DB{p.read, p.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
