@@ -1,0 +1,205 @@
+package devices
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync/atomic"
+
+	"database/sql"
+
+	"quantrac"
+	"quantrac/internal/audit"
+	"quantrac/internal/journal"
+	"quantrac/internal/projection"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Options of a registry. The zero value works.
+type Options struct {
+	Clock quantrac.Clock // SystemClock
+	// Audit is where every change is written down, in the same append; nil
+	// leaves it to the journal record, which names who and why as well.
+	Audit *audit.Log
+	// Local lets EnsureDevice register devices that nobody has entered: for a
+	// service on a developer's own machine.
+	Local  bool
+	Logger *slog.Logger // none
+}
+
+// Registry is an open registry. Its methods may be called from any goroutine.
+type Registry struct {
+	o       Options
+	journal *journal.Journal
+	proj    *projection.DB
+	running atomic.Bool
+
+	snap atomic.Pointer[state] // stored to by the projection's follower alone
+	live atomic.Bool           // false while Open catches up
+
+	turn     chan struct{} // holds one token: who has it plans and appends a change
+	appended uint64        // last commit appended; guarded by turn
+}
+
+// Open opens or makes the registry's tables at path (or projection.Memory)
+// and brings them up to the journal's end.
+func Open(path string, j *journal.Journal, o Options) (*Registry, error) {
+	if o.Clock == nil {
+		o.Clock = quantrac.SystemClock{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Registry{o: o, journal: j, turn: make(chan struct{}, 1)}
+	steps, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	r.proj, err = projection.Open(path, projection.Options{
+		Migrations: steps, Kinds: []quantrac.RecordKind{quantrac.RecordRegistry}, Apply: r.apply, Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	if err := r.start(context.Background()); err != nil {
+		r.proj.Close() // the first error is the one to tell
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Registry) start(ctx context.Context) error {
+	if err := r.proj.CatchUp(ctx, r.journal); err != nil {
+		return err
+	}
+	s, err := loadState(ctx, r.proj.SQL())
+	if err != nil {
+		return err
+	}
+	r.snap.Store(s)
+	r.live.Store(true)
+	return nil
+}
+
+// Run follows the journal until ctx ends.
+func (r *Registry) Run(ctx context.Context) error {
+	r.running.Store(true)
+	defer r.running.Store(false)
+	return r.proj.Run(ctx, r.journal)
+}
+
+// Close closes the tables. What is in memory can still be read. It may be
+// called more than once.
+func (r *Registry) Close() error { return r.proj.Close() }
+
+// Wait returns when tables and snapshot hold every change up to commit n.
+func (r *Registry) Wait(ctx context.Context, n uint64) error {
+	if r.running.Load() {
+		return r.proj.Wait(ctx, n)
+	}
+	if r.proj.Applied() >= n {
+		return nil
+	}
+	return r.proj.CatchUp(ctx, r.journal)
+}
+
+// apply is the projection: tables first, then the snapshot. The snapshot may
+// stand a moment ahead of the tables, never of the journal; a transaction that
+// has to be tried again finds the snapshot done.
+func (r *Registry) apply(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
+	c, err := decodeChange(e.Data)
+	if err != nil || c == nil {
+		return err
+	}
+	if err := writeChange(ctx, tx, e.Commit, c); err != nil {
+		return err
+	}
+	if !r.live.Load() {
+		return nil // Open loads it from the tables
+	}
+	before := r.snap.Load()
+	if e.Number <= before.commit {
+		return nil
+	}
+	next, err := before.with(c.Edits, e.Number)
+	if err != nil {
+		return quantrac.Errorf(quantrac.Corrupt, "registry change of commit %d does not fit what is there: %w", e.Number, err)
+	}
+	r.snap.Store(next)
+	return nil
+}
+
+// changeOptions say what to write down about a change, and how to take what
+// validation finds.
+type changeOptions struct {
+	action string // of the audit entry
+	object string
+	reason string
+	asked  bool // a reason is wanted
+	dryRun bool
+	check  func(*draft, Problems) error // Problems.asError
+}
+
+// change plans a change against the newest state, checks it, appends it and
+// waits until it is seen. A plan of no edits is no change: the commit is zero.
+func (r *Registry) change(ctx context.Context, o changeOptions, plan func(*draft)) (quantrac.Commit, error) {
+	actor := quantrac.PrincipalFrom(ctx).Name
+	switch {
+	case actor == "":
+		return quantrac.Commit{}, quantrac.Errorf(quantrac.Denied, "%s: nobody is named who asks for it", o.action)
+	case o.asked && o.reason == "" && !o.dryRun:
+		return quantrac.Commit{}, quantrac.Errorf(quantrac.Invalid, "%s %s: a reason is wanted", o.action, o.object)
+	case len(o.reason) > 2000:
+		return quantrac.Commit{}, quantrac.Errorf(quantrac.Invalid, "%s %s: the reason has %d bytes, at most 2000 are kept", o.action, o.object, len(o.reason))
+	}
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return quantrac.Commit{}, ctx.Err()
+	}
+	if err := r.Wait(ctx, r.appended); err != nil { // an earlier change whose caller did not wait
+		return quantrac.Commit{}, fmt.Errorf("registry: %w", err)
+	}
+	d := r.snap.Load().begin(0)
+	plan(d)
+	d.seal()
+	check := o.check
+	if check == nil {
+		check = func(_ *draft, ps Problems) error { return ps.asError() }
+	}
+	if err := check(d, append(d.problems, d.inspect()...)); err != nil || len(d.edits) == 0 || o.dryRun {
+		return quantrac.Commit{}, err
+	}
+	commit, err := r.append(ctx, o, &change{Actor: actor, Reason: o.reason, Edits: d.edits})
+	if err != nil {
+		return quantrac.Commit{}, fmt.Errorf("registry: %s %s: %w", o.action, o.object, err)
+	}
+	r.appended = commit.Number
+	if err := r.Wait(ctx, commit.Number); err != nil {
+		return commit, fmt.Errorf("registry: %s %s is recorded as commit %d, but not to be seen yet: %w", o.action, o.object, commit.Number, err)
+	}
+	return commit, nil
+}
+
+func (r *Registry) append(ctx context.Context, o changeOptions, c *change) (quantrac.Commit, error) {
+	data, err := encodeChange(c)
+	if err != nil {
+		return quantrac.Commit{}, err
+	}
+	rec := journal.Record{Kind: quantrac.RecordRegistry, Data: data}
+	var commits []quantrac.Commit
+	if r.o.Audit != nil {
+		commits, err = r.o.Audit.Append(ctx, audit.Event{Action: o.action, Object: o.object, Reason: o.reason}, rec)
+	} else {
+		commits, err = r.journal.Append(ctx, rec)
+	}
+	if err != nil {
+		return quantrac.Commit{}, err
+	}
+	return commits[0], nil
+}

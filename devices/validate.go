@@ -1,0 +1,334 @@
+package devices
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"quantrac"
+)
+
+// Bounds of what is entered. They keep one mistake from filling labels,
+// topics and pages.
+const (
+	MaxIDBytes   = 64
+	maxTextBytes = 300
+	maxUpstream  = 32
+	maxLabels    = 8   // further identity labels of a device
+	maxFacts     = 100 // changes of one station's facts
+	maxInterval  = 400 * 24 * time.Hour
+)
+
+// Problem is one reason why a change is refused.
+type Problem struct {
+	Kind   string             `json:"kind"` // station, device, property, threshold, unit, authority, token
+	ID     string             `json:"id"`
+	Field  string             `json:"field,omitempty"` // as in the JSON form
+	Text   string             `json:"text"`            // what is wrong and what is expected
+	Reason quantrac.ErrorKind `json:"-"`               // Invalid, Conflict or NotFound
+}
+
+// String says the problem in one line.
+func (p Problem) String() string {
+	if p.Field == "" {
+		return fmt.Sprintf("%s %q: %s", p.Kind, p.ID, p.Text)
+	}
+	return fmt.Sprintf("%s %q: %s: %s", p.Kind, p.ID, p.Field, p.Text)
+}
+
+// Problems are all reasons why a change is refused, as an error.
+type Problems []Problem
+
+// Error says all of them.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "; ")
+}
+
+// asError returns the problems as an error of their kind, nil where there are
+// none.
+func (ps Problems) asError() error {
+	if len(ps) == 0 {
+		return nil
+	}
+	kind := ps[0].Reason
+	for _, p := range ps {
+		if p.Reason != kind {
+			kind = quantrac.Invalid
+		}
+	}
+	return quantrac.WithKind(kind, ps)
+}
+
+// ProblemsOf returns the problems in an error's chain.
+func ProblemsOf(err error) Problems {
+	var ps Problems
+	errors.As(err, &ps)
+	return ps
+}
+
+// ValidID says whether a text can be the id of a station or device: 1 to 64
+// of A–Z a–z 0–9 _ - beginning with a letter or digit. Ids stand in MQTT
+// topics, where / + # $ mean something, in URLs and in labels.
+func ValidID(id string) bool {
+	if id == "" || len(id) > MaxIDBytes {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		c := id[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '_' && c != '-') {
+			return false
+		}
+	}
+	return true
+}
+
+const wantID = "want 1 to 64 of A-Z a-z 0-9 _ - beginning with a letter or digit"
+
+// inspector collects problems about one object.
+type inspector struct {
+	kind, id string
+	out      *Problems
+}
+
+func (in inspector) bad(field, format string, args ...any) {
+	*in.out = append(*in.out, Problem{in.kind, in.id, field, fmt.Sprintf(format, args...), quantrac.Invalid})
+}
+
+func (in inspector) conflict(field, format string, args ...any) {
+	*in.out = append(*in.out, Problem{in.kind, in.id, field, fmt.Sprintf(format, args...), quantrac.Conflict})
+}
+
+// text checks a text that people see; it becomes a label too.
+func (in inspector) text(field, s string, wanted bool) {
+	switch {
+	case s == "" && wanted:
+		in.bad(field, "is missing")
+	case len(s) > maxTextBytes:
+		in.bad(field, "has %d bytes, at most %d are kept", len(s), maxTextBytes)
+	case !utf8.ValidString(s):
+		in.bad(field, "is not UTF-8")
+	case strings.ContainsFunc(s, unicode.IsControl):
+		in.bad(field, "%q holds a control character", s)
+	case strings.TrimSpace(s) != s:
+		in.bad(field, "%q begins or ends with a blank", s)
+	}
+}
+
+func (in inspector) validity(from, to quantrac.Millis) {
+	if from < 0 || to < 0 {
+		in.bad("valid_from_ms", "validity before 1970 is not kept; leave it out for since ever")
+	}
+	if from != 0 && to != 0 && from >= to {
+		in.bad("valid_to_ms", "%s is not after the beginning %s", to, from)
+	}
+}
+
+// inspect checks everything the draft has touched, references included.
+func (d *draft) inspect() Problems {
+	var ps Problems
+	for _, id := range sortedKeys(d.touchedStations) {
+		st := d.stations[id]
+		d.inspectStation(inspector{"station", id, &ps}, st)
+		for i := range st.properties {
+			inspectProperty(inspector{"property", id + ":" + st.properties[i].Name, &ps}, &st.properties[i])
+		}
+		for i := range st.thresholds {
+			t := &st.thresholds[i]
+			inspectThreshold(inspector{"threshold", t.ID, &ps}, t, st)
+		}
+		inspectLevels(&ps, st)
+	}
+	for _, id := range sortedKeys(d.touchedDevices) {
+		inspectDevice(inspector{"device", id, &ps}, &d.devices[id].Device)
+	}
+	for _, code := range sortedKeys(d.touchedCodes) {
+		inspectUnits(&ps, d.units[code])
+	}
+	d.inspectAuthorities(&ps)
+	return ps
+}
+
+// sortedKeys returns the keys of what was edited, sorted.
+func sortedKeys(m map[string]bool) []string {
+	out := make([]string, 0, len(m))
+	for k, edited := range m {
+		if edited {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+var families = []quantrac.Family{
+	quantrac.FamilyGauge, quantrac.FamilyRain, quantrac.FamilyLightning, quantrac.FamilyWater, quantrac.FamilyInsect, quantrac.FamilyField,
+}
+
+func (d *draft) inspectStation(in inspector, st *station) {
+	if !ValidID(st.ID) {
+		in.bad("id", wantID)
+	}
+	if !slices.Contains(families, st.Family) {
+		in.bad("family", "%q is unknown, want one of %v", st.Family, families)
+	}
+	if !(math.Abs(st.Lat) <= 90) {
+		in.bad("lat", "%v is outside -90 to 90 degrees", st.Lat)
+	}
+	if !(math.Abs(st.Lon) <= 180) {
+		in.bad("lon", "%v is outside -180 to 180 degrees", st.Lon)
+	}
+	if st.Installed != 0 && st.Closed != 0 && st.Closed <= st.Installed {
+		in.bad("closed_ms", "%s is not after the installation %s", st.Closed, st.Installed)
+	}
+	d.inspectUpstream(in, st)
+	if len(st.Facts) == 0 || len(st.Facts) > maxFacts {
+		in.bad("facts", "has %d entries, want 1 to %d", len(st.Facts), maxFacts)
+	}
+	for i, f := range st.Facts {
+		in.validity(f.ValidFrom, 0)
+		if i > 0 && f.ValidFrom <= st.Facts[i-1].ValidFrom {
+			in.bad("facts", "two sets of facts begin at %s", f.ValidFrom)
+		}
+		in.text("name", f.Name, true)
+		in.text("name_en", f.NameEn, false)
+		in.text("river", f.River, false)
+		in.text("district", f.District, false)
+		in.text("operator", f.Operator, false)
+		d.inspectCommune(in, f)
+	}
+}
+
+// inspectUpstream wants the stations above to exist and to form no circle,
+// which would send a forecast round and round.
+func (d *draft) inspectUpstream(in inspector, st *station) {
+	if len(st.Upstream) > maxUpstream {
+		in.bad("upstream", "has %d stations, at most %d are kept", len(st.Upstream), maxUpstream)
+		return
+	}
+	seen := map[string]bool{}
+	todo := slices.Clone(st.Upstream)
+	for _, id := range st.Upstream {
+		if d.stations[id] == nil {
+			in.bad("upstream", "station %q is not registered", id)
+		}
+	}
+	for len(todo) > 0 {
+		id := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if id == st.ID {
+			in.bad("upstream", "the station lies upstream of itself")
+			return
+		}
+		if up := d.stations[id]; up != nil && !seen[id] {
+			seen[id] = true
+			todo = append(todo, up.Upstream...)
+		}
+	}
+}
+
+// inspectCommune wants a code to be in the list it was read from, where there
+// is such a list.
+func (d *draft) inspectCommune(in inspector, f Facts) {
+	in.text("commune_code", f.Commune, false)
+	if f.Commune == "" {
+		return
+	}
+	at := boundIn(f.CommuneAt, boundIn(f.ValidFrom, quantrac.MinMillis))
+	if u := unitAt(d.units[f.Commune], at); u != nil {
+		if u.Level != Commune {
+			in.bad("commune_code", "%q is the %s %s, want a commune", f.Commune, u.Level, u.Name)
+		}
+		return
+	}
+	for _, list := range d.units {
+		if u := unitAt(list, at); u != nil && u.Level == Commune {
+			in.bad("commune_code", "%q is not in the list of communes in force at %s", f.Commune, at)
+			return
+		}
+	}
+}
+
+var labelPattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+func inspectDevice(in inspector, d *Device) {
+	if !ValidID(d.ID) {
+		in.bad("id", wantID)
+	}
+	in.text("sensor", d.Sensor, false)
+	in.text("note", d.Note, false)
+	if len(d.Labels) > maxLabels {
+		in.bad("labels", "has %d, at most %d are kept", len(d.Labels), maxLabels)
+	}
+	for n, v := range d.Labels {
+		switch {
+		case !labelPattern.MatchString(n) || strings.HasPrefix(n, "__") || len(n) > quantrac.MaxLabelNameBytes:
+			in.bad("labels", "%q cannot be the name of a label", n)
+		case n == quantrac.LabelStation || n == quantrac.LabelSensor || slices.Contains(keys, n):
+			in.bad("labels", "%q is reserved", n)
+		}
+		in.text("labels", v, true)
+	}
+	if len(d.Tokens) > MaxTokens {
+		in.conflict("tokens", "%d tokens are in force, at most %d may be: revoke one first", len(d.Tokens)-1, MaxTokens)
+	}
+}
+
+func inspectUnits(ps *Problems, list []Unit) {
+	for i := range list {
+		u := &list[i]
+		in := inspector{"unit", u.key(), ps}
+		if !ValidID(u.Code) {
+			in.bad("code", wantID)
+		}
+		in.text("name", u.Name, true)
+		if !slices.Contains([]Level{Province, District, Commune}, u.Level) {
+			in.bad("level", "%q is unknown, want province, district or commune", u.Level)
+		}
+		if u.Parent != "" && !ValidID(u.Parent) {
+			in.bad("parent", wantID)
+		}
+		in.validity(u.ValidFrom, u.ValidTo)
+		if i > 0 && overlap(list[i-1].ValidFrom, list[i-1].ValidTo, u.ValidFrom, u.ValidTo) {
+			in.conflict("valid_from_ms", "the code still belongs to %s then: end that validity first", list[i-1].Name)
+		}
+	}
+}
+
+func (d *draft) inspectAuthorities(ps *Problems) {
+	for i := range d.authorities {
+		a := &d.authorities[i]
+		in := inspector{"authority", a.key(), ps}
+		in.text("name", a.Name, true)
+		in.text("name_en", a.NameEn, false)
+		in.text("legal_basis", a.LegalBasis, true)
+		if a.Province != "" && !ValidID(a.Province) {
+			in.bad("province", wantID)
+		}
+		in.validity(a.ValidFrom, a.ValidTo)
+		if i > 0 && d.authorities[i-1].Province == a.Province {
+			if b := &d.authorities[i-1]; overlap(b.ValidFrom, b.ValidTo, a.ValidFrom, a.ValidTo) {
+				in.conflict("valid_from_ms", "%s holds the office then: end that validity first", b.Name)
+			}
+		}
+	}
+}
+
+// compareThresholds orders the thresholds of one property for the checks of
+// inspectLevels.
+func compareThresholds(a, b Threshold) int {
+	return cmp.Or(
+		cmp.Compare(a.Property, b.Property), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Level, b.Level),
+		cmp.Compare(a.ValidFrom, b.ValidFrom))
+}
