@@ -39,7 +39,7 @@ var nanos = [...]int64{1, 1e3, 1e6, 1e9, 60e9, 3600e9}
 //
 // Of a field given twice the last wins and it is counted, as in InfluxDB. A tag
 // given twice is a fault of the line: the series it names is anybody's guess. So
-// is a tag that begins with two underscores, which selectors reserve.
+// is a tag __name__, which is the metric's own.
 //
 // A bad line is a Fault with the number of its first line and its text, and
 // reading goes on at the next line. The error is for a payload that exceeds the
@@ -199,8 +199,8 @@ func (p *point) checkTag(name string) error {
 	if len(p.tags) == quantrac.MaxLabels-1 { // the metric name is one more
 		return fmt.Errorf("more than %d tags", quantrac.MaxLabels-1)
 	}
-	if strings.HasPrefix(name, "__") {
-		return fmt.Errorf("tag %q: names that begin with __ are reserved", name)
+	if name == quantrac.LabelMetric {
+		return fmt.Errorf("tag %q: the metric's name comes from measurement and field", name)
 	}
 	return nil
 }

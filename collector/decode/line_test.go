@@ -45,7 +45,7 @@ func TestLines(t *testing.T) {
 	f("m v=NaN 0", "! row 1: at line 1:5: field value has unrecognized type\nfaulty 1 strings 0 collided 0 more 0")
 	f("m v=1e999 0", "! row 1: at line 1:5: cannot parse value for field key \"v\": line-protocol value out of range\nfaulty 1 strings 0 collided 0 more 0")
 	f("m,a=1,b=2,a=1 v=1 0", "! row 1: duplicate tag key \"a\"\nfaulty 1 strings 0 collided 0 more 0")
-	f("m,__name__=x v=1 0", "! row 1: tag \"__name__\": names that begin with __ are reserved\nfaulty 1 strings 0 collided 0 more 0")
+	f("m,__name__=x v=1 0", "! row 1: tag \"__name__\": the metric's name comes from measurement and field\nfaulty 1 strings 0 collided 0 more 0")
 	f("m v=1 9223372036854775808", "! row 1: timestamp out of range: it must lie between the years 1677 and 2262\nfaulty 1 strings 0 collided 0 more 0")
 	f("m v=1 1-1", "! row 1: timestamp \"1-1\" is no integer\nfaulty 1 strings 0 collided 0 more 0")
 	f("m v=1 0 extra", "! row 1: at line 1:9: unexpected text after timestamp (\"extra\")\nfaulty 1 strings 0 collided 0 more 0")

@@ -56,24 +56,21 @@ type Verdict struct {
 	// which needed this one as its neighbour: Good, Suspect, or NotEvaluated
 	// where it has none.
 	Before quantrac.Quality
+	// Late says that the observation is not newer than what is remembered: the
+	// ranges alone have judged it and nothing was entered.
+	Late bool
 }
 
 // Judge judges a value v of valid time t and enters it into r. A Missing
 // reading (v NaN) is entered as a gap: it is a slot of the series without a
 // value. r may be nil: then only the ranges are tested.
 func Judge(p *quantrac.Property, r *Recent, t quantrac.Millis, v float64) Verdict {
-	if math.IsNaN(v) {
-		if r != nil && r.newer(t) {
-			r.gap(p, t)
-		}
-		return Verdict{Quality: quantrac.Missing}
-	}
 	d := ranges(p, v)
-	if r == nil || !r.newer(t) {
+	if d.Late = r == nil || !r.newer(t); d.Late {
 		return d
 	}
-	if d.Quality == quantrac.Fail {
-		r.gap(p, t) // a failed value is no neighbour to judge others by
+	if !d.Quality.Usable() {
+		r.gap(p, t) // a missing or failed value is no neighbour to judge others by
 		return d
 	}
 	r.breakAfterSilence(p, t)
@@ -99,6 +96,9 @@ func Judge(p *quantrac.Property, r *Recent, t quantrac.Millis, v float64) Verdic
 // ranges are the tests that look at the value alone.
 func ranges(p *quantrac.Property, v float64) Verdict {
 	var d Verdict
+	if math.IsNaN(v) {
+		return Verdict{Quality: quantrac.Missing}
+	}
 	for _, f := range p.FaultValues {
 		if v == f {
 			return Verdict{Quality: quantrac.Fail, Flagged: FaultValue}
