@@ -34,10 +34,7 @@ func newClient(t testing.TB, store Store, clock quantrac.Clock, o Options) *clie
 func openFixture(t testing.TB) (tsdbtest.Engine, *quantrac.ManualClock) {
 	clock := quantrac.NewManualClock(0)
 	clock.Set(testNow - 2*hour)
-	e, err := tsdbtest.NewOracle().Open(tsdbtest.Options{Clock: clock, Reserved: reserved})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := openOracle(t, clock)
 	newFixture(t, e, clock)
 	return e, clock
 }
@@ -49,7 +46,7 @@ func (c *client) send(method, target string, form url.Values, header ...string) 
 	if form != nil {
 		body = strings.NewReader(form.Encode())
 	}
-	req, err := http.NewRequest(method, c.url+target, body)
+	req, err := http.NewRequest(method, c.url+strings.ReplaceAll(target, " ", "%20"), body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -272,7 +269,8 @@ func TestGzip(t *testing.T) {
 }
 
 func TestEmptyDatabase(t *testing.T) {
-	c := newClient(t, openOracle(t), quantrac.NewManualClock(testNow), Options{})
+	clock := quantrac.NewManualClock(testNow)
+	c := newClient(t, openOracle(t, clock), clock, Options{})
 	f := func(target, want string) {
 		t.Helper()
 		if status, body := c.send("POST", "/api/v1/"+target, url.Values{}); status != 200 || body != success+want+"}" {

@@ -125,13 +125,13 @@ func (e scriptEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, _ 
 }
 
 // scriptStores are the stores that the scripts run on.
-var scriptStores = map[string]func(testing.TB) tsdbtest.Engine{
+var scriptStores = map[string]func(testing.TB, quantrac.Clock) tsdbtest.Engine{
 	"oracle": openOracle,
 }
 
-// openOracle returns an empty oracle on a day of 2026.
-func openOracle(t testing.TB) tsdbtest.Engine {
-	e, err := tsdbtest.NewOracle().Open(tsdbtest.Options{Clock: quantrac.NewManualClock(testNow), Reserved: reserved})
+// openOracle returns an empty oracle.
+func openOracle(t testing.TB, clock quantrac.Clock) tsdbtest.Engine {
+	e, err := tsdbtest.NewOracle().Open(tsdbtest.Options{Clock: clock, Reserved: reserved})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,9 @@ func eachStore(t *testing.T, f func(t *testing.T, open func(testing.TB) storage.
 				mode, engine = "interval", newScriptEngine()
 			}
 			t.Run(name+"-"+mode, func(t *testing.T) {
-				f(t, func(t testing.TB) storage.Storage { return &scriptStore{open(t), byInterval} }, engine)
+				f(t, func(t testing.TB) storage.Storage {
+					return &scriptStore{open(t, quantrac.NewManualClock(testNow)), byInterval}
+				}, engine)
 			})
 		}
 	}

@@ -194,7 +194,8 @@ func (r *reading) windows(ctx context.Context, ms []*quantrac.Matcher, first, la
 
 // present answers one evaluation at t from the table of last values. Columns
 // are read only of series that have samples after t, and of what models wrote:
-// the table leaves out what they said ahead of their time.
+// the table leaves out what lies ahead of its commit, and only models write
+// ahead (other readings there fail, and nobody corrects what is not yet).
 func (r *reading) present(ctx context.Context, t quantrac.Millis) error {
 	observed := append(slices.Clip(r.sel.identity), quantrac.Equals(quantrac.LabelModel, ""))
 	lasts, err := r.store.Latest(ctx, observed)
