@@ -1,0 +1,45 @@
+// Command flood prints the scorecard of the flood forecasts over recorded
+// rivers: a row per figure with what was measured, what is wanted and whether
+// it holds, and at the end how many of the wanted figures held. It exits with
+// status 1 if any is short, and 2 if the recordings are not there.
+//
+// Run it from a full checkout: go run ./forecast/internal/score/flood
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"quantrac/forecast/internal/score"
+	"quantrac/internal/shared"
+)
+
+func main() {
+	dir, ok := shared.Dir()
+	if !ok {
+		fmt.Fprintf(os.Stderr, "the recorded observations are not at %s\n", dir)
+		os.Exit(2)
+	}
+	card, err := score.Flood(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	held, wanted := 0, 0
+	for _, r := range card {
+		verdict := "reported"
+		if r.Wanted != "" {
+			wanted++
+			verdict = "short"
+			if r.OK {
+				held++
+				verdict = "ok"
+			}
+		}
+		fmt.Printf("%s, %s, %s, %s\n", r.Name, r.Measured, r.Wanted, verdict)
+	}
+	fmt.Printf("%d of %d held\n", held, wanted)
+	if held < wanted {
+		os.Exit(1)
+	}
+}
