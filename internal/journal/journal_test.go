@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"quantrac"
@@ -159,47 +160,209 @@ func TestGroupCommit(t *testing.T) {
 	equal(t, contents(t, j, 0), want)
 }
 
-func TestTailFollows(t *testing.T) {
-	j := open(t, vfs.NewMem(), small(nil))
-	const n = 2000
-	for i := range 30 {
-		mustAppend(t, j, fmt.Sprint("entry ", i+1))
+// clockAt is a clock that can be set back.
+type clockAt struct {
+	quantrac.Clock
+	now quantrac.Millis
+}
+
+func (c *clockAt) Now() quantrac.Millis { return c.now }
+
+func TestClockGoesBack(t *testing.T) {
+	mem, clock := vfs.NewMem(), &clockAt{now: noon}
+	j := open(t, mem, small(clock))
+	mustAppend(t, j, "a")
+	clock.now = noon + 5000
+	mustAppend(t, j, "b")
+	clock.now = noon - 5000
+	if c := mustAppend(t, j, "c")[0]; c.Time != noon+5000 {
+		t.Errorf("the commit time went back to %s", c.Time)
 	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(mem, "/j", small(clock))
+	if quantrac.KindOf(err) != quantrac.Unavailable {
+		t.Fatalf("opened with the clock before the last commit: %v", err)
+	}
+	for _, want := range []string{"clock", clock.now.String(), (noon + 5000).String(), "number 3", "10s"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	clock.now = noon + 5000
+	equal(t, contents(t, open(t, mem, small(clock)), 0), []string{"1:a", "2:b", "3:c"})
+}
+
+// TestClockIsRememberedByTheHeader: also when all records are gone.
+func TestClockIsRememberedByTheHeader(t *testing.T) {
+	mem, clock := vfs.NewMem(), &clockAt{now: noon}
+	j := open(t, mem, small(clock))
+	h := j.Hold("reader", 0)
+	mustAppend(t, j, "a")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o := small(clock)
+	o.Epoch = 2
+	j = open(t, mem, o)
+	h = j.Hold("reader", 0)
+	h.Advance(1)
+	if j.First() != 2 {
+		t.Fatalf("the oldest commit is %d", j.First())
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	clock.now--
+	if _, err := Open(mem, "/j", small(clock)); quantrac.KindOf(err) != quantrac.Unavailable {
+		t.Errorf("opened with the clock before the last commit: %v", err)
+	}
+}
+
+func TestEpoch(t *testing.T) {
+	mem := vfs.NewMem()
+	for _, c := range []struct {
+		epoch, want uint64
+		kind        quantrac.ErrorKind
+	}{{0, 1, 0}, {5, 5, 0}, {0, 5, 0}, {4, 0, quantrac.Conflict}, {5, 5, 0}, {6, 6, 0}} {
+		o := small(nil)
+		o.Epoch = c.epoch
+		j, err := Open(mem, "/j", o)
+		if quantrac.KindOf(err) != c.kind {
+			t.Fatalf("epoch %d: %v", c.epoch, err)
+		}
+		if err != nil {
+			continue
+		}
+		if j.Epoch() != c.want {
+			t.Errorf("epoch %d, want %d", j.Epoch(), c.want)
+		}
+		mustAppend(t, j, "x")
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSecondProcessIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		fs  vfs.FS
+		dir string
+	}{{vfs.NewMem(), "/j"}, {vfs.OS(), t.TempDir()}} {
+		j, err := Open(c.fs, c.dir, small(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(c.fs, c.dir, small(nil)); !errors.Is(err, vfs.ErrLocked) || quantrac.KindOf(err) != quantrac.Unavailable {
+			t.Errorf("opened twice: %v", err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if j, err = Open(c.fs, c.dir, small(nil)); err != nil {
+			t.Fatalf("after the first was closed: %v", err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	o := small(nil)
+	o.MaxRecordBytes = 1000
+	j := open(t, vfs.NewMem(), o)
+	for _, recs := range [][]Record{
+		{record(strings.Repeat("x", 1001))},
+		{record(strings.Repeat("x", 600)), record(strings.Repeat("x", 401))},
+		make([]Record, groupRecords+1),
+	} {
+		if _, err := j.Append(context.Background(), recs...); quantrac.KindOf(err) != quantrac.Invalid || !strings.Contains(err.Error(), "at most") {
+			t.Errorf("%d records: %v", len(recs), err)
+		}
+	}
+	mustAppend(t, j, strings.Repeat("x", 1000))
+	if _, err := j.Append(context.Background(), make([]Record, groupRecords)...); err != nil {
+		t.Error(err)
+	}
+	if cs, err := j.Append(context.Background()); cs != nil || err != nil {
+		t.Errorf("an append of nothing: %v, %v", cs, err)
+	}
+	if n := j.Last().Number; n != groupRecords+1 {
+		t.Errorf("last commit %d", n)
+	}
+}
+
+func TestContextEndsBeforeQueueing(t *testing.T) {
+	j := open(t, vfs.NewMem(), small(nil))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := j.Append(ctx, record("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("append: %v", err)
+	}
+	if n := j.Last().Number; n != 0 {
+		t.Errorf("last commit %d", n)
+	}
+}
+
+// TestPanickingCallback: a callback that panics takes nobody else down with it,
+// and nothing is appended behind it.
+func TestPanickingCallback(t *testing.T) {
+	j := open(t, vfs.NewMem(), small(nil))
+	j.OnCommit(func(e Entry) {
+		if string(e.Data) == "boom" {
+			panic("a broken invariant")
+		}
+	})
+	mustAppend(t, j, "fine")
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_, _ = j.Append(context.Background(), record("boom"))
+	}()
+	if _, err := j.Append(context.Background(), record("later")); quantrac.KindOf(err) != quantrac.Unavailable || !strings.Contains(err.Error(), "callback") {
+		t.Errorf("append after a panic: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCloseWaits: appends under way when the journal is closed are either
+// durable or refused.
+func TestCloseWaits(t *testing.T) {
+	mem := vfs.NewMem()
+	j := open(t, mem, small(nil))
 	var wg sync.WaitGroup
-	for r := range 4 {
-		ctx, cancel := context.WithCancel(context.Background())
+	var acked atomic.Int64
+	started := make(chan struct{}, 8)
+	for range 8 {
 		wg.Go(func() {
-			defer cancel()
-			next := uint64(r*10) + 1
-			for e, err := range j.Tail(ctx, next-1) {
-				if next == n+1 {
-					if !errors.Is(err, context.Canceled) {
-						t.Errorf("at the end: %v", err)
+			for i := 0; ; i++ {
+				if _, err := j.Append(context.Background(), record("x")); err != nil {
+					if quantrac.KindOf(err) != quantrac.Unavailable {
+						t.Error(err)
 					}
 					return
 				}
-				if err != nil || e.Number != next || string(e.Data) != fmt.Sprint("entry ", next) {
-					t.Errorf("reader %d: %v %q %v, want %d", r, e.Commit, e.Data, err, next)
-					return
-				}
-				if next++; next == n+1 {
-					cancel()
+				if acked.Add(1); i == 10 {
+					started <- struct{}{}
 				}
 			}
 		})
 	}
-	for i := 30; i < n; i++ {
-		mustAppend(t, j, fmt.Sprint("entry ", i+1))
+	for range 8 {
+		<-started
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
 	}
 	wg.Wait()
-}
-
-func TestTailBehindAtFirst(t *testing.T) {
-	j := open(t, vfs.NewMem(), small(nil))
-	mustAppend(t, j, "a")
-	for _, err := range j.Tail(context.Background(), 2) {
-		if quantrac.KindOf(err) != quantrac.Conflict {
-			t.Errorf("a reader ahead of the journal: %v", err)
-		}
+	if got := contents(t, open(t, mem.Crash(0), small(nil)), 0); int64(len(got)) != acked.Load() {
+		t.Errorf("%d acknowledged, %d there", acked.Load(), len(got))
 	}
 }

@@ -166,17 +166,15 @@ func (j *Journal) recoverLast(f vfs.File, s found) error {
 }
 
 // settle makes the recovered end durable. What a former process wrote may be
-// readable and yet not on the disk, even marked clean if a sync had failed;
-// the last group, the only one not proven to have been synced by what follows
-// it, is therefore written again in place.
+// readable and yet not on the disk, even taken for clean by the kernel if a
+// sync had failed. The header and the last group, which nothing behind them
+// proves to have been synced, are therefore written again in place.
 func (j *Journal) settle(f vfs.File, s found, e end) error {
-	if !e.clean && e.group < e.good {
-		b := make([]byte, e.good-e.group)
-		if _, err := f.ReadAt(b, e.group); err != nil && err != io.EOF {
-			return err
-		}
-		if _, err := f.WriteAt(b, e.group); err != nil {
-			return err
+	if !e.clean {
+		for _, part := range [][2]int64{{0, headerSize}, {e.group, e.good}} {
+			if err := rewrite(f, part[0], part[1]); err != nil {
+				return err
+			}
 		}
 	}
 	if s.size > e.good {
@@ -185,6 +183,16 @@ func (j *Journal) settle(f vfs.File, s found, e end) error {
 		}
 	}
 	return f.Sync()
+}
+
+// rewrite writes the bytes between two offsets again as they are.
+func rewrite(f vfs.File, from, to int64) error {
+	b := make([]byte, to-from)
+	if _, err := f.ReadAt(b, from); err != nil && (err != io.EOF || len(b) > 0) {
+		return err
+	}
+	_, err := f.WriteAt(b, from)
+	return err
 }
 
 // scanLast reads the records of the last segment up to its end or the first

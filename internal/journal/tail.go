@@ -183,14 +183,11 @@ func (c *cursor) readFiles(ctx context.Context, last uint64, fn func(Entry) erro
 			return err
 		}
 	}
-	if c.next > end {
-		c.close() // the next segment's turn
-	}
 	return nil
 }
 
-// openSegment makes sure that the segment of the next commit is open, and
-// returns the number of the last commit it may hold.
+// openSegment makes sure that the segment of the next commit is open, at a
+// place before it, and returns the number of the last commit it holds now.
 func (c *cursor) openSegment() (end uint64, err error) {
 	seg, end, err := c.j.findSegment(c.next)
 	if err != nil {

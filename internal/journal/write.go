@@ -26,6 +26,7 @@ type writer struct {
 
 	reserve reserve
 	full    bool // for lack of space; logged when it changes
+	failing bool // for other reasons; likewise
 }
 
 // commit writes and syncs a group, hands it to callbacks and readers, and
@@ -83,7 +84,7 @@ func (w *writer) free() (uint64, bool) {
 	return free, err == nil
 }
 
-// refused counts what was refused and logs when the disk becomes full or free.
+// refused counts what was refused and logs when that begins and ends.
 func (w *writer) refused(g *group, full bool) {
 	n := 0
 	var err error
@@ -103,10 +104,12 @@ func (w *writer) refused(g *group, full bool) {
 		w.j.o.Logger.Error("journal: disk full, only warnings and audit are taken", "dir", w.j.dir)
 	case !full && w.full:
 		w.j.o.Logger.Info("journal: disk space is back, everything is taken again", "dir", w.j.dir)
-	case n > 0 && !full:
-		w.j.o.Logger.Error("journal: append failed", "dir", w.j.dir, "calls", n, "error", err)
+	case n > 0 && !full && !w.failing:
+		w.j.o.Logger.Error("journal: append failed, and will be tried anew with the next one", "dir", w.j.dir, "error", err)
+	case n == 0 && w.failing:
+		w.j.o.Logger.Info("journal: appends succeed again", "dir", w.j.dir)
 	}
-	w.full = full
+	w.full, w.failing = full, n > 0 && !full
 }
 
 // publish shows a durable group to callbacks and readers.
