@@ -49,7 +49,8 @@ func AppendBatch(dst []byte, b *quantrac.Batch) []byte {
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		g, _ := e.group(r.Group)
-		e.row(g, e.shape(r.Cells), r.Time, r.Received, r.Cells)
+		s, _ := e.shape(r.Cells)
+		e.row(g, s, r.Time, r.Received, r.Cells)
 	}
 	return e.append(dst, b)
 }
@@ -96,20 +97,21 @@ func (e *batchEncoder) group(ls quantrac.Labels) (int, bool) {
 	return n, true
 }
 
-// shape returns the position of the cells' list of properties in the table.
-func (e *batchEncoder) shape(cells []quantrac.Cell) int {
+// shape returns the position of the cells' list of properties in the table,
+// and whether it is new there.
+func (e *batchEncoder) shape(cells []quantrac.Cell) (int, bool) {
 	e.key = binary.AppendUvarint(e.key[:0], uint64(len(cells)))
 	for i := range cells {
 		e.key = appendString(e.key, cells[i].Property)
 	}
 	if n, ok := e.shapes[string(e.key)]; ok {
-		return n
+		return n, false
 	}
 	n := e.nShapes
 	e.shapes[string(e.key)] = n
 	e.nShapes++
 	e.shapeBuf = append(e.shapeBuf, e.key...)
-	return n
+	return n, true
 }
 
 func (e *batchEncoder) row(group, shape int, t, received quantrac.Millis, cells []quantrac.Cell) {
@@ -129,6 +131,9 @@ func (e *batchEncoder) row(group, shape int, t, received quantrac.Millis, cells 
 }
 
 func appendValue(buf []byte, v float64, q quantrac.Quality, hint int) ([]byte, int) {
+	if q == quantrac.Missing {
+		return append(buf, formNaN<<qualityBits|byte(q)), hint
+	}
 	if m, exp, ok := decimal.Find(v, hint); ok {
 		buf = append(buf, byte(exp)<<qualityBits|byte(q))
 		return binary.AppendVarint(buf, m), exp

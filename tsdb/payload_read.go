@@ -230,6 +230,9 @@ func (d *batchDecoder) cells() {
 			d.fail("quality %d is unknown", q)
 			return
 		}
+		if q == quantrac.Missing {
+			v = canonicalNaN
+		}
 		d.values, d.qualities = append(d.values, v), append(d.qualities, q)
 	}
 	d.off = off

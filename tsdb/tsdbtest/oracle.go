@@ -242,7 +242,8 @@ func (o *Oracle) match(ctx context.Context, ms []*quantrac.Matcher) []*oracleSer
 	stations := quantrac.PrincipalFrom(ctx).Stations
 	var out []*oracleSeries
 	for _, s := range o.series {
-		if stations != nil && !slices.Contains(stations, s.labels.Station()) || !quantrac.MatchAll(s.labels, ms) {
+		station := s.labels.Station()
+		if stations != nil && (station == "" || !slices.Contains(stations, station)) || !quantrac.MatchAll(s.labels, ms) {
 			continue
 		}
 		out = append(out, s)

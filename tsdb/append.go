@@ -1,0 +1,288 @@
+package tsdb
+
+import (
+	"context"
+
+	"quantrac"
+	"quantrac/internal/journal"
+)
+
+// Append makes a batch durable, all or nothing, as one commit, and returns
+// what became of it; it is seen by reads that begin after. The batch is not
+// changed and may be used again.
+//
+// Of Readings, rows more than quantrac.MaxAhead ahead of the centre's time are
+// failed. Labels that are registry keys become exported_x; of corrections and
+// forecasts they are taken off. A Missing cell has the canonical NaN.
+//
+// Errors: Invalid (see Validate), NotFound for the revocation of a correction
+// that does not stand, Busy while flushing is far behind, Unavailable when the
+// journal cannot take it or the store is closed, the context's until the batch
+// is queued. After any of them nothing is acknowledged.
+func (db *DB) Append(ctx context.Context, b *quantrac.Batch) (quantrac.Receipt, error) {
+	if err := db.enter(); err != nil {
+		return quantrac.Receipt{}, err
+	}
+	defer db.leave()
+	if err := db.roomForMore(); err != nil {
+		return quantrac.Receipt{}, err
+	}
+	if err := validateHead(b); err != nil {
+		return quantrac.Receipt{}, err
+	}
+	switch b.Kind {
+	case quantrac.Revocation:
+		if !db.log.Stands(b.Correction) {
+			return quantrac.Receipt{}, quantrac.Errorf(quantrac.NotFound, "no correction %q stands", b.Correction)
+		}
+	case quantrac.Forecasts:
+		return db.appendForecast(ctx, b)
+	}
+	return db.commit(ctx, b, nil)
+}
+
+// roomForMore refuses when memory fills up because flushing fails or does not
+// keep pace.
+func (db *DB) roomForMore() error {
+	if n := db.headBytes(); n > 8*db.o.FlushBytes {
+		return quantrac.Errorf(quantrac.Busy, "tsdb %s: %d MiB wait to be flushed, nothing more is taken until some are (last error: %v)", db.dir, n>>20, db.stats.lastError())
+	}
+	return nil
+}
+
+// commit journals a batch whose head is valid, and rows that are ours to add
+// and valid already, which the receipt does not count.
+func (db *DB) commit(ctx context.Context, b *quantrac.Batch, ours []quantrac.Row) (quantrac.Receipt, error) {
+	a := db.pool.Get().(*appender)
+	defer db.pool.Put(a)
+	var rc quantrac.Receipt
+	now := max(db.o.Clock.Now(), db.j.Last().Time)
+	if err := a.plan(b, db.o.Reserved); err != nil {
+		return rc, err
+	}
+	rc.Collisions = len(a.beaten)
+	rc.Ahead = a.encode(b, now.Add(quantrac.MaxAhead))
+	added := 0
+	for i := range ours {
+		r := &ours[i]
+		g, _ := a.enc.group(r.Group)
+		n, _ := a.enc.shape(r.Cells)
+		a.enc.row(g, n, r.Time, r.Received, r.Cells)
+		added += len(r.Cells)
+	}
+	a.payload = a.enc.append(a.payload[:0], b)
+
+	db.receipts.wait()
+	commits, err := db.j.Append(ctx, journal.Record{Kind: quantrac.RecordBatch, Layer: b.Layer(), Data: a.payload})
+	if err != nil {
+		db.receipts.take(0)
+		return quantrac.Receipt{}, err
+	}
+	rc.Commit = commits[0]
+	c := db.receipts.take(rc.Commit.Number)
+	rc.Stored, rc.Redelivered = max(c.stored-added, 0), c.redelivered
+	db.stats.collisions.Add(uint64(rc.Collisions))
+	db.stats.ahead.Add(uint64(rc.Ahead))
+	return rc, nil
+}
+
+// appender checks and encodes a batch; it is used again and again.
+type appender struct {
+	enc     batchEncoder
+	payload []byte
+	cells   []quantrac.Cell
+
+	given  map[string]int // key of a row's labels as given → position of its group
+	groups []appendGroup
+	twice  []bool // for each list of properties, whether one is there twice
+	rows   []plannedRow
+	beaten map[cellAt]struct{} // cells that a later one of the batch replaces
+}
+
+// appendGroup is a group of the batch, in the order of the encoder's table.
+type appendGroup struct {
+	newest quantrac.Millis // time of its newest row so far
+	last   int             // its last row so far, -1 for none
+	// at finds the last row of a time; it is made when a row does not follow
+	// the group's others.
+	at map[quantrac.Millis]int
+}
+
+type plannedRow struct {
+	group, shape int
+	before       int // the group's row before, -1 for none
+	sameTime     int // the row before of the same group and time, -1 for none
+}
+
+type cellAt struct{ row, cell int }
+
+// plan checks every row, gives it its group, and finds collisions.
+func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
+	a.enc.reset()
+	if a.given == nil {
+		a.given, a.beaten = map[string]int{}, map[cellAt]struct{}{}
+	}
+	clear(a.given)
+	clear(a.beaten)
+	a.groups, a.twice, a.rows = a.groups[:0], a.twice[:0], a.rows[:0]
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		p := plannedRow{before: -1, sameTime: -1}
+		var err error
+		if p.group, err = a.group(b, i, reserved); err == nil {
+			err = validateRow(r)
+		}
+		if err == nil {
+			p.shape, err = a.shape(i, r.Cells)
+		}
+		if err != nil {
+			return rowError(i, err)
+		}
+		a.rows = append(a.rows, p)
+		a.collide(b, i)
+	}
+	return nil
+}
+
+// group returns the position of a row's group.
+func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
+	ls := b.Rows[i].Group
+	if i > 0 && sameSlice(ls, b.Rows[i-1].Group) {
+		return a.rows[i-1].group, nil
+	}
+	a.enc.key = ls.AppendKey(a.enc.key[:0])
+	if n, ok := a.given[string(a.enc.key)]; ok {
+		return n, nil
+	}
+	key := string(a.enc.key)
+	if err := validateGroup(ls); err != nil {
+		return 0, err
+	}
+	if id := identity(b.Kind, ls, reserved); !sameSlice(id, ls) {
+		if err := validateGroup(id); err != nil {
+			return 0, err
+		}
+		ls = id
+	}
+	if err := validateModel(b, ls); err != nil {
+		return 0, err
+	}
+	n, isNew := a.enc.group(ls)
+	if isNew {
+		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
+	}
+	a.given[key] = n
+	return n, nil
+}
+
+// sameSlice says whether two label sets are the same memory.
+func sameSlice(a, b quantrac.Labels) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// shape returns the position of the row's list of properties; a list with a
+// property twice has its earlier cells beaten.
+func (a *appender) shape(row int, cells []quantrac.Cell) (int, error) {
+	n, isNew := a.enc.shape(cells)
+	if isNew {
+		if err := validateProperties(cells); err != nil {
+			return 0, err
+		}
+		a.twice = append(a.twice, propertyTwice(cells))
+	}
+	if a.twice[n] {
+		for i := range cells {
+			for k := i + 1; k < len(cells); k++ {
+				if cells[k].Property == cells[i].Property {
+					a.beaten[cellAt{row, i}] = struct{}{}
+				}
+			}
+		}
+	}
+	return n, nil
+}
+
+func propertyTwice(cells []quantrac.Cell) bool {
+	for i := range cells {
+		for k := i + 1; k < len(cells); k++ {
+			if cells[k].Property == cells[i].Property {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// collide links row i to the earlier rows of its group and time, and marks
+// their cells that it replaces.
+func (a *appender) collide(b *quantrac.Batch, i int) {
+	p := &a.rows[i]
+	g := &a.groups[p.group]
+	t := b.Rows[i].Time
+	p.before = g.last
+	switch {
+	case g.last < 0 || t > g.newest:
+		g.newest = t
+	default:
+		if g.at == nil {
+			g.at = map[quantrac.Millis]int{}
+			for k := g.last; k >= 0; k = a.rows[k].before {
+				g.at[b.Rows[k].Time] = k // rising so far: no time twice
+			}
+		}
+		if k, ok := g.at[t]; ok {
+			p.sameTime = k
+		}
+	}
+	g.last = i
+	if g.at != nil {
+		g.at[t] = i
+	}
+	for k := p.sameTime; k >= 0; k = a.rows[k].sameTime {
+		for c, old := range b.Rows[k].Cells {
+			for _, cell := range b.Rows[i].Cells {
+				if cell.Property == old.Property {
+					a.beaten[cellAt{k, c}] = struct{}{}
+				}
+			}
+		}
+	}
+}
+
+// encode writes the rows that plan has checked, less the beaten cells, failing
+// those of devices that lie after ahead, and returns how many those are.
+func (a *appender) encode(b *quantrac.Batch, ahead quantrac.Millis) (failed int) {
+	for i := range b.Rows {
+		r, p := &b.Rows[i], &a.rows[i]
+		cells, shape := r.Cells, p.shape
+		isAhead := b.Kind == quantrac.Readings && r.Time > ahead
+		if isAhead || len(a.beaten) > 0 {
+			cells = a.standing(i, cells)
+			if len(cells) == 0 {
+				continue
+			}
+			shape, _ = a.enc.shape(cells)
+		}
+		if isAhead {
+			failed += len(cells)
+			for k := range cells {
+				if cells[k].Quality != quantrac.Missing {
+					cells[k].Quality = quantrac.Fail
+				}
+			}
+		}
+		a.enc.row(p.group, shape, r.Time, r.Received, cells)
+	}
+	return failed
+}
+
+// standing copies the cells of a row that are not beaten.
+func (a *appender) standing(row int, cells []quantrac.Cell) []quantrac.Cell {
+	a.cells = a.cells[:0]
+	for i, c := range cells {
+		if _, ok := a.beaten[cellAt{row, i}]; !ok {
+			a.cells = append(a.cells, c)
+		}
+	}
+	return a.cells
+}

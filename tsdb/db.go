@@ -1,0 +1,264 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/fastcache"
+
+	"quantrac"
+	"quantrac/internal/journal"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/commits"
+	"quantrac/tsdb/internal/index"
+)
+
+// Options of a DB. The zero value works.
+type Options struct {
+	Clock quantrac.Clock // SystemClock
+	// Reserved says whether a label name is a registry key, which is joined at
+	// read time and never part of a series' identity. It must not change its
+	// mind; nil reserves nothing.
+	Reserved func(name string) bool
+	// FlushBytes is how large the head may grow, in bytes of memory, before
+	// Run flushes it; 64 MiB. At eight times that Append refuses (Busy).
+	FlushBytes int64
+	// FlushInterval is how long rows stay in the head at most, for the sake of
+	// restarts and of the journal's length; 6 hours. Negative: no limit.
+	FlushInterval time.Duration
+	// CacheBytes bounds the cache in front of the resolution of groups;
+	// 32 MiB, which is also the least.
+	CacheBytes int
+	Logger     *slog.Logger // none
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = quantrac.SystemClock{}
+	}
+	if o.FlushBytes <= 0 {
+		o.FlushBytes = 64 << 20
+	}
+	if o.FlushInterval == 0 {
+		o.FlushInterval = 6 * time.Hour
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 32 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// DB is an open store. Its methods may be called from any goroutine.
+type DB struct {
+	fs   vfs.FS
+	dir  string
+	j    *journal.Journal
+	hold *journal.Hold
+	o    Options
+
+	index index.Index
+	cache *fastcache.Cache // key of a group → its number
+	log   *commits.Log
+
+	// groups is every group by its number; it only grows, and a reader's copy
+	// of the slice stays valid.
+	groups atomic.Pointer[[]*group]
+
+	// apply is held for writing while a commit is applied or the state
+	// changes, for reading while a reader takes its view of both.
+	apply struct {
+		sync.RWMutex
+		applied uint64 // number of the last commit in the state
+		missed  uint64 // number of a commit that came before its turn, while opening
+		state   *state
+		closed  bool
+		w       applier // scratch of the applying goroutine
+	}
+
+	// files is held while the set of files changes: by what writes the manifest.
+	files struct {
+		sync.Mutex
+		manifest manifest
+	}
+	flushing   sync.Mutex // held by Flush
+	compacting sync.Mutex // held by Compact
+	forecasts  sync.Mutex // held while a forecast is appended
+
+	receipts receipts
+	pool     sync.Pool // of *appender
+	scratch  sync.Pool // of *scratch
+	wake     chan struct{}
+
+	calls struct { // under way, for Close
+		sync.Mutex
+		closed bool
+		wg     sync.WaitGroup
+	}
+	stats counters
+}
+
+// state is what there is to read. It does not change; the next one takes its
+// place. The last head takes new commits; its rows carry their commit numbers,
+// by which a reader leaves out what came later.
+type state struct {
+	heads  []*head      // oldest first; all but the last are being flushed
+	blocks []*blockFile // by partition, then by sequence
+	refs   atomic.Int64 // readers, and one while it is the current state
+}
+
+// release gives a state back; the blocks that only it has are closed, and
+// removed where a merge has taken their place.
+func (db *DB) release(s *state) {
+	if s.refs.Add(-1) > 0 {
+		return
+	}
+	for _, b := range s.blocks {
+		b.release(db)
+	}
+}
+
+// Open opens the store in dir, which is made if needed, and replays what the
+// journal has beyond it. Register and open before others append to the journal.
+//
+// Errors: Corrupt for damaged files (path and offset are named) and for those
+// of a later format; Conflict where the journal is older than the store;
+// NotFound where the journal no longer has what the store has not.
+func Open(fsys vfs.FS, dir string, j *journal.Journal, o Options) (*DB, error) {
+	db := &DB{fs: fsys, dir: dir, j: j, o: o.withDefaults(), wake: make(chan struct{}, 1)}
+	db.groups.Store(&[]*group{})
+	db.pool.New = func() any { return &appender{} }
+	db.scratch.New = func() any { return &scratch{} }
+	db.receipts.m = map[uint64]counts{}
+	db.apply.w.humans = map[*group]bool{}
+	db.cache = fastcache.New(db.o.CacheBytes)
+	if err := db.open(); err != nil {
+		return nil, errors.Join(err, db.abandon())
+	}
+	return db, nil
+}
+
+func (db *DB) open() error {
+	if err := db.fs.MkdirAll(db.dir, 0o750); err != nil {
+		return fmt.Errorf("tsdb: %w", err)
+	}
+	if err := db.openManifest(); err != nil {
+		return err
+	}
+	if err := db.openFiles(); err != nil {
+		return err
+	}
+	db.removeOrphans()
+	flushed := db.files.manifest.Flushed
+	db.apply.applied = flushed
+	if last := db.j.Last().Number; last < flushed {
+		return quantrac.Errorf(quantrac.Conflict, "tsdb %s holds commits up to %d, but the journal ends at %d: one of the two was restored from an older copy or is not of this data folder", db.dir, flushed, last)
+	}
+	db.hold = db.j.Hold("tsdb", flushed)
+	db.j.OnCommit(db.onCommit)
+	return db.replay()
+}
+
+// replay applies what the journal has beyond the blocks. Commits that others
+// make meanwhile are met again until none is missed.
+func (db *DB) replay() error {
+	for {
+		err := db.j.Replay(context.Background(), db.appliedNumber(), func(e journal.Entry) error {
+			if err := db.applyEntry(e, true); err != nil {
+				return err
+			}
+			if db.headBytes() > db.o.FlushBytes {
+				if err := db.Flush(context.Background()); err != nil {
+					// It can all be read from memory, and Run tries again.
+					db.o.Logger.Error("tsdb: flush while opening failed", "dir", db.dir, "error", err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("tsdb %s: replaying the journal: %w", db.dir, err)
+		}
+		db.apply.Lock()
+		done := db.apply.missed <= db.apply.applied
+		db.apply.Unlock()
+		if done {
+			return nil
+		}
+	}
+}
+
+func (db *DB) appliedNumber() uint64 {
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	return db.apply.applied
+}
+
+// enter begins a call; leave ends it.
+func (db *DB) enter() error {
+	db.calls.Lock()
+	defer db.calls.Unlock()
+	if db.calls.closed {
+		return quantrac.Errorf(quantrac.Unavailable, "tsdb %s is closed", db.dir)
+	}
+	db.calls.wg.Add(1)
+	return nil
+}
+
+func (db *DB) leave() { db.calls.wg.Done() }
+
+// Close waits for calls under way and closes the files. What is in the head is
+// in the journal too, and comes back when the store is opened. It may be called
+// more than once.
+func (db *DB) Close() error {
+	db.calls.Lock()
+	again := db.calls.closed
+	db.calls.closed = true
+	db.calls.Unlock()
+	db.calls.wg.Wait()
+	if again {
+		return nil
+	}
+	return db.abandon()
+}
+
+// abandon closes the files and ends the applying of commits.
+func (db *DB) abandon() error {
+	db.apply.Lock()
+	defer db.apply.Unlock()
+	if db.apply.closed {
+		return nil
+	}
+	db.apply.closed = true
+	var errs []error
+	if s := db.apply.state; s != nil {
+		for _, b := range s.blocks {
+			errs = append(errs, b.r.Close())
+		}
+	}
+	if db.log != nil {
+		for _, f := range db.log.Files() {
+			errs = append(errs, f.Close())
+		}
+	}
+	db.cache.Reset()
+	return errors.Join(errs...)
+}
+
+func (db *DB) path(name string) string { return filepath.Join(db.dir, name) }
+
+// removeFile removes a file that nothing refers to. A failure is only logged:
+// the next Open tries again.
+func (db *DB) removeFile(name string) {
+	if err := db.fs.Remove(db.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		db.o.Logger.Warn("tsdb: an old file could not be removed", "path", db.path(name), "error", err)
+	}
+}

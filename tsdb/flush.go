@@ -1,0 +1,308 @@
+package tsdb
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"quantrac"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/block"
+	"quantrac/tsdb/internal/commits"
+	"quantrac/tsdb/internal/rows"
+)
+
+// Flush moves what had been applied when it was called into block files, and
+// lets the journal drop it. Readers and writers do not wait for it. After an
+// error, of a full disk for one, everything is still read from memory and the
+// next Flush tries again.
+func (db *DB) Flush(ctx context.Context) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	return db.flush(ctx)
+}
+
+func (db *DB) flush(ctx context.Context) error {
+	db.flushing.Lock()
+	defer db.flushing.Unlock()
+	for {
+		h, last := db.sealHead()
+		if h == nil {
+			return db.advance(last)
+		}
+		err := db.flushHead(ctx, h)
+		db.stats.ended(&db.stats.flushes, err)
+		if err != nil {
+			db.stats.flushErrors.Add(1)
+			return err
+		}
+	}
+}
+
+// sealHead returns the head to be flushed next: one left over from a flush that
+// failed, or the present one with a new one in its place. Without anything to
+// flush it returns nil and the last commit applied.
+func (db *DB) sealHead() (*head, uint64) {
+	db.apply.Lock()
+	defer db.apply.Unlock()
+	s := db.apply.state
+	h := s.heads[0]
+	if len(s.heads) > 1 {
+		return h, 0
+	}
+	h.commits, h.changes = db.log.Pending()
+	if h.rows.Load() == 0 && len(h.commits) == 0 {
+		return nil, db.apply.applied
+	}
+	h.cursor = db.apply.applied
+	db.replaceState(&state{heads: []*head{h, newHead()}, blocks: s.blocks})
+	return h, 0
+}
+
+// replaceState makes next the current state. The caller holds apply.
+func (db *DB) replaceState(next *state) {
+	next.refs.Store(1)
+	for _, b := range next.blocks {
+		b.refs.Add(1)
+	}
+	old := db.apply.state
+	db.apply.state = next
+	db.release(old)
+}
+
+// flushHead writes a sealed head to files and puts them in its place.
+func (db *DB) flushHead(ctx context.Context, h *head) error {
+	out := &output{db: db}
+	if err := db.writeHead(ctx, out, h); err != nil {
+		out.discard()
+		return err
+	}
+	if err := db.install(out, nil, h); err != nil {
+		return err
+	}
+	db.hold.Advance(h.cursor)
+	return nil
+}
+
+// advance says that the files reach a commit, where what lies between did not
+// concern the store.
+func (db *DB) advance(commit uint64) error {
+	db.files.Lock()
+	defer db.files.Unlock()
+	m := db.files.manifest
+	if commit <= m.Flushed {
+		return nil
+	}
+	m.Flushed = commit
+	if err := db.writeManifest(m); err != nil {
+		return err
+	}
+	db.hold.Advance(commit)
+	return nil
+}
+
+// output is files that have been written and are in no manifest yet.
+type output struct {
+	db      *DB
+	blocks  []*blockFile
+	commits *commits.File
+	names   []string
+}
+
+// discard removes the files.
+func (o *output) discard() {
+	for _, b := range o.blocks {
+		_ = b.r.Close() // it was only read
+	}
+	if o.commits != nil {
+		_ = o.commits.Close()
+	}
+	for _, n := range o.names {
+		o.db.removeFile(n)
+	}
+}
+
+// block writes a block file of a partition and opens it; each writes its groups.
+func (o *output) block(partition int64, each func(w *block.Writer) error) error {
+	name := o.db.newFile(blockSuffix)
+	o.names = append(o.names, name)
+	err := o.db.create(name, func(f vfs.File) error {
+		w, err := block.NewWriter(f, partition)
+		if err == nil {
+			err = each(w)
+		}
+		if err == nil {
+			_, err = w.Finish()
+		}
+		return err
+	})
+	if err != nil {
+		return quantrac.Errorf(quantrac.Unavailable, "tsdb: writing %s: %w", o.db.path(name), err)
+	}
+	b, err := o.db.reopenBlock(name)
+	if err == nil {
+		o.blocks = append(o.blocks, b)
+	}
+	return err
+}
+
+// file writes a file of commits and opens it.
+func (o *output) file(write func(f vfs.File) error) error {
+	name := o.db.newFile(commitsSuffix)
+	o.names = append(o.names, name)
+	if err := o.db.create(name, write); err != nil {
+		return quantrac.Errorf(quantrac.Unavailable, "tsdb: writing %s: %w", o.db.path(name), err)
+	}
+	var err error
+	o.commits, err = commits.Open(o.db.fs, o.db.path(name))
+	return err
+}
+
+// sync makes the names of the files durable.
+func (o *output) sync() error {
+	if err := o.db.fs.SyncDir(o.db.dir); err != nil {
+		return quantrac.Errorf(quantrac.Unavailable, "tsdb: syncing %s: %w", o.db.dir, err)
+	}
+	return nil
+}
+
+// writeHead writes the blocks of a head, one for each partition it reaches
+// into, and its commits.
+func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
+	parts := map[int64][]headPart{}
+	groups := *db.groups.Load()
+	h.mu.RLock()
+	touched := h.touched // nobody adds to a sealed head
+	h.mu.RUnlock()
+	for _, id := range touched {
+		hg := h.group(id)
+		for first := range hg.partitions() {
+			parts[first] = append(parts[first], headPart{groups[id], hg})
+		}
+	}
+	firsts := make([]int64, 0, len(parts))
+	for first := range parts {
+		firsts = append(firsts, first)
+	}
+	slices.Sort(firsts)
+	for _, first := range firsts {
+		list := parts[first]
+		slices.SortFunc(list, func(a, b headPart) int { return a.g.labels.Compare(b.g.labels) })
+		err := out.block(first, func(w *block.Writer) error {
+			for _, p := range list {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				t := rows.Merge(p.hg.runs, first, first+partitionLen-1)
+				if err := w.Group(p.g.labels, p.g.properties(), t); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(h.commits) > 0 {
+		if err := out.file(func(f vfs.File) error { return commits.Write(f, h.commits, h.changes) }); err != nil {
+			return err
+		}
+	}
+	return out.sync()
+}
+
+type headPart struct {
+	g  *group
+	hg *headGroup
+}
+
+// partitions returns the first times of the partitions that the runs reach into.
+func (hg *headGroup) partitions() map[int64]struct{} {
+	out := map[int64]struct{}{}
+	for _, run := range hg.runs {
+		for i := 0; i < run.Len(); {
+			first, last := partitionOf(run.Times[i])
+			out[first] = struct{}{}
+			i = run.Find(last + 1)
+		}
+	}
+	return out
+}
+
+// properties returns the names of the group's columns.
+func (g *group) properties() []string {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	out := make([]string, len(g.series))
+	for i, s := range g.series {
+		out[i] = s.property
+	}
+	return out
+}
+
+// install makes the files part of the store, in the place of the blocks old and
+// of the head h (nil where it is none).
+func (db *DB) install(out *output, old []*blockFile, h *head) error {
+	db.files.Lock()
+	defer db.files.Unlock()
+	m := db.files.manifest
+	m.Blocks = slices.DeleteFunc(slices.Clone(m.Blocks), func(n string) bool {
+		return slices.ContainsFunc(old, func(b *blockFile) bool { return b.name == n })
+	})
+	for _, b := range out.blocks {
+		m.Blocks = append(m.Blocks, b.name)
+	}
+	if h != nil {
+		m.Flushed = max(m.Flushed, h.cursor)
+		if out.commits != nil {
+			m.Commits = append(slices.Clone(m.Commits), out.names[len(out.names)-1])
+		}
+	}
+	if err := db.writeManifest(m); err != nil {
+		// The files stay: the disk may hold the manifest that names them.
+		out.names = nil
+		out.discard()
+		return err
+	}
+	db.apply.Lock()
+	defer db.apply.Unlock()
+	s := db.apply.state
+	next := &state{heads: s.heads}
+	if h != nil {
+		next.heads = s.heads[1:]
+		if out.commits != nil {
+			db.log.Settle(out.commits, len(h.commits), len(h.changes))
+		}
+	}
+	for _, b := range s.blocks {
+		if slices.Contains(old, b) {
+			b.obsolete.Store(true)
+		} else {
+			next.blocks = append(next.blocks, b)
+		}
+	}
+	next.blocks = append(next.blocks, out.blocks...)
+	sortBlocks(next.blocks)
+	db.replaceState(next)
+	return nil
+}
+
+// headBytes returns how much memory the rows of all heads take, an estimate.
+func (db *DB) headBytes() int64 {
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	n := int64(0)
+	for _, h := range db.apply.state.heads {
+		n += h.bytes.Load()
+	}
+	return n
+}
+
+// allTime is the range of every row.
+const (
+	minTime = int64(math.MinInt64)
+	maxTime = int64(math.MaxInt64)
+)

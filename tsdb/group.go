@@ -1,0 +1,138 @@
+package tsdb
+
+import (
+	"encoding/binary"
+	"math"
+	"sync"
+
+	"quantrac"
+)
+
+// group is series that share all labels but the metric name.
+type group struct {
+	id     uint32
+	labels quantrac.Labels // less the metric name
+
+	// Of the applying goroutine alone.
+	shapes []groupShape
+	newest int64 // time of the newest row of any kind
+
+	// mu guards the rest, and the runs of the group in every head.
+	mu     sync.RWMutex
+	series []*series // by column
+	humans bool      // there are rows by people
+}
+
+// groupShape says which columns the cells of a list of properties go to.
+type groupShape struct {
+	shape *shape
+	cols  []int
+}
+
+// shape is a list of properties that rows have in common, kept once.
+type shape struct{ props []string }
+
+// series is one series; its fields are guarded by the group's mu.
+type series struct {
+	labels      quantrac.Labels
+	property    string
+	first, last int64 // times of the first and last cell of any kind
+
+	// What Latest shows. It is kept up to date while commits are applied as
+	// long as that is a matter of comparing; else it becomes unknown and the
+	// next reader looks it up.
+	state   lastState
+	changes uint32 // of state and value
+	value   lastValue
+}
+
+type lastState uint8
+
+const (
+	lastUnknown lastState = iota // to be looked up
+	lastNone                     // there is no such value
+	lastKnown
+)
+
+type lastValue struct {
+	time     int64
+	value    float64
+	received int64
+	commit   quantrac.Commit
+	quality  uint8
+	human    bool
+}
+
+// extend makes the span of the series reach a time.
+func (s *series) extend(t int64) {
+	s.first, s.last = min(s.first, t), max(s.last, t)
+}
+
+// set makes v the last value, or none where v is nil.
+func (s *series) set(state lastState, v lastValue) {
+	s.state, s.value = state, v
+	s.changes++
+}
+
+// groupOf returns the group of a label set, whose key is given; it is made
+// where it is not known. Only one goroutine at a time may call it: who holds
+// apply, or who opens the store.
+func (db *DB) groupOf(key []byte, labels quantrac.Labels) *group {
+	var buf [4]byte
+	if v := db.cache.Get(buf[:0], key); len(v) == 4 {
+		db.stats.cacheHits.Add(1)
+		return (*db.groups.Load())[binary.LittleEndian.Uint32(v)]
+	}
+	db.stats.cacheMisses.Add(1)
+	groups := *db.groups.Load()
+	id, ok := db.index.Lookup(key)
+	if !ok {
+		if labels == nil {
+			labels = decodeLabels(key)
+		}
+		g := &group{id: uint32(len(groups)), labels: labels, newest: math.MinInt64}
+		groups = append(groups, g)
+		db.groups.Store(&groups)
+		id = db.index.Add(labels)
+	}
+	binary.LittleEndian.PutUint32(buf[:], id)
+	db.cache.Set(key, buf[:])
+	return groups[id]
+}
+
+// column returns the column of a property in a group, a new one where the
+// group has none. It is called as groupOf is.
+func (db *DB) column(g *group, property string) int {
+	for i, s := range g.series {
+		if s.property == property {
+			return i
+		}
+	}
+	g.mu.Lock()
+	g.series = append(g.series, &series{
+		labels: g.labels.With(quantrac.LabelMetric, property), property: property,
+		first: math.MaxInt64, last: math.MinInt64, state: lastNone,
+	})
+	g.mu.Unlock()
+	db.stats.series.Add(1)
+	db.index.AddProperty(g.id, property)
+	return len(g.series) - 1
+}
+
+// columns returns the columns of a row's cells.
+func (db *DB) columns(g *group, sh *shape) []int {
+	for i := range g.shapes {
+		if g.shapes[i].shape == sh {
+			return g.shapes[i].cols
+		}
+	}
+	cols := make([]int, len(sh.props))
+	for i, p := range sh.props {
+		cols[i] = db.column(g, p)
+	}
+	if len(g.shapes) >= 64 {
+		g.shapes = g.shapes[:0] // they are cheap to find again
+	}
+	g.shapes = append(g.shapes, groupShape{sh, cols})
+	return cols
+}

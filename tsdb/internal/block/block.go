@@ -1,0 +1,84 @@
+// Package block writes and reads block files: immutable, checksummed, holding
+// the rows of many groups of one time partition. FORMAT.md in package tsdb
+// describes the bytes.
+//
+// A Writer takes group after group and gives back the file's index at the end;
+// a Reader opens a file by its footer and reads single chunks. Whatever is
+// damaged is an error of kind Corrupt with path and offset; a file of a later
+// format version is refused as such. Only package tsdb imports it.
+package block
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"quantrac"
+)
+
+// Version of the format that Writer writes, and the newest that Reader reads.
+const Version = 1
+
+const (
+	magic      = "qtrblock"
+	headerSize = 16 // magic, version, zeros
+	footerSize = 32 // index offset, index length, index checksum, version, magic
+	// maxChunkRows bounds a chunk, and so what a reader of one value decodes.
+	maxChunkRows = 4096
+)
+
+// Flags of a chunk.
+const (
+	// Simple chunks have no time twice and no row of kind Human: their columns
+	// are an answer as they stand, if all of their commits count.
+	Simple uint8 = 1 << iota
+	// Humans says that there are rows of kind Human.
+	Humans
+)
+
+// castagnoli is the table of CRC-32C.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+// Chunk says where some rows of a group are and what is in them.
+type Chunk struct {
+	Offset               int64
+	Size                 uint32 // bytes
+	Rows                 uint32
+	Flags                uint8
+	First, Last          int64 // times, ms
+	MinCommit, MaxCommit uint64
+}
+
+// Group is what a block holds of a group.
+type Group struct {
+	Labels     quantrac.Labels
+	Properties []string // columns of every chunk, in order
+	// First and Last are the times of the first and last cell of each
+	// property.
+	First, Last []int64
+	Chunks      []Chunk // by time
+}
+
+// Info sums up a block.
+type Info struct {
+	Partition            int64 // start, ms
+	Rows, Cells          int64
+	First, Last          int64 // times, ms
+	MinCommit, MaxCommit uint64
+	Bytes                int64
+}
+
+func (i *Info) add(c *Chunk, cells int) {
+	if i.Rows == 0 {
+		i.First, i.Last, i.MinCommit, i.MaxCommit = c.First, c.Last, c.MinCommit, c.MaxCommit
+	}
+	i.First, i.Last = min(i.First, c.First), max(i.Last, c.Last)
+	i.MinCommit, i.MaxCommit = min(i.MinCommit, c.MinCommit), max(i.MaxCommit, c.MaxCommit)
+	i.Rows += int64(c.Rows)
+	i.Cells += int64(cells)
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}

@@ -1,0 +1,154 @@
+package block
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"quantrac"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/rows"
+)
+
+// Reader reads an open block. Its methods may be called from any goroutine.
+type Reader struct {
+	f    vfs.File
+	path string
+	info Info
+}
+
+// Open opens a block file and returns its groups, which the Reader does not
+// keep.
+func Open(fsys vfs.FS, path string) (*Reader, []Group, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, nil, quantrac.WithKind(quantrac.Unavailable, err)
+	}
+	r := &Reader{f: f, path: path}
+	groups, err := r.readIndex()
+	if err != nil {
+		_ = f.Close() // it was only read
+		return nil, nil, err
+	}
+	return r, groups, nil
+}
+
+func (r *Reader) corrupt(offset int64, err error) error {
+	return quantrac.Errorf(quantrac.Corrupt, "block %s, offset %d: %w", r.path, offset, err)
+}
+
+func (r *Reader) readAt(buf []byte, offset int64) error {
+	n, err := r.f.ReadAt(buf, offset)
+	if n == len(buf) {
+		return nil
+	}
+	if err == io.EOF || err == nil {
+		return r.corrupt(offset, fmt.Errorf("file ends after %d of %d bytes", n, len(buf)))
+	}
+	return quantrac.Errorf(quantrac.Unavailable, "block %s, offset %d: %w", r.path, offset, err)
+}
+
+func (r *Reader) readIndex() ([]Group, error) {
+	size, err := r.f.Size()
+	if err != nil {
+		return nil, quantrac.WithKind(quantrac.Unavailable, err)
+	}
+	if size < headerSize+footerSize {
+		return nil, r.corrupt(0, fmt.Errorf("%d bytes are no block", size))
+	}
+	var header [headerSize]byte
+	if err := r.readAt(header[:], 0); err != nil {
+		return nil, err
+	}
+	var footer [footerSize]byte
+	at := size - footerSize
+	if err := r.readAt(footer[:], at); err != nil {
+		return nil, err
+	}
+	if string(header[:len(magic)]) != magic || string(footer[24:]) != magic {
+		return nil, r.corrupt(at, fmt.Errorf("no block: header %q, footer %q", header[:len(magic)], footer[24:]))
+	}
+	if v := footer[20]; v != Version || header[len(magic)] != v {
+		return nil, r.corrupt(0, fmt.Errorf("format version %d, this program reads %d", v, Version))
+	}
+	offset, length := binary.LittleEndian.Uint64(footer[:]), binary.LittleEndian.Uint64(footer[8:])
+	if offset < headerSize || length > uint64(size) || offset+length != uint64(at) {
+		return nil, r.corrupt(at, fmt.Errorf("index of %d bytes at %d in a file of %d", length, offset, size))
+	}
+	index := make([]byte, length)
+	if err := r.readAt(index, int64(offset)); err != nil {
+		return nil, err
+	}
+	if checksum(index) != binary.LittleEndian.Uint32(footer[16:]) {
+		return nil, r.corrupt(int64(offset), errSum)
+	}
+	info, groups, err := readIndex(index, int64(offset))
+	if err != nil {
+		return nil, r.corrupt(int64(offset), err)
+	}
+	r.info = info
+	r.info.Bytes = size
+	return groups, nil
+}
+
+// Info sums up the block.
+func (r *Reader) Info() Info { return r.info }
+
+// Path returns the file's path.
+func (r *Reader) Path() string { return r.path }
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.f.Close() }
+
+// Read reads a chunk of a group of so many columns; d and buf are for reuse,
+// and d points into the returned buffer.
+func (r *Reader) Read(d *Data, c *Chunk, columns int, buf []byte) ([]byte, error) {
+	if cap(buf) < int(c.Size) {
+		buf = make([]byte, c.Size)
+	}
+	buf = buf[:c.Size]
+	if err := r.readAt(buf, c.Offset); err != nil {
+		return buf, err
+	}
+	d.where = func(err error) error { return r.corrupt(c.Offset, err) }
+	if err := d.parse(buf, c, columns); err != nil {
+		return buf, r.corrupt(c.Offset, err)
+	}
+	return buf, nil
+}
+
+// Table decodes a chunk whole; cols[i] is the column of the result that takes
+// the chunk's column i. Missing cells get the value nan.
+func (d *Data) Table(cols []int, nan float64) (*rows.Table, error) {
+	t := &rows.Table{}
+	var err error
+	if t.Times, err = d.Times(nil); err != nil {
+		return nil, err
+	}
+	if t.Commits, err = d.Commits(nil); err != nil {
+		return nil, err
+	}
+	if t.Received, err = d.Received(nil, t.Times); err != nil {
+		return nil, err
+	}
+	if t.Kinds, err = d.Kinds(nil); err != nil {
+		return nil, err
+	}
+	for i, c := range cols {
+		for len(t.Cols) <= c {
+			t.Cols = append(t.Cols, rows.Column{})
+		}
+		if t.Cols[c], err = d.Column(rows.Column{}, i, nan); err != nil {
+			return nil, err
+		}
+	}
+	for i := range t.Times {
+		if i > 0 && (t.Times[i] < t.Times[i-1] || t.Times[i] == t.Times[i-1] && t.Commits[i] < t.Commits[i-1]) {
+			return nil, d.wrap("times", fmt.Errorf("row %d lies before the one before it", i))
+		}
+		t.Repeats = t.Repeats || i > 0 && t.Times[i] == t.Times[i-1]
+		t.Humans = t.Humans || t.Kinds[i] == rows.Human
+		t.MaxCommit = max(t.MaxCommit, t.Commits[i])
+	}
+	return t, nil
+}

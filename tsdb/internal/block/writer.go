@@ -1,0 +1,119 @@
+package block
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"quantrac"
+	"quantrac/tsdb/internal/rows"
+)
+
+// Writer writes one block. Use NewWriter, Group for every group in the order of
+// the labels, Finish; whoever made the file syncs and closes it.
+type Writer struct {
+	w      *bufio.Writer
+	info   Info
+	groups []Group
+	offset int64
+	enc    encoder
+	buf    []byte
+}
+
+// NewWriter begins a block of the partition that starts at the time.
+func NewWriter(w io.Writer, partition int64) (*Writer, error) {
+	b := &Writer{w: bufio.NewWriterSize(w, 256<<10), info: Info{Partition: partition}, offset: headerSize}
+	header := make([]byte, headerSize)
+	copy(header, magic)
+	header[len(magic)] = Version
+	_, err := b.w.Write(header)
+	return b, err
+}
+
+// Group writes the rows of one group; properties are the names of t's columns.
+// A table without rows is left out.
+func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Table) error {
+	if t.Len() == 0 {
+		return nil
+	}
+	g := Group{Labels: labels}
+	var cols []int
+	for c := range t.Cols {
+		if first, last, ok := span(t, c); ok {
+			cols = append(cols, c)
+			g.Properties = append(g.Properties, properties[c])
+			g.First, g.Last = append(g.First, first), append(g.Last, last)
+		}
+	}
+	for from := 0; from < t.Len(); from += maxChunkRows {
+		to := min(from+maxChunkRows, t.Len())
+		var cells int
+		b.buf, cells = b.enc.chunk(b.buf[:0], t, from, to, cols)
+		if _, err := b.w.Write(b.buf); err != nil {
+			return err
+		}
+		c := describe(t, from, to)
+		c.Offset, c.Size = b.offset, uint32(len(b.buf))
+		b.offset += int64(len(b.buf))
+		b.info.add(&c, cells)
+		g.Chunks = append(g.Chunks, c)
+	}
+	b.groups = append(b.groups, g)
+	return nil
+}
+
+// span returns the times of the first and last cell of a column.
+func span(t *rows.Table, c int) (first, last int64, ok bool) {
+	q := t.Cols[c].Qualities
+	i, j := 0, len(q)-1
+	for i < len(q) && q[i] == rows.Absent {
+		i++
+	}
+	if i == len(q) {
+		return 0, 0, false
+	}
+	for q[j] == rows.Absent {
+		j--
+	}
+	return t.Times[i], t.Times[j], true
+}
+
+func describe(t *rows.Table, from, to int) Chunk {
+	c := Chunk{
+		Rows: uint32(to - from), First: t.Times[from], Last: t.Times[to-1], Flags: Simple,
+		MinCommit: t.Commits[from], MaxCommit: t.Commits[from],
+	}
+	for i := from; i < to; i++ {
+		c.MinCommit, c.MaxCommit = min(c.MinCommit, t.Commits[i]), max(c.MaxCommit, t.Commits[i])
+		if t.Kinds[i] == rows.Human {
+			c.Flags = c.Flags&^Simple | Humans
+		}
+		if i > 0 && t.Times[i] == t.Times[i-1] || i+1 < t.Len() && t.Times[i+1] == t.Times[i] {
+			c.Flags &^= Simple // also where the other one is in the next chunk
+		}
+	}
+	return c
+}
+
+// Finish writes index and footer and returns what the block holds.
+func (b *Writer) Finish() (Info, error) {
+	if len(b.groups) == 0 {
+		return b.info, fmt.Errorf("a block without rows")
+	}
+	index := appendIndex(nil, &b.info, b.groups)
+	if _, err := b.w.Write(index); err != nil {
+		return b.info, err
+	}
+	footer := make([]byte, footerSize)
+	binary.LittleEndian.PutUint64(footer, uint64(b.offset))
+	binary.LittleEndian.PutUint64(footer[8:], uint64(len(index)))
+	binary.LittleEndian.PutUint32(footer[16:], checksum(index))
+	footer[20] = Version
+	copy(footer[24:], magic)
+	if _, err := b.w.Write(footer); err != nil {
+		return b.info, err
+	}
+	b.info.Bytes = b.offset + int64(len(index)) + footerSize
+	return b.info, b.w.Flush()
+}

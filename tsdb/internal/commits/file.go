@@ -1,0 +1,369 @@
+package commits
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"quantrac"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/codec"
+)
+
+// Version of the file format.
+const Version = 1
+
+const (
+	magic      = "qtrcmmts"
+	headerSize = 16 // magic, version, zeros
+	footerSize = 32 // directory offset, length, checksum, version, magic
+	pageLen    = 1024
+)
+
+// castagnoli is the table of CRC-32C.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
+// page is up to pageLen commits, read together.
+type page struct {
+	offset      int64
+	size        int
+	count       int
+	first, last quantrac.Commit
+}
+
+// File is an open file of commits.
+type File struct {
+	f       vfs.File
+	path    string
+	size    int64
+	pages   []page
+	first   quantrac.Commit
+	last    quantrac.Commit
+	count   int
+	changes []*Change // only until a Log has taken them
+}
+
+// Path returns the file's path.
+func (f *File) Path() string { return f.path }
+
+// Size returns the file's length in bytes.
+func (f *File) Size() int64 { return f.size }
+
+// Count returns the number of commits.
+func (f *File) Count() int { return f.count }
+
+// Close closes the file.
+func (f *File) Close() error { return f.f.Close() }
+
+// Write writes commits, at least one, and changes to w as a file.
+func Write(w io.Writer, all []quantrac.Commit, changes []*Change) error {
+	e := newFileWriter(w)
+	for len(all) > 0 {
+		n := min(pageLen, len(all))
+		if err := e.page(all[:n]); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return e.finish(changes)
+}
+
+type fileWriter struct {
+	w      *bufio.Writer
+	offset int64
+	pages  []page
+	ints   []int64
+	buf    []byte
+}
+
+func newFileWriter(w io.Writer) *fileWriter {
+	return &fileWriter{w: bufio.NewWriterSize(w, 64<<10)}
+}
+
+func (e *fileWriter) write(b []byte) error {
+	n, err := e.w.Write(b)
+	e.offset += int64(n)
+	return err
+}
+
+// page writes commits: checksum, size of the numbers, numbers, times.
+func (e *fileWriter) page(cs []quantrac.Commit) error {
+	if e.offset == 0 {
+		header := make([]byte, headerSize)
+		copy(header, magic)
+		header[len(magic)] = Version
+		if err := e.write(header); err != nil {
+			return err
+		}
+	}
+	e.ints = e.ints[:0]
+	for _, c := range cs {
+		e.ints = append(e.ints, int64(c.Number))
+	}
+	numbers := codec.AppendInts(nil, e.ints)
+	e.ints = e.ints[:0]
+	for _, c := range cs {
+		e.ints = append(e.ints, int64(c.Time))
+	}
+	e.buf = append(e.buf[:0], 0, 0, 0, 0)
+	e.buf = binary.AppendUvarint(e.buf, uint64(len(numbers)))
+	e.buf = codec.AppendInts(append(e.buf, numbers...), e.ints)
+	binary.LittleEndian.PutUint32(e.buf, checksum(e.buf[4:]))
+	e.pages = append(e.pages, page{e.offset, len(e.buf), len(cs), cs[0], cs[len(cs)-1]})
+	return e.write(e.buf)
+}
+
+// finish writes the directory, in which the changes stand too, and the footer.
+func (e *fileWriter) finish(changes []*Change) error {
+	if len(e.pages) == 0 {
+		return errors.New("a file of no commits")
+	}
+	dir := binary.AppendUvarint(nil, uint64(len(e.pages)))
+	for _, p := range e.pages {
+		dir = binary.AppendUvarint(dir, uint64(p.size))
+		dir = binary.AppendUvarint(dir, uint64(p.count))
+		for _, c := range []quantrac.Commit{p.first, p.last} {
+			dir = binary.AppendUvarint(dir, c.Number)
+			dir = binary.AppendVarint(dir, int64(c.Time))
+		}
+	}
+	dir = binary.AppendUvarint(dir, uint64(len(changes)))
+	for _, c := range changes {
+		flag := byte(0)
+		if c.Revocation {
+			flag = 1
+		}
+		dir = append(binary.AppendUvarint(dir, c.Commit), flag)
+		for _, s := range []string{c.Author, c.Reason, c.Correction} {
+			dir = append(binary.AppendUvarint(dir, uint64(len(s))), s...)
+		}
+	}
+	at := e.offset
+	if err := e.write(dir); err != nil {
+		return err
+	}
+	footer := make([]byte, footerSize)
+	binary.LittleEndian.PutUint64(footer, uint64(at))
+	binary.LittleEndian.PutUint64(footer[8:], uint64(len(dir)))
+	binary.LittleEndian.PutUint32(footer[16:], checksum(dir))
+	footer[20] = Version
+	copy(footer[24:], magic)
+	if err := e.write(footer); err != nil {
+		return err
+	}
+	return e.w.Flush()
+}
+
+// Open opens a file of commits.
+func Open(fsys vfs.FS, path string) (*File, error) {
+	h, err := fsys.Open(path)
+	if err != nil {
+		return nil, quantrac.WithKind(quantrac.Unavailable, err)
+	}
+	f := &File{f: h, path: path}
+	if err := f.open(); err != nil {
+		_ = h.Close() // it was only read
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) corrupt(offset int64, err error) error {
+	return quantrac.Errorf(quantrac.Corrupt, "commits %s, offset %d: %w", f.path, offset, err)
+}
+
+func (f *File) readAt(buf []byte, offset int64) error {
+	n, err := f.f.ReadAt(buf, offset)
+	if n == len(buf) {
+		return nil
+	}
+	if err == io.EOF || err == nil {
+		return f.corrupt(offset, fmt.Errorf("file ends after %d of %d bytes", n, len(buf)))
+	}
+	return quantrac.Errorf(quantrac.Unavailable, "commits %s, offset %d: %w", f.path, offset, err)
+}
+
+func (f *File) open() error {
+	var err error
+	if f.size, err = f.f.Size(); err != nil {
+		return quantrac.WithKind(quantrac.Unavailable, err)
+	}
+	at := f.size - footerSize
+	if at < headerSize {
+		return f.corrupt(0, fmt.Errorf("%d bytes are no file of commits", f.size))
+	}
+	var footer [footerSize]byte
+	if err := f.readAt(footer[:], at); err != nil {
+		return err
+	}
+	if string(footer[24:]) != magic {
+		return f.corrupt(at, fmt.Errorf("no file of commits: footer %q", footer[24:]))
+	}
+	if footer[20] != Version {
+		return f.corrupt(at, fmt.Errorf("format version %d, this program reads %d", footer[20], Version))
+	}
+	offset, length := binary.LittleEndian.Uint64(footer[:]), binary.LittleEndian.Uint64(footer[8:])
+	if offset < headerSize || length > uint64(f.size) || offset+length != uint64(at) {
+		return f.corrupt(at, fmt.Errorf("directory of %d bytes at %d in a file of %d", length, offset, f.size))
+	}
+	dir := make([]byte, length)
+	if err := f.readAt(dir, int64(offset)); err != nil {
+		return err
+	}
+	if checksum(dir) != binary.LittleEndian.Uint32(footer[16:]) {
+		return f.corrupt(int64(offset), errSum)
+	}
+	if err := f.directory(dir, int64(offset)); err != nil {
+		return f.corrupt(int64(offset), err)
+	}
+	return nil
+}
+
+var (
+	errSum   = errors.New("checksum does not match")
+	errShort = errors.New("directory is cut short")
+)
+
+func (f *File) directory(dir []byte, end int64) error {
+	short := false
+	uvarint := func() uint64 {
+		v, n := binary.Uvarint(dir)
+		if n <= 0 {
+			short, dir = true, nil
+			return 0
+		}
+		dir = dir[n:]
+		return v
+	}
+	text := func() string {
+		n := uvarint()
+		if n > uint64(len(dir)) {
+			short, dir = true, nil
+			return ""
+		}
+		s := string(dir[:n])
+		dir = dir[n:]
+		return s
+	}
+	commit := func() quantrac.Commit {
+		n, t := uvarint(), uvarint()
+		return quantrac.Commit{Number: n, Time: quantrac.Millis(int64(t>>1) ^ -int64(t&1))}
+	}
+	offset := int64(headerSize)
+	for n := uvarint(); n > 0 && !short; n-- {
+		p := page{offset: offset, size: int(min(uvarint(), 1<<30)), count: int(min(uvarint(), 1<<30)), first: commit(), last: commit()}
+		if p.count < 1 || p.count > pageLen || p.first.Number > p.last.Number || p.first.Time > p.last.Time ||
+			len(f.pages) > 0 && (p.first.Number <= f.last.Number || p.first.Time < f.last.Time) {
+			return fmt.Errorf("page of %d commits from %v to %v after %v", p.count, p.first, p.last, f.last)
+		}
+		offset += int64(p.size)
+		f.last = p.last
+		f.count += p.count
+		f.pages = append(f.pages, p)
+	}
+	for n := uvarint(); n > 0 && !short; n-- {
+		c := &Change{Commit: uvarint()}
+		if len(dir) == 0 {
+			return errShort
+		}
+		c.Revocation = dir[0] == 1
+		dir = dir[1:]
+		c.Author, c.Reason, c.Correction = text(), text(), text()
+		f.changes = append(f.changes, c)
+	}
+	switch {
+	case short:
+		return errShort
+	case len(dir) > 0 || len(f.pages) == 0 || offset != end:
+		return fmt.Errorf("%d pages end at %d, the directory begins at %d and %d bytes of it are left", len(f.pages), offset, end, len(dir))
+	}
+	f.first = f.pages[0].first
+	return nil
+}
+
+// read returns the commits of a page.
+func (f *File) read(p *page) ([]quantrac.Commit, error) {
+	buf := make([]byte, p.size)
+	if err := f.readAt(buf, p.offset); err != nil {
+		return nil, err
+	}
+	out, err := decodePage(buf, p)
+	if err != nil {
+		return nil, f.corrupt(p.offset, err)
+	}
+	return out, nil
+}
+
+func decodePage(buf []byte, p *page) ([]quantrac.Commit, error) {
+	if len(buf) < 5 || binary.LittleEndian.Uint32(buf) != checksum(buf[4:]) {
+		return nil, errSum
+	}
+	size, n := binary.Uvarint(buf[4:])
+	buf = buf[4+max(n, 0):]
+	if n <= 0 || size > uint64(len(buf)) {
+		return nil, errors.New("page is cut short")
+	}
+	numbers, err := codec.ReadInts(nil, buf[:size], p.count)
+	if err != nil {
+		return nil, fmt.Errorf("numbers: %w", err)
+	}
+	times, err := codec.ReadInts(nil, buf[size:], p.count)
+	if err != nil {
+		return nil, fmt.Errorf("times: %w", err)
+	}
+	out := make([]quantrac.Commit, p.count)
+	for i := range out {
+		out[i] = quantrac.Commit{Number: uint64(numbers[i]), Time: quantrac.Millis(times[i])}
+	}
+	if out[0] != p.first || out[p.count-1] != p.last {
+		return nil, fmt.Errorf("page holds %v to %v, the directory says %v to %v", out[0], out[p.count-1], p.first, p.last)
+	}
+	return out, nil
+}
+
+// pageOf reads the first page that passes; nil where none does.
+func (f *File) pageOf(passes func(*page) bool) ([]quantrac.Commit, error) {
+	for i := range f.pages {
+		if passes(&f.pages[i]) {
+			return f.read(&f.pages[i])
+		}
+	}
+	return nil, nil
+}
+
+// Merge writes the commits of the files of a log from position from to before
+// to, and their changes, to w as one file.
+func (l *Log) Merge(w io.Writer, from, to int) error {
+	files := l.Files()[from:to]
+	e := newFileWriter(w)
+	var pending []quantrac.Commit
+	for _, f := range files {
+		for i := range f.pages {
+			cs, err := f.read(&f.pages[i])
+			if err != nil {
+				return err
+			}
+			pending = append(pending, cs...)
+			for len(pending) >= pageLen {
+				if err := e.page(pending[:pageLen]); err != nil {
+					return err
+				}
+				pending = append(pending[:0], pending[pageLen:]...)
+			}
+		}
+	}
+	if len(pending) > 0 {
+		if err := e.page(pending); err != nil {
+			return err
+		}
+	}
+	l.mu.RLock()
+	changes := l.changesBetween(files[0].first.Number, files[len(files)-1].last.Number)
+	l.mu.RUnlock()
+	return e.finish(changes)
+}

@@ -1,0 +1,140 @@
+package tsdb
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"quantrac"
+	"quantrac/tsdb/internal/rows"
+)
+
+// Latest returns the last value (see Last) of every series that passes and has
+// one, sorted by labels. It is a scan of memory; only after corrections, and
+// after Open, values are looked up in blocks, once.
+func (db *DB) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Last, error) {
+	if err := db.enter(); err != nil {
+		return nil, err
+	}
+	defer db.leave()
+	ts := db.targets(ctx, ms)
+	out := make([]Last, 0, len(ts))
+	var unknown []unknownLast
+	v := db.lastValues(ts, &out, &unknown)
+	defer v.release()
+	if len(unknown) == 0 {
+		return out, nil
+	}
+	if err := db.resolveLast(ctx, v, unknown, &out); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b Last) int { return a.Labels.Compare(b.Labels) })
+	return out, nil
+}
+
+// unknownLast is a series whose last value has to be looked up.
+type unknownLast struct {
+	target
+	changes uint32 // of the series when that was found
+}
+
+// lastValues takes the values that are known, all of one state, and a view of
+// that state for the others.
+func (db *DB) lastValues(ts []target, out *[]Last, unknown *[]unknownLast) *view {
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	for _, t := range ts {
+		t.g.mu.RLock()
+		state, value, changes := t.s.state, t.s.value, t.s.changes
+		t.g.mu.RUnlock()
+		switch state {
+		case lastKnown:
+			*out = append(*out, value.last(t.s))
+		case lastUnknown:
+			*unknown = append(*unknown, unknownLast{t, changes})
+		}
+	}
+	return db.viewLocked()
+}
+
+func (v *lastValue) last(s *series) Last {
+	return Last{
+		Labels: s.labels, Time: quantrac.Millis(v.time), Value: v.value, Quality: quality(v.quality),
+		Received: quantrac.Millis(v.received), Commit: v.commit,
+	}
+}
+
+// resolveLast looks up last values and remembers those that no commit has
+// touched meanwhile.
+func (db *DB) resolveLast(ctx context.Context, v *view, unknown []unknownLast, out *[]Last) error {
+	sc := db.scratch.Get().(*scratch)
+	defer db.scratch.Put(sc)
+	for _, u := range unknown {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		value, ok, err := v.newest(sc, u.target)
+		if err != nil {
+			return err
+		}
+		state := lastNone
+		if ok {
+			state = lastKnown
+			*out = append(*out, value.last(u.s))
+		}
+		u.g.mu.Lock()
+		if u.s.state == lastUnknown && u.s.changes == u.changes {
+			u.s.set(state, value)
+		}
+		u.g.mu.Unlock()
+	}
+	return nil
+}
+
+// newest finds the last value of a series from the end backwards.
+func (v *view) newest(sc *scratch, t target) (lastValue, bool, error) {
+	ps := v.pieces(sc, t.g, t.col, math.MinInt64, math.MaxInt64)
+	// Clusters as when reading forward, the last one first.
+	var ends []int
+	for at := 0; at < len(ps); {
+		at += cluster(ps[at:])
+		ends = append(ends, at)
+	}
+	for i, end := range slices.Backward(ends) {
+		start := 0
+		if i > 0 {
+			start = ends[i-1]
+		}
+		cells, err := v.cells(sc, ps[start:end], math.MinInt64, math.MaxInt64, true)
+		if err != nil {
+			return lastValue{}, false, err
+		}
+		value, ok, err := v.newestOf(cells)
+		if ok || err != nil {
+			return value, ok, err
+		}
+	}
+	return lastValue{}, false, nil
+}
+
+func (v *view) newestOf(cells []rows.Cell) (lastValue, bool, error) {
+	for end := len(cells); end > 0; {
+		start := end - 1
+		for start > 0 && cells[start-1].Time == cells[end-1].Time {
+			start--
+		}
+		if k := v.Pick(cells[start:end]); k >= 0 {
+			c := &cells[start+k]
+			at, err := v.db.log.Time(c.Commit)
+			if err != nil {
+				return lastValue{}, false, err
+			}
+			commit := quantrac.Commit{Number: c.Commit, Time: at}
+			if countsAsLast(c.Quality, c.Time, commit) {
+				return lastValue{time: c.Time, value: c.Value, received: c.Received, commit: commit, quality: c.Quality}, true, nil
+			}
+		}
+		end = start
+	}
+	return lastValue{}, false, nil
+}

@@ -1,0 +1,86 @@
+package tsdb
+
+import (
+	"quantrac/tsdb/internal/rows"
+)
+
+// lookup is the chunk that the applying goroutine has decoded last: a backlog
+// that is sent again meets the same one over and over.
+type lookup struct {
+	block *blockFile
+	chunk int
+	id    uint32
+	table *rows.Table
+}
+
+// dropRedelivered marks as absent the cells of a row that equal an earlier
+// device value at their series and time, and returns how many.
+func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
+	dropped := 0
+	check := func(t *rows.Table) {
+		for i := t.Find(r.Time); i < t.Len() && t.Times[i] == r.Time; i++ {
+			if t.Kinds[i] == rows.Human {
+				continue
+			}
+			for k, col := range r.Cols {
+				if r.Quality[k] != rows.Absent && t.Quality(i, col) != rows.Absent && rows.Same(t.Cols[col].Values[i], r.Values[k]) {
+					r.Quality[k] = rows.Absent
+					dropped++
+				}
+			}
+		}
+	}
+	// Values are compared with those of the journal before this commit only:
+	// a batch does not hold a series and time twice.
+	s := db.apply.state
+	for _, h := range s.heads {
+		if hg := h.group(g.id); hg != nil {
+			for _, run := range hg.runs { // nobody else changes them
+				check(run)
+			}
+		}
+	}
+	first, _ := partitionOf(r.Time)
+	for _, b := range s.blocksOf(first) {
+		bg := b.group(g.id)
+		if bg == nil {
+			continue
+		}
+		for i := range bg.chunks {
+			if c := &bg.chunks[i]; c.First > r.Time || c.Last < r.Time {
+				continue
+			}
+			t, err := db.chunkAt(b, bg, i, r.Time)
+			if err != nil {
+				// The reading is durable and must be shown; should it be a
+				// redelivery after all, reading and merging leave it out.
+				db.stats.readErrors.Add(1)
+				db.o.Logger.Error("tsdb: looking for redelivery", "error", err)
+			} else if t != nil {
+				check(t)
+			}
+		}
+	}
+	return dropped
+}
+
+// chunkAt returns a chunk's rows if one of them has the time, else nil.
+func (db *DB) chunkAt(b *blockFile, bg *blockGroup, chunk int, t int64) (*rows.Table, error) {
+	w := &db.apply.w
+	if f := &w.found; f.block == b && f.id == bg.id && f.chunk == chunk {
+		return f.table, nil
+	}
+	var err error
+	if w.sc.buf, err = b.r.Read(&w.sc.data, &bg.chunks[chunk], len(bg.cols), w.sc.buf); err != nil {
+		return nil, err
+	}
+	if _, ok, err := w.sc.data.FindTime(t); !ok || err != nil {
+		return nil, err
+	}
+	table, err := w.sc.data.Table(bg.cols, canonicalNaN)
+	if err != nil {
+		return nil, err
+	}
+	w.found = lookup{b, chunk, bg.id, table}
+	return table, nil
+}

@@ -1,0 +1,171 @@
+package tsdb
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"quantrac"
+	"quantrac/tsdb/internal/rows"
+)
+
+// target is a series that passes the matchers of a call.
+type target struct {
+	g   *group
+	col int
+	s   *series
+}
+
+// targets returns the series that pass and that the principal of the context
+// may see, sorted by their labels.
+func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
+	var metric []*quantrac.Matcher
+	for _, m := range ms {
+		if m.Name == quantrac.LabelMetric {
+			metric = append(metric, m)
+		}
+	}
+	ids := db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations)
+	groups := *db.groups.Load()
+	var out []target
+	for _, id := range ids {
+		g := groups[id]
+		g.mu.RLock()
+	series:
+		for col, s := range g.series {
+			for _, m := range metric {
+				if !m.Matches(s.property) {
+					continue series
+				}
+			}
+			out = append(out, target{g, col, s})
+		}
+		g.mu.RUnlock()
+	}
+	slices.SortFunc(out, func(a, b target) int { return a.s.labels.Compare(b.s.labels) })
+	return out
+}
+
+// Select yields the series that pass, sorted by labels, each with the values
+// that are seen between From and To; a series without any is left out. All are
+// of one state of the store, whatever is written meanwhile. After an error,
+// which comes alone, nothing follows.
+//
+// Errors: Invalid where MaxSeries or MaxSamples is exceeded, Corrupt for
+// damaged blocks, Unavailable for unreadable ones, the context's.
+func (db *DB) Select(ctx context.Context, q Query) iter.Seq2[*Series, error] {
+	return func(yield func(*Series, error) bool) {
+		if err := db.enter(); err != nil {
+			yield(nil, err)
+			return
+		}
+		defer db.leave()
+		v := db.view()
+		defer v.release()
+		if err := v.restrict(&q); err != nil {
+			yield(nil, err)
+			return
+		}
+		if err := v.run(ctx, &q, db.targets(ctx, q.Matchers), func(_ target, s *Series) bool { return yield(s, nil) }); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// run reads one series after the other until yield has enough.
+func (v *view) run(ctx context.Context, q *Query, ts []target, yield func(target, *Series) bool) error {
+	sc := v.db.scratch.Get().(*scratch)
+	defer v.db.scratch.Put(sc)
+	series, samples := 0, 0
+	for _, t := range ts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		out := &Series{Labels: t.s.labels}
+		if err := v.series(sc, out, t.g, t.col, int64(q.From), int64(q.To), q.Qualities); err != nil {
+			return err
+		}
+		if len(out.Times) == 0 {
+			continue
+		}
+		series++
+		samples += len(out.Times)
+		if q.MaxSeries > 0 && series > q.MaxSeries {
+			return quantrac.Errorf(quantrac.Invalid, "the query reads more than %d series; narrow its matchers", q.MaxSeries)
+		}
+		if q.MaxSamples > 0 && samples > q.MaxSamples {
+			return quantrac.Errorf(quantrac.Invalid, "the query reads more than %d samples; narrow its time range or its matchers", q.MaxSamples)
+		}
+		if !yield(t, out) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// Revisions returns every revision of a series' value at a time, in the order
+// of their commits; NotFound for a series that is not known, or that the
+// principal may not see.
+func (db *DB) Revisions(ctx context.Context, labels quantrac.Labels, t quantrac.Millis) ([]quantrac.Revision, error) {
+	if err := db.enter(); err != nil {
+		return nil, err
+	}
+	defer db.leave()
+	target, ok := db.target(ctx, labels)
+	if !ok {
+		return nil, quantrac.Errorf(quantrac.NotFound, "no series %v", labels)
+	}
+	v := db.view()
+	defer v.release()
+	sc := db.scratch.Get().(*scratch)
+	defer db.scratch.Put(sc)
+	cells, err := v.cells(sc, v.pieces(sc, target.g, target.col, int64(t), int64(t)), int64(t), int64(t), true)
+	if err != nil {
+		return nil, err
+	}
+	var out []quantrac.Revision
+	for _, c := range dropLater(cells, v.AsOf) {
+		r := quantrac.Revision{
+			Value: c.Value, Quality: quality(c.Quality), Received: quantrac.Millis(c.Received),
+			Commit: quantrac.Commit{Number: c.Commit},
+		}
+		if r.Commit.Time, err = db.log.Time(c.Commit); err != nil {
+			return nil, err
+		}
+		if c.Kind == rows.Human {
+			ch, _ := db.log.Change(c.Commit)
+			r.Layer, r.Author, r.Reason, r.Correction = quantrac.LayerHuman, ch.Author, ch.Reason, ch.Correction
+			if ch.Revoked <= v.AsOf {
+				r.Revoked = ch.Revoked
+			}
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// dropLater leaves out what a view as of a commit does not know, and the
+// redelivered.
+func dropLater(cells []rows.Cell, asOf uint64) []rows.Cell {
+	return rows.Drop(slices.DeleteFunc(cells, func(c rows.Cell) bool { return c.Commit > asOf }))
+}
+
+// target finds one series by its labels.
+func (db *DB) target(ctx context.Context, labels quantrac.Labels) (target, bool) {
+	if p := quantrac.PrincipalFrom(ctx); p.Stations != nil && (labels.Station() == "" || !slices.Contains(p.Stations, labels.Station())) {
+		return target{}, false
+	}
+	id, ok := db.index.Lookup(labels.Without(quantrac.LabelMetric).AppendKey(nil))
+	if !ok {
+		return target{}, false
+	}
+	g := (*db.groups.Load())[id]
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for col, s := range g.series {
+		if s.property == labels.Metric() {
+			return target{g, col, s}, true
+		}
+	}
+	return target{}, false
+}

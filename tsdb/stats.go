@@ -1,0 +1,65 @@
+package tsdb
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// counters are the figures that Stats shows since Open.
+type counters struct {
+	series                                 atomic.Int64
+	stored, redelivered, collisions, ahead atomic.Uint64
+	flushes, flushErrors, compactions      atomic.Uint64
+	cacheHits, cacheMisses, readErrors     atomic.Uint64
+
+	mu  sync.Mutex
+	err error // of the last background work
+}
+
+// ended notes how background work ended.
+func (c *counters) ended(n *atomic.Uint64, err error) {
+	if err == nil {
+		n.Add(1)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+func (c *counters) lastError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Stats returns figures about the store as it is now.
+func (db *DB) Stats() Stats {
+	c := &db.stats
+	out := Stats{
+		Groups: len(*db.groups.Load()), Series: int(c.series.Load()),
+		Stored: c.stored.Load(), Redelivered: c.redelivered.Load(), Collisions: c.collisions.Load(), Ahead: c.ahead.Load(),
+		Flushes: c.flushes.Load(), FlushErrors: c.flushErrors.Load(), Compactions: c.compactions.Load(),
+		CacheHits: c.cacheHits.Load(), CacheMisses: c.cacheMisses.Load(), ReadErrors: c.readErrors.Load(),
+		LastError: c.lastError(),
+	}
+	db.files.Lock()
+	out.Flushed = db.files.manifest.Flushed
+	db.files.Unlock()
+	for _, f := range db.log.Files() {
+		out.DiskBytes += f.Size()
+	}
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	out.Applied = db.apply.applied
+	for _, h := range db.apply.state.heads {
+		out.HeadRows += int(h.rows.Load())
+		out.HeadBytes += h.bytes.Load()
+	}
+	for _, b := range db.apply.state.blocks {
+		out.Blocks++
+		out.BlockRows += b.info.Rows
+		out.BlockCells += b.info.Cells
+		out.DiskBytes += b.info.Bytes
+	}
+	return out
+}
