@@ -76,6 +76,9 @@ type API struct {
 // a series before it does.
 const lookback = 10 * 366 * 24 * time.Hour
 
+// subqueryStep is the step of a subquery that names none, as in Prometheus.
+const subqueryStep = time.Minute
+
 // New returns an API over a store. reg may be nil: then there is no metadata
 // and every series goes stale after quantrac.DefaultStale.
 func New(store Store, reg Registry, o Options) *API {
@@ -119,7 +122,7 @@ func engineOptions(o Options) promql.EngineOpts {
 		MaxSamples:               o.MaxSamples,
 		Timeout:                  o.Timeout,
 		LookbackDelta:            lookback,
-		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
+		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
 		Parser: parser.NewParser(parser.Options{

@@ -210,9 +210,9 @@ func (ans *answer) notes(notes annotations.Annotations, expr string) {
 }
 
 func (a *API) formatQuery(r *http.Request) (answer, *apiError) {
-	expr, err := a.parser.ParseExpr(r.FormValue("query"))
+	expr, err := a.parse(r.FormValue("query"))
 	if err != nil {
-		return answer{}, badParam("query", err)
+		return answer{}, err
 	}
 	return answer{data: func(w *writer) { w.str(expr.Pretty(0)) }}, nil
 }
@@ -230,8 +230,8 @@ func (a *API) exemplars(r *http.Request) (answer, *apiError) {
 	if end < start {
 		return answer{}, badParam("end", errors.New("end timestamp must not be before start timestamp"))
 	}
-	if _, err := a.parser.ParseExpr(r.FormValue("query")); err != nil {
-		return answer{}, badParam("query", err)
+	if _, err := a.parse(r.FormValue("query")); err != nil {
+		return answer{}, err
 	}
 	return answer{data: func(w *writer) { w.raw("[]") }}, nil
 }

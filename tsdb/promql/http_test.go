@@ -170,7 +170,7 @@ func TestErrors(t *testing.T) {
 			t.Fatalf("%s: %v in %s", target, err, body)
 		}
 		if got != status || res.Status != "error" || res.ErrorType != class || !strings.Contains(res.Error, text) {
-			t.Errorf("%s %s: %d %s, want %d %s with %q", method, target, got, body, status, class, text)
+			t.Errorf("%s %.200s: %d %.200s, want %d %s with %q", method, target, got, body, status, class, text)
 		}
 	}
 	q := func(pairs ...string) string { return "/api/v1/query?" + params(pairs...).Encode() }
@@ -190,6 +190,11 @@ func TestErrors(t *testing.T) {
 	f("GET", q("query", `x{__asof__="soon"}`), 400, "bad_data", "soon")
 	f("GET", q("query", `x{__asof__=~"1.*"}`), 400, "bad_data", "__asof__")
 	f("GET", q("query", `rate(x[5m] anchored)`), 400, "bad_data", "lookback_delta")
+	f("GET", q("query", "vector(1)[100y:1ms]"), 400, "bad_data", "subquery [876000h0m0s:1ms] would be evaluated 3153600000000 times, the limit is 1000000")
+	f("GET", q("query", "max_over_time(vector(1)[200y:])"), 400, "bad_data", "subquery")
+	f("GET", q("query", "max_over_time(min_over_time(vector(1)[1h:1m])[1w:500ms])"), 400, "bad_data", "subquery")
+	f("GET", q("query", strings.Repeat("(", 5000)+"1"+strings.Repeat(")", 5000)), 400, "bad_data", "deep")
+	f("GET", "/api/v1/format_query?query="+strings.Repeat("-", 100_000)+"x", 400, "bad_data", "deep")
 	f("GET", r("query", "x", "start", "0", "end", "10"), 400, "bad_data", "step")
 	f("GET", r("query", "x", "start", "0", "step", "1"), 400, "bad_data", "end")
 	f("GET", r("query", "x", "start", "10", "end", "0", "step", "1"), 400, "bad_data", "before start")
@@ -202,6 +207,10 @@ func TestErrors(t *testing.T) {
 	f("GET", "/api/v1/label/%FF/values", 400, "bad_data", "invalid label name")
 	f("GET", "/api/v1/query_exemplars?query=", 400, "bad_data", "query")
 	f("GET", "/api/v1/query?%zz", 400, "bad_data", "form")
+	long := params("query", "1"+strings.Repeat("+1", 70_000))
+	if status, body := c.send("POST", "/api/v1/query", long); status != 400 || !strings.Contains(body, "at most 131072") {
+		t.Errorf("a long expression: %d %s", status, body)
+	}
 	f("GET", "/api/v1/nothing", 404, "not_found", "/api/v1/nothing")
 	f("GET", "/rules", 404, "not_found", "/rules")
 	f("DELETE", "/api/v1/query", 405, "bad_data", "DELETE")

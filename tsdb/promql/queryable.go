@@ -203,12 +203,14 @@ func (r *reading) present(ctx context.Context, t quantrac.Millis) error {
 		return err
 	}
 	later := map[string]bool{}
-	for _, l := range lasts {
+	times, values := make([]quantrac.Millis, len(lasts)), make([]float64, len(lasts)) // columns of one
+	for i, l := range lasts {
 		switch {
 		case l.Time > t:
 			later[l.Labels.Key()] = true
 		case t-l.Time < r.stale(l.Labels):
-			if err := r.add(l.Labels, []quantrac.Millis{l.Time}, []float64{l.Value}, 0); err != nil {
+			times[i], values[i] = l.Time, l.Value
+			if err := r.add(l.Labels, times[i:i+1], values[i:i+1], 0); err != nil {
 				return err
 			}
 		}
