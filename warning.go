@@ -86,6 +86,7 @@ type Role string
 // The roles.
 const (
 	RolePublic       Role = "public" // nobody signed in
+	RoleDevice       Role = "device" // a device or gateway: sends readings, reads nothing that is not public
 	RoleViewer       Role = "viewer"
 	RoleTechnician   Role = "technician"
 	RoleHydrologist  Role = "hydrologist"
@@ -101,8 +102,10 @@ type Principal struct {
 	Stations []string // ids it may see; nil for all
 }
 
-// Staff says whether somebody is signed in.
-func (p Principal) Staff() bool { return p.Role != "" && p.Role != RolePublic }
+// Staff says whether a person, or a program on behalf of one, is signed in.
+func (p Principal) Staff() bool {
+	return p.Role != "" && p.Role != RolePublic && p.Role != RoleDevice
+}
 
 type principalKey struct{}
 
