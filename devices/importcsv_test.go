@@ -465,4 +465,3 @@ func FuzzDecodeChange(f *testing.F) {
 		_, _ = newState().with(c.Edits, 1)
 	})
 }
-

@@ -39,6 +39,19 @@ func (r *Registry) AuthenticateDevice(id, secret string) bool {
 	return match == 1
 }
 
+// AuthenticateStation is AuthenticateDevice for those who ask whose readings
+// the device sends.
+func (r *Registry) AuthenticateStation(id, secret string) (station string, ok bool) {
+	if !r.AuthenticateDevice(id, secret) {
+		return "", false
+	}
+	b, ok := r.Binding(id)
+	if !ok {
+		return "", false
+	}
+	return b.Station, true
+}
+
 // planToken adds a token to a device.
 func (d *draft) planToken(device, actor string, now quantrac.Millis) (secret string, t Token) {
 	secret, hash, id := newToken()

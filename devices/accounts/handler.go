@@ -1,0 +1,320 @@
+package accounts
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"quantrac"
+	"quantrac/internal/audit"
+)
+
+// maxBody bounds a request's JSON, in bytes.
+const maxBody = 64 << 10
+
+// HandlerOptions say how the cookie is set.
+type HandlerOptions struct {
+	// Secure says whether a request has come over TLS, so that its cookie may
+	// not go back otherwise; nil looks at the connection alone. A service
+	// behind a proxy that ends TLS returns true.
+	Secure func(*http.Request) bool
+}
+
+// Handler serves JSON under /api/auth/, inside Guard:
+//
+//	GET    session               who is signed in, and whether setup is needed
+//	POST   setup                 {code, name, password}
+//	POST   login                 {name, password}
+//	POST   logout
+//	POST   password              {old, new}: one's own
+//	GET    accounts              administrators only, as all that follow
+//	PUT    accounts/{name}       an Account
+//	POST   accounts/{name}/password  {password}
+//	GET    tokens
+//	POST   tokens                a Token: name, role, stations, expires_ms; answers with the secret
+//	DELETE tokens/{id}
+//	GET    audit                 ?before= &actor= &action= &object= &limit=
+//	GET    audit/verify          walks the chain
+//
+// Errors are {"error": text, "code": kind}.
+func (s *Store) Handler(o HandlerOptions) http.Handler {
+	if o.Secure == nil {
+		o.Secure = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	h := &handler{s, o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/auth/session", h.session)
+	mux.HandleFunc("POST /api/auth/setup", h.setup)
+	mux.HandleFunc("POST /api/auth/login", h.login)
+	mux.HandleFunc("POST /api/auth/logout", h.logout)
+	mux.HandleFunc("POST /api/auth/password", h.password)
+	mux.HandleFunc("GET /api/auth/accounts", admin(h.accounts))
+	mux.HandleFunc("PUT /api/auth/accounts/{name}", admin(h.putAccount))
+	mux.HandleFunc("POST /api/auth/accounts/{name}/password", admin(h.setPassword))
+	mux.HandleFunc("GET /api/auth/tokens", admin(h.tokens))
+	mux.HandleFunc("POST /api/auth/tokens", admin(h.newToken))
+	mux.HandleFunc("DELETE /api/auth/tokens/{id}", admin(h.revokeToken))
+	mux.HandleFunc("GET /api/auth/audit", admin(h.audit))
+	mux.HandleFunc("GET /api/auth/audit/verify", admin(h.verify))
+	return mux
+}
+
+type handler struct {
+	*Store
+	o HandlerOptions
+}
+
+// admin lets administrators of the whole network through.
+func admin(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p := quantrac.PrincipalFrom(r.Context())
+		if p.Role != quantrac.RoleAdmin || p.Stations != nil {
+			fail(w, quantrac.Errorf(quantrac.Denied, "this is for administrators"))
+			return
+		}
+		next(w, r)
+	}
+}
+
+// who is the answer about a session.
+type who struct {
+	SignedIn    bool          `json:"signed_in"`
+	Name        string        `json:"name,omitempty"`
+	Role        quantrac.Role `json:"role"`
+	Stations    []string      `json:"stations"`
+	SetupNeeded bool          `json:"setup_needed,omitempty"`
+}
+
+func (h *handler) session(w http.ResponseWriter, r *http.Request) {
+	p := quantrac.PrincipalFrom(r.Context())
+	answer(w, who{p.Staff(), p.Name, p.Role, p.Stations, h.NeedsSetup()})
+}
+
+func (h *handler) setup(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Code, Name, Password string }
+	if !read(w, r, &in) {
+		return
+	}
+	secret, a, err := h.Setup(r.Context(), in.Code, in.Name, in.Password)
+	h.signIn(w, r, secret, a, err)
+}
+
+func (h *handler) login(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Name, Password string }
+	if !read(w, r, &in) {
+		return
+	}
+	secret, a, err := h.Login(r.Context(), in.Name, in.Password)
+	h.signIn(w, r, secret, a, err)
+}
+
+// signIn answers a sign-in: the cookie, or why not.
+func (h *handler) signIn(w http.ResponseWriter, r *http.Request, secret string, a Account, err error) {
+	if quantrac.KindOf(err) == quantrac.Denied {
+		writeError(w, http.StatusUnauthorized, "unauthenticated", err.Error())
+		return
+	}
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	h.setCookie(w, r, secret, int(h.Store.o.SessionMax.Seconds()))
+	answer(w, who{SignedIn: true, Name: a.Name, Role: a.Role, Stations: a.Stations})
+}
+
+func (h *handler) setCookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: CookieName, Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: h.o.Secure(r), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
+	if c, err := r.Cookie(CookieName); err == nil {
+		if err := h.Logout(r.Context(), c.Value); err != nil {
+			fail(w, err)
+			return
+		}
+	}
+	h.setCookie(w, r, "", -1)
+	answer(w, who{Role: quantrac.RolePublic})
+}
+
+func (h *handler) password(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Old, New string }
+	if !read(w, r, &in) {
+		return
+	}
+	c, err := r.Cookie(CookieName)
+	if err != nil {
+		fail(w, quantrac.Errorf(quantrac.Denied, "sign in first"))
+		return
+	}
+	_, a, ok := h.Store.session(c.Value)
+	if !ok {
+		fail(w, quantrac.Errorf(quantrac.Denied, "sign in first"))
+		return
+	}
+	secret, err := h.ChangePassword(r.Context(), a.Name, in.Old, in.New)
+	h.signIn(w, r, secret, a.Account, err)
+}
+
+func (h *handler) accounts(w http.ResponseWriter, r *http.Request) { answer(w, h.Accounts()) }
+
+func (h *handler) putAccount(w http.ResponseWriter, r *http.Request) {
+	var a Account
+	if !read(w, r, &a) {
+		return
+	}
+	if a.Name != "" && normalName(a.Name) != normalName(r.PathValue("name")) {
+		fail(w, quantrac.Errorf(quantrac.Invalid, "name %q is not that of the address", a.Name))
+		return
+	}
+	a.Name = r.PathValue("name")
+	done(w, h.PutAccount(r.Context(), a))
+}
+
+func (h *handler) setPassword(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Password string }
+	if read(w, r, &in) {
+		done(w, h.SetPassword(r.Context(), r.PathValue("name"), in.Password))
+	}
+}
+
+func (h *handler) tokens(w http.ResponseWriter, r *http.Request) { answer(w, h.Tokens()) }
+
+func (h *handler) newToken(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Name     string          `json:"name"`
+		Role     quantrac.Role   `json:"role"`
+		Stations []string        `json:"stations"`
+		Expires  quantrac.Millis `json:"expires_ms"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	secret, t, err := h.NewToken(r.Context(), Token{Name: in.Name, Role: in.Role, Stations: in.Stations, Expires: in.Expires})
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, struct {
+		Token
+		Secret string `json:"secret"`
+	}{t, secret})
+}
+
+func (h *handler) revokeToken(w http.ResponseWriter, r *http.Request) {
+	done(w, h.RevokeToken(r.Context(), r.PathValue("id")))
+}
+
+// auditEntry is an entry with what the chain adds to it.
+type auditEntry struct {
+	audit.Entry
+	Commit uint64 `json:"commit"`
+	Hash   string `json:"hash"`
+}
+
+func (h *handler) audit(w http.ResponseWriter, r *http.Request) {
+	if h.Store.o.Audit == nil {
+		fail(w, quantrac.Errorf(quantrac.NotFound, "no audit log is kept"))
+		return
+	}
+	q := r.URL.Query()
+	f := audit.Filter{Actor: q.Get("actor"), Action: q.Get("action"), Object: q.Get("object")}
+	var err error
+	if v := q.Get("before"); v != "" {
+		f.Before, err = strconv.ParseUint(v, 10, 63)
+	}
+	if v := q.Get("limit"); v != "" && err == nil {
+		f.Limit, err = strconv.Atoi(v)
+	}
+	if err != nil {
+		fail(w, quantrac.Errorf(quantrac.Invalid, "before and limit want numbers: %w", err))
+		return
+	}
+	list, err := h.Store.o.Audit.List(r.Context(), f)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	out := make([]auditEntry, len(list))
+	for i, e := range list {
+		out[i] = auditEntry{e, e.Commit, e.Hash}
+	}
+	answer(w, out)
+}
+
+func (h *handler) verify(w http.ResponseWriter, r *http.Request) {
+	if h.Store.o.Audit == nil {
+		fail(w, quantrac.Errorf(quantrac.NotFound, "no audit log is kept"))
+		return
+	}
+	head, err := h.Store.o.Audit.Verify(r.Context())
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	answer(w, head)
+}
+
+// read decodes a request's JSON. The content type must say so: a form of
+// another site's page cannot.
+func read(w http.ResponseWriter, r *http.Request, v any) bool {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		writeError(w, http.StatusUnsupportedMediaType, quantrac.Invalid.String(), "want Content-Type: application/json")
+		return false
+	}
+	if err := strictJSON(http.MaxBytesReader(w, r.Body, maxBody), v); err != nil {
+		fail(w, quantrac.Errorf(quantrac.Invalid, "request: %w", err))
+		return false
+	}
+	return true
+}
+
+func done(w http.ResponseWriter, err error) {
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func fail(w http.ResponseWriter, err error) {
+	var wait *WaitError
+	if errors.As(err, &wait) {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.After.Seconds()))))
+		writeError(w, http.StatusTooManyRequests, quantrac.Busy.String(), err.Error())
+		return
+	}
+	kind := quantrac.KindOf(err)
+	writeError(w, kind.HTTPStatus(), kind.String(), err.Error())
+}
+
+// writeError answers with an error in a form that all our clients read: error
+// as Prometheus and Influx 1, code and message as Influx 2 have it.
+func writeError(w http.ResponseWriter, status int, code, text string) {
+	body, err := json.Marshal(map[string]string{"status": "error", "errorType": code, "code": code, "error": text, "message": text})
+	if err != nil {
+		body = fmt.Appendf(nil, `{"error":%q}`, code) // cannot be: these are strings
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // who asked has gone away
+}
+
+func answer(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(body) // who asked has gone away
+}
