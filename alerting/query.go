@@ -1,0 +1,198 @@
+package alerting
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"quantrac"
+)
+
+// visible says whether a principal may see a warning for an audience: staff
+// warnings only staff, warnings of stations that are not its own nobody.
+func visible(p quantrac.Principal, audience quantrac.Audience, w *quantrac.Warning) bool {
+	if w.Audience != quantrac.AudiencePublic && (audience != quantrac.AudienceStaff || !p.Staff()) {
+		return false
+	}
+	return p.Stations == nil || slices.Contains(p.Stations, w.Station)
+}
+
+// Current returns the open episodes, each by its newest revision, in the order
+// these were said: public ones, and for AudienceStaff the technical ones too
+// where the principal in the context is staff.
+func (a *Alerting) Current(ctx context.Context, audience quantrac.Audience) []quantrac.Warning {
+	p := quantrac.PrincipalFrom(ctx)
+	return slices.DeleteFunc(a.feed.open(), func(w quantrac.Warning) bool { return !visible(p, audience, &w) })
+}
+
+// Get returns the newest revision of an episode.
+func (a *Alerting) Get(ctx context.Context, id string) (quantrac.Warning, error) {
+	all, err := a.Episode(ctx, id)
+	if err != nil {
+		return quantrac.Warning{}, err
+	}
+	return all[len(all)-1], nil
+}
+
+// Episode returns all revisions of an episode, rising; NotFound where there is
+// none that the principal may see.
+func (a *Alerting) Episode(ctx context.Context, id string) ([]quantrac.Warning, error) {
+	if err := a.settled(ctx); err != nil {
+		return nil, err
+	}
+	ws, err := a.warnings(ctx, "SELECT body FROM revisions WHERE id = ? ORDER BY commit_number", id)
+	if err != nil {
+		return nil, err
+	}
+	p := quantrac.PrincipalFrom(ctx)
+	ws = slices.DeleteFunc(ws, func(w quantrac.Warning) bool { return !visible(p, quantrac.AudienceStaff, &w) })
+	if len(ws) == 0 {
+		return nil, quantrac.Errorf(quantrac.NotFound, "there is no warning %q", id)
+	}
+	return ws, nil
+}
+
+// settled waits until the tables hold what has been told.
+func (a *Alerting) settled(ctx context.Context) error {
+	a.feed.mu.Lock()
+	last := uint64(0)
+	if n := len(a.feed.ring); n > 0 {
+		last = a.feed.ring[n-1].Commit
+	}
+	a.feed.mu.Unlock()
+	return a.tables.Wait(ctx, last)
+}
+
+// Selection narrows History. Zero values select everything.
+type Selection struct {
+	Station  string
+	From, To quantrac.Millis // of the time sent; To 0 is open
+	Audience quantrac.Audience
+	Before   uint64 // only revisions of a lower commit: the next page
+	Limit    int    // 100, at most 1000
+}
+
+// History returns revisions, the newest first.
+func (a *Alerting) History(ctx context.Context, sel Selection) ([]quantrac.Warning, error) {
+	if err := a.settled(ctx); err != nil {
+		return nil, err
+	}
+	limit := sel.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	limit = min(limit, 1000)
+	to, before := sel.To, int64(sel.Before)
+	if to == 0 {
+		to = quantrac.MaxMillis
+	}
+	if before == 0 {
+		before = 1 << 62
+	}
+	p := quantrac.PrincipalFrom(ctx)
+	var out []quantrac.Warning
+	for {
+		// What may not be seen is left out here and not in SQL: one rule, in
+		// one place.
+		ws, err := a.warnings(ctx, `SELECT body FROM revisions WHERE commit_number < ? AND sent_ms >= ? AND sent_ms <= ? AND (? = '' OR station = ?)
+			ORDER BY commit_number DESC LIMIT 500`, before, int64(sel.From), int64(to), sel.Station, sel.Station)
+		if err != nil {
+			return nil, err
+		}
+		for i := range ws {
+			if visible(p, sel.Audience, &ws[i]) {
+				out = append(out, ws[i])
+			}
+			if len(out) == limit {
+				return out, nil
+			}
+		}
+		if len(ws) < 500 {
+			return out, nil
+		}
+		before = int64(ws[len(ws)-1].Commit)
+	}
+}
+
+// Recent returns the public revisions sent since a time and all of the open
+// public episodes, in the order they were said: what a feed shows.
+func (a *Alerting) Recent(ctx context.Context, since quantrac.Millis) ([]quantrac.Warning, error) {
+	if err := a.settled(ctx); err != nil {
+		return nil, err
+	}
+	ws, err := a.warnings(ctx, `SELECT body FROM revisions WHERE audience = 'public'
+		AND (sent_ms >= ? OR id IN (SELECT id FROM episodes WHERE ended = 0)) ORDER BY commit_number`, int64(since))
+	if err != nil {
+		return nil, err
+	}
+	p := quantrac.PrincipalFrom(ctx)
+	return slices.DeleteFunc(ws, func(w quantrac.Warning) bool { return !visible(p, quantrac.AudiencePublic, &w) }), nil
+}
+
+// Position returns the commit of the newest revision told; Follow after it
+// yields what is said from now on.
+func (a *Alerting) Position() uint64 {
+	a.feed.mu.Lock()
+	defer a.feed.mu.Unlock()
+	if n := len(a.feed.ring); n > 0 {
+		return a.feed.ring[n-1].Commit
+	}
+	return a.feed.floor
+}
+
+// Changed returns a channel that is closed when something is said after the
+// call, or a subscription changes.
+func (a *Alerting) Changed() <-chan struct{} { return a.feed.wait() }
+
+// Revisions returns up to limit revisions after a commit, of all audiences, in
+// the order of commits: for the channels, which filter by themselves.
+func (a *Alerting) Revisions(ctx context.Context, after uint64, limit int) ([]quantrac.Warning, error) {
+	ws, floor, ok := a.feed.after(after, limit)
+	if ok {
+		return ws, nil
+	}
+	if err := a.tables.Wait(ctx, floor); err != nil {
+		return nil, err
+	}
+	ws, err := a.warnings(ctx, "SELECT body FROM revisions WHERE commit_number > ? ORDER BY commit_number LIMIT ?", int64(after), limit)
+	if err == nil && len(ws) == 0 {
+		ws, _, _ = a.feed.after(floor, limit) // newer than the tables, or nothing
+	}
+	return ws, err
+}
+
+// Follow iterates over the revisions after a commit that the principal in ctx
+// may see, in the order of commits, and waits for more until ctx ends or the
+// room is closed, which it reports as the last. Nothing is skipped, however
+// slowly the caller takes them, and nothing piles up in memory.
+func (a *Alerting) Follow(ctx context.Context, after uint64, audience quantrac.Audience) iter.Seq2[quantrac.Warning, error] {
+	p := quantrac.PrincipalFrom(ctx)
+	return func(yield func(quantrac.Warning, error) bool) {
+		for {
+			changed := a.Changed()
+			ws, err := a.Revisions(ctx, after, 64)
+			if err != nil {
+				yield(quantrac.Warning{}, err)
+				return
+			}
+			for i := range ws {
+				after = ws[i].Commit
+				if visible(p, audience, &ws[i]) && !yield(ws[i], nil) {
+					return
+				}
+			}
+			if len(ws) > 0 {
+				continue
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				yield(quantrac.Warning{}, ctx.Err())
+				return
+			case <-a.closed:
+				yield(quantrac.Warning{}, quantrac.Errorf(quantrac.Unavailable, "alerting is closed"))
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,380 @@
+package alerting
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"quantrac"
+	"quantrac/internal/journal"
+)
+
+// Subscription is somebody who gets warnings by a channel that we drive: a
+// webhook, an MQTT topic. It is journalled, secrets included; those are never
+// shown again after they were made.
+type Subscription struct {
+	ID       string            `json:"id"`
+	Channel  string            `json:"channel"` // which sender delivers it, such as "webhook"
+	URL      string            `json:"url,omitempty"`
+	Note     string            `json:"note,omitempty"` // whose it is
+	Audience quantrac.Audience `json:"audience"`       // public, or staff for everything
+	Stations []string          `json:"stations,omitempty"`
+	MinLevel int               `json:"min_level,omitempty"` // episodes that never reach it are left out
+	Secrets  []Secret          `json:"secrets,omitempty"`   // newest first
+	Created  quantrac.Millis   `json:"created_ms"`
+	By       string            `json:"by,omitempty"`
+	Disabled bool              `json:"disabled,omitempty"`
+	Reason   string            `json:"reason,omitempty"` // of being disabled
+}
+
+// Secret signs deliveries: whsec_ and the key in base64.
+type Secret struct {
+	Key   string          `json:"key"`
+	Until quantrac.Millis `json:"until_ms,omitempty"` // 0: for good
+}
+
+// Wants says whether a revision is for the subscription. What matters is the
+// highest level of the episode, so that its end is not left out.
+func (s *Subscription) Wants(w *quantrac.Warning) bool {
+	return (w.Audience == quantrac.AudiencePublic || s.Audience == quantrac.AudienceStaff) &&
+		(len(s.Stations) == 0 || slices.Contains(s.Stations, w.Station)) &&
+		(w.Rule == quantrac.RuleSilence || w.Peak >= s.MinLevel)
+}
+
+// Public returns the subscription without its secrets.
+func (s Subscription) Public() Subscription {
+	s.Secrets = nil
+	return s
+}
+
+// Progress is how far a subscription has got: every revision up to Commit is
+// delivered, given up, not wanted, or belongs to an episode in Held.
+type Progress struct {
+	Commit uint64 `json:"commit"`
+	// Held are episodes that the receiver refuses; their revisions from the
+	// commit on wait, in order, while other episodes go on.
+	Held []Held `json:"held,omitempty"`
+}
+
+// Held is an episode that waits.
+type Held struct {
+	ID   string `json:"id"`
+	From uint64 `json:"from"` // commit of the first revision not delivered
+}
+
+// Outcome is what became of a revision.
+type Outcome struct {
+	Commit   uint64          `json:"commit"` // of the revision
+	ID       string          `json:"id"`
+	Revision int             `json:"revision"`
+	Outcome  string          `json:"outcome"` // "delivered" or "given_up"
+	At       quantrac.Millis `json:"at_ms"`
+	Detail   string          `json:"detail,omitempty"`
+}
+
+// The outcomes of a delivery.
+const (
+	Delivered = "delivered"
+	GivenUp   = "given_up"
+)
+
+// book holds the subscriptions in memory. edits is taken before mu, and held
+// while a change is journalled; mu never is.
+type book struct {
+	edits    sync.Mutex
+	mu       sync.Mutex
+	all      map[string]Subscription
+	progress map[string]Progress
+}
+
+func (b *book) change(fn func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fn()
+}
+
+type progressRecord struct {
+	Subscription string    `json:"subscription"`
+	Progress     Progress  `json:"progress"`
+	Outcomes     []Outcome `json:"outcomes,omitempty"`
+}
+
+func (a *Alerting) loadSubscriptions(ctx context.Context) error {
+	b := &a.subs
+	b.all, b.progress = map[string]Subscription{}, map[string]Progress{}
+	subs, err := query(ctx, a, "subscriptions", func(body string) (s Subscription, err error) {
+		return s, json.Unmarshal([]byte(body), &s)
+	}, "SELECT body FROM subscriptions")
+	if err != nil {
+		return err
+	}
+	for _, s := range subs {
+		b.all[s.ID] = s
+	}
+	ps, err := query(ctx, a, "progress", func(body string) (p progressRecord, err error) {
+		return p, json.Unmarshal([]byte(body), &p)
+	}, "SELECT body FROM progress")
+	for _, p := range ps {
+		b.progress[p.Subscription] = p.Progress
+	}
+	return err
+}
+
+// Subscribe adds a subscription of a channel. Its first revision is the next
+// one said. It returns it with the secret, which is not shown again. The
+// address is checked for form only; the channel refuses what it may not reach.
+func (a *Alerting) Subscribe(ctx context.Context, s Subscription) (Subscription, error) {
+	p := quantrac.PrincipalFrom(ctx)
+	if s.Audience == "" {
+		s.Audience = quantrac.AudiencePublic
+	}
+	u, err := url.Parse(s.URL)
+	switch {
+	case s.Channel == "":
+		return s, quantrac.Errorf(quantrac.Invalid, "a subscription needs a channel, such as webhook")
+	case err != nil || s.Channel == "webhook" && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil):
+		return s, quantrac.Errorf(quantrac.Invalid, "url %q is not an absolute http(s) address without credentials", s.URL)
+	case s.Audience != quantrac.AudiencePublic && s.Audience != quantrac.AudienceStaff:
+		return s, quantrac.Errorf(quantrac.Invalid, "audience %q is neither public nor staff", s.Audience)
+	case s.Audience == quantrac.AudienceStaff && !p.Staff():
+		return s, quantrac.Errorf(quantrac.Denied, "only staff may subscribe to technical warnings")
+	case s.MinLevel < 0 || s.MinLevel > 3:
+		return s, quantrac.Errorf(quantrac.Invalid, "min_level %d is not 0 to 3", s.MinLevel)
+	}
+	if p.Stations != nil {
+		if len(s.Stations) == 0 {
+			s.Stations = p.Stations
+		}
+		for _, st := range s.Stations {
+			if !slices.Contains(p.Stations, st) {
+				return s, quantrac.Errorf(quantrac.Denied, "station %q is not yours", st)
+			}
+		}
+		if len(s.Stations) == 0 {
+			return s, quantrac.Errorf(quantrac.Denied, "no station is yours")
+		}
+	}
+	s.ID = "sub_" + strings.ToLower(rand.Text()[:16])
+	s.Secrets = []Secret{{Key: newSecret()}}
+	s.Created, s.By, s.Disabled, s.Reason = a.o.Clock.Now(), p.Name, false, ""
+	start := progressRecord{Subscription: s.ID, Progress: Progress{Commit: a.Position()}}
+	first, err := deliveryRecord(flagSubscription, s, false)
+	if err != nil {
+		return s, err
+	}
+	second, err := deliveryRecord(flagProgress, start, false)
+	if err != nil {
+		return s, err
+	}
+	a.subs.edits.Lock()
+	defer a.subs.edits.Unlock()
+	if _, err := a.j.Append(ctx, first, second); err != nil {
+		return s, err
+	}
+	a.subs.change(func() { a.subs.all[s.ID], a.subs.progress[s.ID] = s, start.Progress })
+	a.feed.poke()
+	return s, nil
+}
+
+// newSecret makes 32 random bytes, in the form of Standard Webhooks.
+func newSecret() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
+}
+
+func deliveryRecord(flag uint16, v any, priority bool) (journal.Record, error) {
+	data, err := json.Marshal(v)
+	return journal.Record{Kind: quantrac.RecordDelivery, Flags: flag, Data: data, Priority: priority}, err
+}
+
+// Subscriptions returns all of them with their secrets, by id: for the
+// channels. Show only Public.
+func (a *Alerting) Subscriptions() []Subscription {
+	a.subs.mu.Lock()
+	defer a.subs.mu.Unlock()
+	out := make([]Subscription, 0, len(a.subs.all))
+	for _, s := range a.subs.all {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(x, y Subscription) int { return cmp.Compare(x.ID, y.ID) })
+	return out
+}
+
+// Subscription returns one of them; NotFound where there is none.
+func (a *Alerting) Subscription(id string) (Subscription, error) {
+	a.subs.mu.Lock()
+	defer a.subs.mu.Unlock()
+	s, ok := a.subs.all[id]
+	if !ok {
+		return s, quantrac.Errorf(quantrac.NotFound, "there is no subscription %q", id)
+	}
+	return s, nil
+}
+
+// edit changes a subscription.
+func (a *Alerting) edit(ctx context.Context, id string, fn func(*Subscription)) (Subscription, error) {
+	a.subs.edits.Lock()
+	defer a.subs.edits.Unlock()
+	s, err := a.Subscription(id)
+	if err != nil {
+		return s, err
+	}
+	s.Secrets = slices.Clone(s.Secrets)
+	fn(&s)
+	rec, err := deliveryRecord(flagSubscription, s, true)
+	if err != nil {
+		return s, err
+	}
+	if _, err := a.j.Append(ctx, rec); err != nil {
+		return s, err
+	}
+	a.subs.change(func() { a.subs.all[id] = s })
+	a.feed.poke()
+	return s, nil
+}
+
+// Disable stops a subscription; what is said meanwhile waits until Enable.
+func (a *Alerting) Disable(ctx context.Context, id, reason string) error {
+	_, err := a.edit(ctx, id, func(s *Subscription) { s.Disabled, s.Reason = true, reason })
+	return err
+}
+
+// Enable lets a disabled subscription go on where it stopped.
+func (a *Alerting) Enable(ctx context.Context, id string) error {
+	_, err := a.edit(ctx, id, func(s *Subscription) { s.Disabled, s.Reason = false, "" })
+	return err
+}
+
+// Rotate gives a subscription a new secret, which it returns. Deliveries are
+// signed by both for the overlap, so that the receiver can change over.
+func (a *Alerting) Rotate(ctx context.Context, id string, overlap time.Duration) (string, error) {
+	key := newSecret()
+	_, err := a.edit(ctx, id, func(s *Subscription) {
+		now := a.o.Clock.Now()
+		old := s.Secrets[:min(len(s.Secrets), 1)]
+		s.Secrets = []Secret{{Key: key}}
+		for _, x := range old {
+			s.Secrets = append(s.Secrets, Secret{Key: x.Key, Until: now.Add(overlap)})
+		}
+	})
+	return key, err
+}
+
+// Unsubscribe removes a subscription and what is known of its deliveries.
+func (a *Alerting) Unsubscribe(ctx context.Context, id string) error {
+	a.subs.edits.Lock()
+	defer a.subs.edits.Unlock()
+	if _, err := a.Subscription(id); err != nil {
+		return err
+	}
+	rec, err := deliveryRecord(flagUnsubscribe, id, false)
+	if err != nil {
+		return err
+	}
+	if _, err := a.j.Append(ctx, rec); err != nil {
+		return err
+	}
+	a.subs.change(func() {
+		delete(a.subs.all, id)
+		delete(a.subs.progress, id)
+	})
+	a.feed.poke()
+	return nil
+}
+
+// Progress returns how far a subscription has got.
+func (a *Alerting) Progress(id string) Progress {
+	a.subs.mu.Lock()
+	defer a.subs.mu.Unlock()
+	p := a.subs.progress[id]
+	p.Held = slices.Clone(p.Held)
+	return p
+}
+
+// SaveProgress makes durable how far a subscription has got, with what became
+// of the revisions in between. Even where it fails the progress counts until
+// the next start: a warning must not wait for a disk. Of a subscription that
+// is gone it does nothing.
+func (a *Alerting) SaveProgress(ctx context.Context, id string, p Progress, done ...Outcome) error {
+	rec, err := deliveryRecord(flagProgress, progressRecord{id, p, done}, true)
+	if err != nil {
+		return err
+	}
+	a.subs.mu.Lock()
+	if _, ok := a.subs.all[id]; !ok {
+		a.subs.mu.Unlock()
+		return nil
+	}
+	a.subs.progress[id] = p
+	a.subs.mu.Unlock()
+	_, err = a.j.Append(ctx, rec)
+	return err
+}
+
+// Deliveries returns what became of the newest revisions for a subscription,
+// newest first, at most limit.
+func (a *Alerting) Deliveries(ctx context.Context, id string, limit int) ([]Outcome, error) {
+	if err := a.tables.Wait(ctx, a.j.Last().Number); err != nil {
+		return nil, err
+	}
+	return query(ctx, a, "deliveries", func(body string) (o Outcome, err error) {
+		return o, json.Unmarshal([]byte(body), &o)
+	}, `SELECT json_object('commit', commit_number, 'id', id, 'revision', revision, 'outcome', outcome, 'at_ms', at_ms, 'detail', detail)
+		FROM deliveries WHERE subscription = ? ORDER BY commit_number DESC LIMIT ?`, id, limit)
+}
+
+// projectDelivery applies a record of subscriptions to the tables.
+func projectDelivery(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
+	switch e.Flags {
+	case flagSubscription:
+		var s Subscription
+		if err := json.Unmarshal(e.Data, &s); err != nil || s.ID == "" {
+			return quantrac.Errorf(quantrac.Corrupt, "subscription of commit %d: %w", e.Number, err)
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (id, body) VALUES (?, ?)
+			ON CONFLICT (id) DO UPDATE SET body = excluded.body`, s.ID, string(e.Data))
+		return err
+	case flagUnsubscribe:
+		var id string
+		if err := json.Unmarshal(e.Data, &id); err != nil {
+			return quantrac.Errorf(quantrac.Corrupt, "unsubscription of commit %d: %w", e.Number, err)
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM subscriptions WHERE id = ?", id)
+		return err
+	case flagProgress:
+		return projectProgress(ctx, tx, e)
+	}
+	return quantrac.Errorf(quantrac.Corrupt, "delivery record of commit %d has unknown flags %d", e.Number, e.Flags)
+}
+
+func projectProgress(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
+	var p progressRecord
+	if err := json.Unmarshal(e.Data, &p); err != nil {
+		return quantrac.Errorf(quantrac.Corrupt, "progress of commit %d: %w", e.Number, err)
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO progress (subscription, body) SELECT id, ? FROM subscriptions WHERE id = ?
+		ON CONFLICT (subscription) DO UPDATE SET body = excluded.body`, string(e.Data), p.Subscription)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err // the subscription is gone
+	}
+	for _, o := range p.Outcomes {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO deliveries (subscription, commit_number, id, revision, outcome, at_ms, detail) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (subscription, commit_number) DO UPDATE SET outcome = excluded.outcome, at_ms = excluded.at_ms, detail = excluded.detail`,
+			p.Subscription, int64(o.Commit), o.ID, o.Revision, o.Outcome, int64(o.At), o.Detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
