@@ -9,7 +9,6 @@ import (
 	"quantrac"
 
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // request is one evaluation.
@@ -122,68 +121,6 @@ func (a *API) prepare(r *request) (*view, *apiError) {
 		return nil, badParam("query", err)
 	}
 	return v, nil
-}
-
-// Limits of an expression. The parser and the engine descend into it, and the
-// engine sets aside memory for every step of a subquery before it looks at any
-// series: neither has a limit of its own.
-const (
-	maxExprBytes     = 128 << 10
-	maxExprDepth     = 2000
-	maxSubquerySteps = 1_000_000
-)
-
-// parse parses an expression of bearable size.
-func (a *API) parse(text string) (parser.Expr, *apiError) {
-	if len(text) > maxExprBytes {
-		return nil, badParam("query", fmt.Errorf("the expression has %d bytes, at most %d are taken", len(text), maxExprBytes))
-	}
-	expr, err := a.parser.ParseExpr(text)
-	if err == nil {
-		parser.Inspect(expr, func(_ parser.Node, path []parser.Node) error {
-			if len(path) > maxExprDepth {
-				err = fmt.Errorf("the expression is nested more than %d deep", maxExprDepth)
-			}
-			return err
-		})
-	}
-	if err != nil {
-		return nil, badParam("query", err)
-	}
-	return expr, nil
-}
-
-// check finds what the engine would not: pseudo-labels that say nothing,
-// modifiers that need a lookback, subqueries without measure. span is the time
-// from the first evaluation to the last.
-func (v *view) check(expr parser.Expr, span time.Duration) (err error) {
-	parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
-		switch n := n.(type) {
-		case *parser.VectorSelector:
-			if (n.Anchored || n.Smoothed) && v.byInterval {
-				// These read a lookback beyond the range, one for all series.
-				err = errors.New("the modifiers anchored and smoothed need the parameter lookback_delta")
-			} else {
-				_, err = v.selector(n.LabelMatchers)
-			}
-		case *parser.SubqueryExpr:
-			steps := span
-			for _, outer := range append(path, n) {
-				if q, ok := outer.(*parser.SubqueryExpr); ok {
-					steps += q.Range
-				}
-			}
-			step := n.Step
-			if step <= 0 {
-				step = subqueryStep
-			}
-			if steps/step > maxSubquerySteps || steps < 0 {
-				err = fmt.Errorf("subquery [%s:%s] would be evaluated %d times, the limit is %d", n.Range, step, steps/step, maxSubquerySteps)
-			}
-		}
-		return err
-	})
-	return err
 }
 
 // Sample is the value of one series at one evaluation.

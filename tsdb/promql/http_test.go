@@ -193,8 +193,8 @@ func TestErrors(t *testing.T) {
 	f("GET", q("query", "vector(1)[100y:1ms]"), 400, "bad_data", "subquery [876000h0m0s:1ms] would be evaluated 3153600000000 times, the limit is 1000000")
 	f("GET", q("query", "max_over_time(vector(1)[200y:])"), 400, "bad_data", "subquery")
 	f("GET", q("query", "max_over_time(min_over_time(vector(1)[1h:1m])[1w:500ms])"), 400, "bad_data", "subquery")
-	f("GET", q("query", strings.Repeat("(", 5000)+"1"+strings.Repeat(")", 5000)), 400, "bad_data", "deep")
-	f("GET", "/api/v1/format_query?query="+strings.Repeat("-", 100_000)+"x", 400, "bad_data", "deep")
+	f("GET", q("query", strings.Repeat("(", 5000)+"1"+strings.Repeat(")", 5000)), 400, "bad_data", "operators and brackets")
+	f("GET", "/api/v1/format_query?query="+strings.Repeat("-", 100_000)+"x", 400, "bad_data", "operators and brackets")
 	f("GET", r("query", "x", "start", "0", "end", "10"), 400, "bad_data", "step")
 	f("GET", r("query", "x", "start", "0", "step", "1"), 400, "bad_data", "end")
 	f("GET", r("query", "x", "start", "10", "end", "0", "step", "1"), 400, "bad_data", "before start")
@@ -293,4 +293,21 @@ func TestEmptyDatabase(t *testing.T) {
 	f("labels", `[]`)
 	f("label/__name__/values", `[]`)
 	f("series?match[]=x", `[]`)
+}
+
+func TestCountNodes(t *testing.T) {
+	f := func(text string, want int) {
+		t.Helper()
+		if got := countNodes(text); got != want {
+			t.Errorf("countNodes(%s) = %d, want %d", text, got, want)
+		}
+	}
+	f("", 0)
+	f("xã", 0)
+	f(`x{a="-(-(",b!~'\'-',c=`+"`\\`"+`} - y`, 1)
+	f("-(-x)", 4-1)
+	f("a or b AND c unless_d atan2 e # and (((\n+f", 4)
+	f("rate(x[5m:]) == bool 1", 4)
+	f("xã((((", 4)
+	f(`"unterminated ((`, 0)
 }
