@@ -111,6 +111,42 @@ func BenchmarkQ3Handler(b *testing.B) {
 	benchmark(b, New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)}).Handler(), q3At(testNow))
 }
 
+// openFilled returns an engine with as many stations and points, flushed to
+// blocks but for the last day.
+func openFilled(b *testing.B, stations, points int) (Store, *testRegistry) {
+	b.Helper()
+	from, reg := newColumnStore(stations, points)
+	e := openDB(b, quantrac.NewManualClock(testNow))
+	for at := 0; at < points; at += 144 {
+		if at+144 >= points {
+			if err := e.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		batch := &quantrac.Batch{}
+		for _, s := range from.series {
+			for k := at; k < min(at+144, points); k++ {
+				batch.Rows = append(batch.Rows, quantrac.Row{
+					Group: s.Labels.Without(quantrac.LabelMetric), Time: s.Times[k],
+					Cells: []quantrac.Cell{{Property: s.Labels.Metric(), Value: s.Values[k], Quality: quantrac.Good}},
+				})
+			}
+		}
+		appendBatch(b, e, batch)
+	}
+	return e, reg
+}
+
+func BenchmarkQ1(b *testing.B) {
+	store, reg := openFilled(b, 50, 30*144)
+	benchmark(b, New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)}).Handler(), q1At(testNow))
+}
+
+func BenchmarkQ3(b *testing.B) {
+	store, reg := openFilled(b, 2000, 10)
+	benchmark(b, New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)}).Handler(), q3At(testNow))
+}
+
 func BenchmarkRateManySeries(b *testing.B) {
 	store, reg := newColumnStore(500, 7*144)
 	api := New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)})

@@ -27,7 +27,7 @@ func TestDifferential(t *testing.T) {
 	} else if !testing.Short() {
 		seeds = append(seeds, uint64(time.Now().UnixNano()))
 	}
-	for name, open := range scriptStores {
+	for name, open := range testStores {
 		for _, seed := range seeds {
 			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
 				w := newWorld(t, seed, open)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -269,4 +270,45 @@ func TestInstantAndRange(t *testing.T) {
 	if _, err := api.Instant(done, "loose", testNow); quantrac.KindOf(err) != quantrac.Unavailable {
 		t.Errorf("of a caller that left: %v", err)
 	}
+}
+
+// TestConcurrent asks from several sides while readings come in: one query sees
+// each station once, and its levels only rise.
+func TestConcurrent(t *testing.T) {
+	clock := quantrac.NewManualClock(testNow)
+	e := openDB(t, clock)
+	c := newClient(t, e, clock, Options{MaxConcurrent: 3})
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			last := 0.0
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				got, err := c.api.Instant(context.Background(), "sum(water_level_meters)", clock.Now())
+				if err != nil || len(got) > 1 || len(got) == 1 && got[0].Value < last {
+					t.Errorf("after %v came %v, %v", last, got, err)
+					return
+				}
+				if len(got) == 1 {
+					last = got[0].Value
+				}
+				if status, body := c.send("POST", "/api/v1/labels?match[]={river='Tiền'}", nil); status != 200 {
+					t.Errorf("labels: %d %s", status, body)
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		for _, s := range []string{"tq", "hn"} {
+			put(t, e, quantrac.NewLabels("station", s), "water_level_meters", testNow+quantrac.Millis(i)*second, second, float64(i))
+		}
+		clock.Advance(time.Second)
+	}
+	close(stop)
+	wg.Wait()
 }

@@ -124,20 +124,6 @@ func (e scriptEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, _ 
 	return e.Engine.NewRangeQuery(ctx, q, opts, qs, start, end, interval)
 }
 
-// scriptStores are the stores that the scripts run on.
-var scriptStores = map[string]func(testing.TB, quantrac.Clock) tsdbtest.Engine{
-	"oracle": openOracle,
-}
-
-// openOracle returns an empty oracle.
-func openOracle(t testing.TB, clock quantrac.Clock) tsdbtest.Engine {
-	e, err := tsdbtest.NewOracle().Open(tsdbtest.Options{Clock: clock, Reserved: reserved})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
 // script is one file of commands.
 type script struct {
 	name     string
@@ -263,7 +249,7 @@ func key(file string, c command) string { return fmt.Sprintf("%s:%d", file, c.li
 
 // eachStore runs f for every store and both kinds of lookback.
 func eachStore(t *testing.T, f func(t *testing.T, open func(testing.TB) storage.Storage, engine promql.QueryEngine)) {
-	for name, open := range scriptStores {
+	for name, open := range testStores {
 		for _, byInterval := range []bool{false, true} {
 			mode := "lookback"
 			var engine promql.QueryEngine = promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery)
@@ -345,7 +331,11 @@ func runExcluded(t *testing.T, which string) map[string]map[string]bool {
 
 func TestPromqltestExcluded(t *testing.T) {
 	excluded := readExclusions(t)
-	for store, verdicts := range runExcluded(t, "excluded") {
+	stores := runExcluded(t, "excluded")
+	if len(stores) != 2*len(testStores) {
+		t.Errorf("verdicts from %d runs, want %d", len(stores), 2*len(testStores))
+	}
+	for store, verdicts := range stores {
 		if len(verdicts) != len(excluded) {
 			t.Errorf("%s: %d verdicts on %d excluded commands", store, len(verdicts), len(excluded))
 		}
