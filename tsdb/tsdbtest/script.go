@@ -62,23 +62,34 @@ func RunScripts(t *testing.T, open func(t *testing.T) Subject) {
 
 // RunScript runs one script.
 func RunScript(t *testing.T, path, mode string, s Subject) {
-	r := &runner{mode: mode, subject: s, clock: &Clock{}}
-	start, _ := parseMillis("03:00")
-	r.clock.Set(start)
+	r := newRunner(mode, s)
 	if err := r.open(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { r.engine.Close() }()
 	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-		out, err := r.run(t, d)
-		if kind := quantrac.KindOf(err); kind != quantrac.KindNone {
-			return fmt.Sprintf("error: %v\n", kind)
-		}
+		out, err := r.answer(t, d)
 		if err != nil {
 			d.Fatalf(t, "%v", err)
 		}
 		return out
 	})
+}
+
+// answer runs a directive; an error with a kind is an answer.
+func (r *runner) answer(t testing.TB, d *datadriven.TestData) (string, error) {
+	out, err := r.run(t, d)
+	if kind := quantrac.KindOf(err); kind != quantrac.KindNone {
+		return fmt.Sprintf("error: %v\n", kind), nil
+	}
+	return out, err
+}
+
+func newRunner(mode string, s Subject) *runner {
+	r := &runner{mode: mode, subject: s, clock: &Clock{}}
+	start, _ := parseMillis("03:00")
+	r.clock.Set(start)
+	return r
 }
 
 type runner struct {
@@ -154,7 +165,7 @@ func (r *runner) between(ctx context.Context) error {
 	return nil
 }
 
-func (r *runner) run(t *testing.T, d *datadriven.TestData) (string, error) {
+func (r *runner) run(t testing.TB, d *datadriven.TestData) (string, error) {
 	ctx := context.Background()
 	if a, ok := d.Arg("as"); ok {
 		p := quantrac.Principal{Name: "script", Role: quantrac.RoleViewer, Stations: []string{}}
