@@ -69,6 +69,7 @@ type DB struct {
 	index index.Index
 	cache *fastcache.Cache // key of a group → its number
 	log   *commits.Log
+	order order
 
 	// groups is every group by its number; it only grows, and a reader's copy
 	// of the slice stays valid.

@@ -57,7 +57,7 @@ func (db *DB) sealHead() (*head, uint64) {
 		return nil, db.apply.applied
 	}
 	h.cursor = db.apply.applied
-	db.replaceState(&state{heads: []*head{h, newHead()}, blocks: s.blocks})
+	db.replaceState(&state{heads: []*head{h, newHead(h)}, blocks: s.blocks})
 	return h, 0
 }
 
@@ -273,6 +273,7 @@ func (db *DB) install(out *output, old []*blockFile, h *head) error {
 	next := &state{heads: s.heads}
 	if h != nil {
 		next.heads = s.heads[1:]
+		next.heads[0].forget()
 		if out.commits != nil {
 			db.log.Settle(out.commits, len(h.commits), len(h.changes))
 		}

@@ -34,8 +34,10 @@ type shape struct{ props []string }
 
 // series is one series; its fields are guarded by the group's mu.
 type series struct {
-	labels      quantrac.Labels
-	property    string
+	labels   quantrac.Labels // for ever the same
+	property string
+	rank     int // in the order of all series, guarded by that; -1 at first
+
 	first, last int64 // times of the first and last cell of any kind
 
 	// What Latest shows. It is kept up to date while commits are applied as
@@ -108,15 +110,18 @@ func (db *DB) column(g *group, property string) int {
 			return i
 		}
 	}
-	g.mu.Lock()
-	g.series = append(g.series, &series{
+	col := len(g.series)
+	s := &series{
 		labels: g.labels.With(quantrac.LabelMetric, property), property: property,
-		first: math.MaxInt64, last: math.MinInt64, state: lastNone,
-	})
+		first: math.MaxInt64, last: math.MinInt64, state: lastNone, rank: -1,
+	}
+	g.mu.Lock()
+	g.series = append(g.series, s)
 	g.mu.Unlock()
 	db.stats.series.Add(1)
 	db.index.AddProperty(g.id, property)
-	return len(g.series) - 1
+	db.order.add(target{g, col, s})
+	return col
 }
 
 // columns returns the columns of a row's cells.

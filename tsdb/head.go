@@ -15,6 +15,7 @@ type head struct {
 	mu      sync.RWMutex
 	groups  []*headGroup // by number; nil where a group has no rows here
 	touched []uint32     // numbers of the groups that have
+	before  *head        // the one before it, while that is being flushed
 
 	bytes atomic.Int64
 	rows  atomic.Int64
@@ -29,10 +30,24 @@ type head struct {
 // headGroup is the rows of one group in a head, in runs of their own order in
 // time: live rows make one run, late ones others. The group's mu guards it.
 type headGroup struct {
-	runs []*rows.Table // longer ones first, roughly
+	runs     []*rows.Table // longer ones first, roughly
+	expected int           // rows, from experience
 }
 
-func newHead() *head { return &head{} }
+// newHead returns a head that expects rows as the one before it had, nil for
+// none.
+func newHead(before *head) *head { return &head{before: before} }
+
+// expected returns how many rows a group may come to have.
+func (h *head) expected(id uint32) int {
+	if h.before == nil {
+		return 0
+	}
+	if hg := h.before.group(id); hg != nil {
+		return min(hg.runs[0].Len(), 4096)
+	}
+	return 0
+}
 
 // group returns the rows of a group, nil for none.
 func (h *head) group(id uint32) *headGroup {
@@ -54,11 +69,19 @@ func (h *head) make(id uint32) *headGroup {
 	for int(id) >= len(h.groups) {
 		h.groups = append(h.groups, make([]*headGroup, len(h.groups)+64)...)
 	}
-	g := &headGroup{}
+	g := &headGroup{expected: h.expected(id)}
 	h.groups[id] = g
 	h.touched = append(h.touched, id)
 	h.bytes.Add(512)
 	return g
+}
+
+// forget lets go of the head before, which has been flushed. The caller holds
+// apply.
+func (h *head) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.before = nil
 }
 
 // add adds a row and returns the growth in bytes. The group's mu is held.
@@ -69,6 +92,9 @@ func (hg *headGroup) add(r *rows.Row) int {
 		}
 	}
 	run := &rows.Table{}
+	if len(hg.runs) == 0 && hg.expected > 0 {
+		run.Grow(hg.expected)
+	}
 	size := run.Append(r)
 	hg.runs = append(hg.runs, run)
 	// Keep few runs: join the last two while they are of a size, so that each

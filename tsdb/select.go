@@ -27,23 +27,23 @@ func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
 	}
 	ids := db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations)
 	groups := *db.groups.Load()
-	var out []target
-	for _, id := range ids {
-		g := groups[id]
-		g.mu.RLock()
-	series:
-		for col, s := range g.series {
-			for _, m := range metric {
-				if !m.Matches(s.property) {
-					continue series
+	return db.order.pick(func(pass func(*series)) {
+		for _, id := range ids {
+			g := groups[id]
+			g.mu.RLock()
+			all := g.series
+			g.mu.RUnlock()
+		series:
+			for _, s := range all {
+				for _, m := range metric {
+					if !m.Matches(s.property) {
+						continue series
+					}
 				}
+				pass(s)
 			}
-			out = append(out, target{g, col, s})
 		}
-		g.mu.RUnlock()
-	}
-	slices.SortFunc(out, func(a, b target) int { return a.s.labels.Compare(b.s.labels) })
-	return out
+	})
 }
 
 // Select yields the series that pass, sorted by labels, each with the values

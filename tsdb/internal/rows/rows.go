@@ -34,6 +34,7 @@ type Table struct {
 	Humans    bool   // there are rows of kind Human
 	MaxCommit uint64 //
 	Cells     int    // present ones
+	room      int    // rows that Grow has made room for
 }
 
 // Column is the cells of one property. Rows beyond its end are absent.
@@ -77,7 +78,7 @@ func (t *Table) Append(r *Row) int {
 			// A new array: readers may hold the old one.
 			t.Cols = append(make([]Column, 0, c+1), t.Cols...)[:c+1]
 		}
-		size += 9 * t.Cols[c].put(n, r.Values[i], r.Quality[i])
+		size += 9 * t.Cols[c].put(n, t.room, r.Values[i], r.Quality[i])
 		t.Cells++
 	}
 	t.Times = append(t.Times, r.Time)
@@ -88,9 +89,12 @@ func (t *Table) Append(r *Row) int {
 }
 
 // put sets the cell of row n, the last one, and returns how many cells longer
-// the column is.
-func (c *Column) put(n int, v float64, q uint8) int {
+// the column is. A new column has room for so many.
+func (c *Column) put(n, room int, v float64, q uint8) int {
 	before := len(c.Values)
+	if c.Values == nil && room > 0 {
+		c.Values, c.Qualities = make([]float64, 0, room), make([]uint8, 0, room)
+	}
 	if before > n { // twice in one row: the later wins
 		c.Values[n], c.Qualities[n] = v, q
 		return 0
@@ -134,9 +138,13 @@ func (t *Table) Find(time int64) int {
 	return lo
 }
 
-// Merge joins tables into a new one and drops the redelivered cells that it
-// meets. Rows before from or after to are left out.
+// Merge joins tables and drops the redelivered cells that it meets. Rows before
+// from or after to are left out. The result may be one of the tables itself,
+// and is not to be changed.
 func Merge(tables []*Table, from, to int64) *Table {
+	if len(tables) == 1 && !tables[0].Repeats && tables[0].Times[0] >= from && tables[0].Last() <= to {
+		return tables[0]
+	}
 	m := merger{out: &Table{}}
 	type cursor struct {
 		*Table
@@ -154,7 +162,7 @@ func Merge(tables []*Table, from, to int64) *Table {
 			total += c.end - c.at
 		}
 	}
-	m.out.grow(total)
+	m.out.Grow(total)
 	for len(in) > 0 {
 		first := 0
 		for i := 1; i < len(in); i++ {
@@ -172,7 +180,9 @@ func Merge(tables []*Table, from, to int64) *Table {
 	return m.out
 }
 
-func (t *Table) grow(n int) {
+// Grow makes room in an empty table for n rows.
+func (t *Table) Grow(n int) {
+	t.room = n
 	t.Times = make([]int64, 0, n)
 	t.Commits = make([]uint64, 0, n)
 	t.Received = make([]int64, 0, n)
