@@ -1,0 +1,245 @@
+package influx
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"quantrac"
+	"quantrac/collector"
+	"quantrac/collector/decode"
+)
+
+// Writer makes line protocol durable: *collector.Collector.
+type Writer interface {
+	Write(ctx context.Context, w collector.Writing) (collector.Written, error)
+}
+
+// Options of a handler. The zero value works.
+type Options struct {
+	// Authorize says who writes: the id of a device, or "" for a client that
+	// writes series as they come. Errors: Denied for somebody who may not
+	// (403), Invalid for nobody (401). Nil lets everybody write.
+	Authorize func(r *http.Request) (device string, err error)
+
+	MaxBody    int64         // bytes of a request, as sent and unpacked; 32 MiB
+	MaxLines   int           // lines of a request; 10,000
+	Concurrent int           // requests at once; further ones wait; 32
+	Wait       time.Duration // for a turn, before 503; 5 s
+	Logger     *slog.Logger  // of failures that are ours; none
+}
+
+func (o *Options) fill() {
+	if o.MaxBody <= 0 {
+		o.MaxBody = 32 << 20
+	}
+	if o.MaxLines <= 0 {
+		o.MaxLines = 10_000
+	}
+	if o.Concurrent <= 0 {
+		o.Concurrent = 32
+	}
+	if o.Wait <= 0 {
+		o.Wait = 5 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Handler serves the paths named in the package comment. It is an
+// http.Handler, safe for concurrent use.
+type Handler struct {
+	w     Writer
+	o     Options
+	turns chan struct{} // one element a request under way
+	mux   *http.ServeMux
+}
+
+// New makes a handler that writes through w.
+func New(w Writer, o Options) *Handler {
+	o.fill()
+	h := &Handler{w: w, o: o, turns: make(chan struct{}, o.Concurrent), mux: http.NewServeMux()}
+	h.mux.HandleFunc("POST /write", h.writeV1)
+	h.mux.HandleFunc("POST /api/v2/write", h.writeV2)
+	h.mux.HandleFunc("GET /ping", ping) // HEAD too
+	h.mux.HandleFunc("GET /health", health)
+	h.mux.HandleFunc("GET /query", query)
+	h.mux.HandleFunc("POST /query", query)
+	h.mux.HandleFunc("OPTIONS /", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	return h
+}
+
+// Paths are what Handler answers, for whoever mounts it.
+func Paths() []string {
+	return []string{"/write", "/api/v2/write", "/ping", "/health", "/query"}
+}
+
+// influxVersion is the version of InfluxDB whose behaviour clients may expect:
+// the last of the line that speaks version 1 and the version 2 write.
+const influxVersion = "1.8.10"
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Influxdb-Version", influxVersion) // clients read it from every answer
+	w.Header().Set("X-Influxdb-Build", "quantrac")
+	h.mux.ServeHTTP(w, r)
+}
+
+func ping(w http.ResponseWriter, r *http.Request) {
+	if v := r.URL.Query().Get("verbose"); v != "" && v != "0" && v != "false" {
+		writeJSON(w, http.StatusOK, map[string]string{"version": influxVersion})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func health(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{
+		"name": "influxdb", "message": "ready for queries and writes", "status": "pass", "checks": []any{}, "version": influxVersion,
+	})
+}
+
+func (h *Handler) writeV1(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	a := answer{w: w, database: q.Get("db"), policy: q.Get("rp")}
+	if a.database == "" {
+		a.fail(http.StatusBadRequest, "database is required: add db=NAME; the name itself means nothing here", nil)
+		return
+	}
+	switch c := q.Get("consistency"); c {
+	case "", "any", "one", "quorum", "all":
+	default:
+		a.fail(http.StatusBadRequest, fmt.Sprintf("invalid consistency level %q: want any, one, quorum or all", c), nil)
+		return
+	}
+	p, ok := precisionsV1[q.Get("precision")]
+	if !ok {
+		a.fail(http.StatusBadRequest, fmt.Sprintf("invalid precision %q: want n, u, ms, s, m or h", q.Get("precision")), nil)
+		return
+	}
+	h.write(a, r, p)
+}
+
+func (h *Handler) writeV2(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	a := answer{w: w, v2: true, database: q.Get("bucket")}
+	if a.database == "" {
+		a.fail(http.StatusBadRequest, "bucket is required: add bucket=NAME; the name itself means nothing here", nil)
+		return
+	}
+	p, ok := precisionsV2[q.Get("precision")]
+	if !ok {
+		a.fail(http.StatusBadRequest, fmt.Sprintf("invalid precision %q: want ns, us, ms or s", q.Get("precision")), nil)
+		return
+	}
+	h.write(a, r, p)
+}
+
+var precisionsV1 = map[string]decode.Precision{
+	"": decode.Nanoseconds, "n": decode.Nanoseconds, "ns": decode.Nanoseconds,
+	"u": decode.Microseconds, "us": decode.Microseconds, "µ": decode.Microseconds,
+	"ms": decode.Milliseconds, "s": decode.Seconds, "m": decode.Minutes, "h": decode.Hours,
+}
+
+var precisionsV2 = map[string]decode.Precision{
+	"": decode.Nanoseconds, "ns": decode.Nanoseconds, "us": decode.Microseconds, "ms": decode.Milliseconds, "s": decode.Seconds,
+}
+
+// write takes a request whose parameters are good.
+func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
+	device := ""
+	if h.o.Authorize != nil {
+		var err error
+		if device, err = h.o.Authorize(r); err != nil {
+			a.refuse(err)
+			return
+		}
+	}
+	if err := h.turn(r.Context()); err != nil {
+		a.refuse(err)
+		return
+	}
+	defer func() { <-h.turns }()
+	body, status, err := h.body(r)
+	if err != nil {
+		a.fail(status, err.Error(), nil)
+		return
+	}
+	whole := false
+	if v := r.URL.Query().Get("accept_partial"); v == "false" || v == "0" {
+		whole = true
+	}
+	done, err := h.w.Write(r.Context(), collector.Writing{Device: device, Lines: body, Precision: p, Whole: whole})
+	if err != nil {
+		if quantrac.KindOf(err) != quantrac.Invalid {
+			h.o.Logger.Error("influx write", "device", device, "err", err)
+		}
+		a.refuse(err)
+		return
+	}
+	a.written(done)
+}
+
+// turn waits until the request may be worked on.
+func (h *Handler) turn(ctx context.Context) error {
+	select {
+	case h.turns <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(h.o.Wait)
+	defer timer.Stop()
+	select {
+	case h.turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return quantrac.WithKind(quantrac.Unavailable, ctx.Err())
+	case <-timer.C:
+		return quantrac.Errorf(quantrac.Busy, "%d writes are under way; send this one again later", cap(h.turns))
+	}
+}
+
+// body reads and unpacks a request within the limits, and says with which
+// status it is refused otherwise.
+func (h *Handler) body(r *http.Request) ([]byte, int, error) {
+	var src io.Reader = http.MaxBytesReader(nil, r.Body, h.o.MaxBody)
+	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(src)
+		if err != nil {
+			return nil, readStatus(err), fmt.Errorf("body is not gzip: %w", err)
+		}
+		defer z.Close()
+		src = z
+	default:
+		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("content encoding %q is not understood: want gzip or none", enc)
+	}
+	body, err := io.ReadAll(io.LimitReader(src, h.o.MaxBody+1))
+	if err != nil {
+		return nil, readStatus(err), fmt.Errorf("reading the body: %w", err)
+	}
+	if int64(len(body)) > h.o.MaxBody {
+		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("body has more than %d bytes; send smaller batches", h.o.MaxBody)
+	}
+	if n := bytes.Count(body, []byte{'\n'}); n > h.o.MaxLines || n == h.o.MaxLines && body[len(body)-1] != '\n' {
+		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("body has more than %d lines; send smaller batches", h.o.MaxLines)
+	}
+	return body, 0, nil
+}
+
+func readStatus(err error) int {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
