@@ -1,0 +1,123 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"io/fs"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+)
+
+func TestGrafanaQueriesAreWellFormed(t *testing.T) {
+	qs, err := Queries(Grafana())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for _, q := range qs {
+		kind, _, _ := strings.Cut(q.Where, " ")
+		kinds[kind]++
+		to := time.UnixMilli(int64(fakeNow))
+		p, err := q.Path(map[string]string{"station": ".+", "model": ".+"}, to.Add(-24*time.Hour), to, time.Minute)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		u, err := url.Parse(p)
+		if err != nil || !strings.HasPrefix(u.Path, "/api/v1/") {
+			t.Errorf("%s: %q: %v", q.Where, p, err)
+			continue
+		}
+		expr := u.Query().Get("query") + u.Query().Get("match[]")
+		if _, err := parser.NewParser(parser.Options{}).ParseExpr(expr); expr != "" && err != nil {
+			t.Errorf("%s: %s: %v", q.Where, expr, err)
+		}
+	}
+	if kinds["panel"] < 10 || kinds["variable"] < 2 || kinds["annotation"] < 1 {
+		t.Errorf("found %v; the extraction misses some", kinds)
+	}
+}
+
+func TestQueries(t *testing.T) {
+	dash := func(body string) fs.FS { return fstest.MapFS{"x/d.json": {Data: []byte(body)}} }
+	got, err := Queries(dash(`{"panels":[{"type":"row","panels":[{"title":"P","targets":[{"expr":"a{s=~\"$s\"}[$__rate_interval]","refId":"A","instant":true}]}]}],
+		"templating":{"list":[{"name":"s","type":"query","query":"label_values(m{a=\"b\"}, s)"},{"name":"l","type":"query","query":{"query":"label_values(l)"}},{"name":"ds","type":"datasource","query":"prometheus"}]},
+		"annotations":{"list":[{"builtIn":1,"name":"x"},{"name":"y","expr":"up == 0"}]}}`))
+	if err != nil || len(got) != 4 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	to := time.UnixMilli(1_700_000_000_000)
+	f := func(q Query, want string) {
+		t.Helper()
+		p, err := q.Path(map[string]string{"s": "x|y"}, to.Add(-time.Hour), to, time.Minute)
+		if err != nil || p != want {
+			t.Errorf("got %s %v, want %s", p, err, want)
+		}
+	}
+	f(got[0], `/api/v1/label/s/values?end=1700000000.000&match%5B%5D=m%7Ba%3D%22b%22%7D&start=1699996400.000`)
+	f(got[1], `/api/v1/label/l/values?end=1700000000.000&start=1699996400.000`)
+	f(got[2], `/api/v1/query_range?end=1700000000.000&query=up+%3D%3D+0&start=1699996400.000&step=60`)
+	f(got[3], `/api/v1/query?query=a%7Bs%3D~%22x%7Cy%22%7D%5B240000ms%5D&time=1700000000.000`)
+	if _, err := got[3].Path(nil, to, to, time.Minute); err == nil || !strings.Contains(err.Error(), "s") {
+		t.Errorf("a variable without a value: %v", err)
+	}
+	for _, bad := range []string{
+		`{"panels":[{"title":"P","targets":[{"refId":"A"}]}]}`,
+		`{"templating":{"list":[{"name":"s","type":"query","query":"query_result(x)"}]}}`,
+		`{"annotations":{"list":[{"name":"y"}]}}`, `[`,
+	} {
+		if _, err := Queries(dash(bad)); err == nil {
+			t.Errorf("%s: went untested without an error", bad)
+		}
+	}
+}
+
+// Grafana reads the provisioning files with its own rules: the data source's
+// flavour must be named, and a dashboard must not be called like its folder.
+func TestGrafanaProvisioning(t *testing.T) {
+	var sources struct {
+		Datasources []struct {
+			Name, Type, URL, UID string
+			JSONData             map[string]any `yaml:"jsonData"`
+		}
+	}
+	var providers struct{ Providers []struct{ Name, Folder, Type string } }
+	for file, into := range map[string]any{"provisioning/datasources/quantrac.yaml": &sources, "provisioning/dashboards/quantrac.yaml": &providers} {
+		raw, err := fs.ReadFile(Grafana(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(raw, into); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	ds := sources.Datasources[0]
+	if ds.Type != "prometheus" || ds.URL == "" || ds.JSONData["prometheusType"] != "Prometheus" || ds.JSONData["prometheusVersion"] == nil {
+		t.Errorf("data source %+v", ds)
+	}
+	found := 0
+	err := fs.WalkDir(Grafana(), "dashboards", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || path.Ext(p) != ".json" {
+			return err
+		}
+		raw, err := fs.ReadFile(Grafana(), p)
+		var b struct{ Title string }
+		if err == nil {
+			err = json.Unmarshal(raw, &b)
+		}
+		if b.Title == "" || b.Title == providers.Providers[0].Folder || b.Title == path.Base(path.Dir(p)) {
+			t.Errorf("%s: title %q, folder %q", p, b.Title, providers.Providers[0].Folder)
+		}
+		found++
+		return err
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%d dashboards, %v", found, err)
+	}
+}
