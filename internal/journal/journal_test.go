@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -364,5 +365,53 @@ func TestCloseWaits(t *testing.T) {
 	wg.Wait()
 	if got := contents(t, open(t, mem.Crash(0), small(nil)), 0); int64(len(got)) != acked.Load() {
 		t.Errorf("%d acknowledged, %d there", acked.Load(), len(got))
+	}
+}
+
+// TestWaitingForRoom: calls that find the gathering group full wait for the
+// next one, and can give up waiting.
+func TestWaitingForRoom(t *testing.T) {
+	var gate atomic.Bool
+	writing, goOn := make(chan struct{}), make(chan struct{})
+	fsys := vfs.Faulty(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite && gate.CompareAndSwap(true, false) {
+			close(writing)
+			<-goOn
+		}
+		return nil
+	})
+	o := small(nil)
+	o.MaxRecordBytes = groupBytes
+	j := open(t, fsys, o)
+	gate.Store(true)
+	var wg sync.WaitGroup
+	wg.Go(func() { mustAppend(t, j, "first") })
+	<-writing
+	big := strings.Repeat("x", groupBytes/2)
+	for range 3 { // one gathers, two find no room
+		wg.Go(func() { mustAppend(t, j, big) })
+	}
+	waiting := func() bool {
+		j.queue.Lock()
+		defer j.queue.Unlock()
+		return j.queue.room != nil
+	}
+	for !waiting() {
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	gaveUp := make(chan error)
+	go func() {
+		_, err := j.Append(ctx, record(big))
+		gaveUp <- err
+	}()
+	cancel()
+	if err := <-gaveUp; !errors.Is(err, context.Canceled) {
+		t.Errorf("a call given up: %v", err)
+	}
+	close(goOn)
+	wg.Wait()
+	if n := j.Last().Number; n != 4 {
+		t.Errorf("last commit %d", n)
 	}
 }
