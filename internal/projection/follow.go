@@ -17,7 +17,7 @@ const (
 )
 
 // follow applies entries in batches: up to the journal's present end, or for
-// ever.
+// ever. The caller holds p.following.
 func (p *DB) follow(ctx context.Context, j *journal.Journal, forEver bool) error {
 	p.mu.Lock()
 	if p.closed {
@@ -27,8 +27,6 @@ func (p *DB) follow(ctx context.Context, j *journal.Journal, forEver bool) error
 	p.runs.Add(1) // before Close waits
 	p.mu.Unlock()
 	defer p.runs.Done()
-	p.following.Lock()
-	defer p.following.Unlock()
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

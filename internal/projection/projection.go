@@ -63,7 +63,7 @@ type DB struct {
 	end  context.CancelFunc
 	runs sync.WaitGroup
 
-	following sync.Mutex // one follower at a time; guards what follows
+	following sync.Mutex // held by who applies; guards what follows
 	hold      *journal.Hold
 	source    *journal.Journal
 	stored    uint64 // applied number in the database
@@ -229,15 +229,25 @@ func (p *DB) change(fn func()) {
 	}
 }
 
-// CatchUp applies what the journal holds now.
+// CatchUp applies what the journal holds now. While somebody else is at it, it
+// waits until that is done.
 func (p *DB) CatchUp(ctx context.Context, j *journal.Journal) error {
+	if !p.following.TryLock() {
+		return p.Wait(ctx, j.Last().Number)
+	}
+	defer p.following.Unlock()
 	return p.follow(ctx, j, false)
 }
 
 // Run follows the journal until ctx ends or the projection is closed, and
 // returns nil then. A full or failing disk is tried again every second; any
-// other error ends it, also for who waits. CatchUp need not come first.
+// other error ends it, also for who waits. CatchUp need not come first. Only
+// one Run at a time; another is refused with kind Conflict.
 func (p *DB) Run(ctx context.Context, j *journal.Journal) error {
+	if !p.following.TryLock() {
+		return quantrac.Errorf(quantrac.Conflict, "projection %s is already being followed", p.path)
+	}
+	defer p.following.Unlock()
 	for {
 		err := p.follow(ctx, j, true)
 		if ctx.Err() != nil || p.life.Err() != nil {
