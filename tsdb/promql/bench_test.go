@@ -147,6 +147,18 @@ func BenchmarkQ3(b *testing.B) {
 	benchmark(b, New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)}).Handler(), q3At(testNow))
 }
 
+// BenchmarkLongSteps draws a year of ten-minute levels at 50 stations by days.
+func BenchmarkLongSteps(b *testing.B) {
+	store, reg := newColumnStore(50, 365*144)
+	api := New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := api.Range(context.Background(), "water_level_meters", testNow-365*day, testNow, 24*time.Hour); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkRateManySeries(b *testing.B) {
 	store, reg := newColumnStore(500, 7*144)
 	api := New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)})

@@ -105,6 +105,7 @@ func (a *API) prepare(r *request) (*view, *apiError) {
 		return nil, &apiError{badData, errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")}
 	}
 	v := a.view(r.end, r.asOf)
+	v.step = quantrac.Millis(r.step.Milliseconds())
 	if r.lookback > 0 {
 		v.lookback, v.byInterval = quantrac.Millis(r.lookback.Milliseconds()), false
 	}

@@ -76,7 +76,7 @@ func isWordByte(c byte) bool {
 
 // check finds what the engine would not: pseudo-labels that say nothing,
 // modifiers that need a lookback, subqueries without measure. span is the time
-// from the first evaluation to the last.
+// from the first evaluation to the last. It notes whether there are subqueries.
 func (v *view) check(expr parser.Expr, span time.Duration) (err error) {
 	parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
 		switch n := n.(type) {
@@ -88,6 +88,7 @@ func (v *view) check(expr parser.Expr, span time.Duration) (err error) {
 				_, err = v.selector(n.LabelMatchers)
 			}
 		case *parser.SubqueryExpr:
+			v.step = 0
 			steps := span
 			for _, outer := range append(path, n) {
 				if q, ok := outer.(*parser.SubqueryExpr); ok {

@@ -105,6 +105,33 @@ func TestStaleness(t *testing.T) {
 	}
 }
 
+// TestSubquery evaluates between the steps of the request: at every whole minute,
+// where the readings are, it sees what a range sees.
+func TestSubquery(t *testing.T) {
+	clock := quantrac.NewManualClock(testNow)
+	e := openOracle(t, clock)
+	api := New(e, newTestRegistry(), Options{Clock: clock})
+	var values []float64
+	for i := range 24 * 60 {
+		values = append(values, float64(i*7919%1000))
+	}
+	put(t, e, quantrac.NewLabels("station", "tq"), "water_level_meters", testNow-day+minute, minute, values...)
+	f := func(expr string) []Series {
+		t.Helper()
+		got, err := api.Range(context.Background(), expr, testNow-12*hour, testNow, 3*time.Hour)
+		if err != nil || len(got) != 1 || len(got[0].Times) != 5 {
+			t.Fatalf("%s: %v, %v", expr, got, err)
+		}
+		return got
+	}
+	want := f("max_over_time(water_level_meters[1h])")
+	for _, expr := range []string{"max_over_time(water_level_meters[1h:])", "max_over_time(water_level_meters[1h:1m])", "max_over_time(max_over_time(water_level_meters[30m:1m])[31m:1m])"} {
+		if got := f(expr); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s is\n%v, want\n%v", expr, got, want)
+		}
+	}
+}
+
 // TestPrincipal sees to it that nobody sees more than its stations, whatever
 // it asks.
 func TestPrincipal(t *testing.T) {

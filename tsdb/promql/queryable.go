@@ -23,6 +23,9 @@ type view struct {
 	// long and that stale markers end each series by its own interval.
 	lookback   quantrac.Millis
 	byInterval bool
+	// step is the distance of evaluations where every selector is evaluated on
+	// the request's own grid; 0 for an instant and where there are subqueries.
+	step quantrac.Millis
 
 	// Its selectors share the limits.
 	maxSeries, maxSamples int
@@ -129,12 +132,37 @@ func (r *reading) columns(ctx context.Context, ms []*quantrac.Matcher, from, to 
 			if stale, ok = pick(s.Labels); !ok {
 				continue
 			}
+			if r.step > 0 {
+				s.Times, s.Values = thin(s.Times, s.Values, from+stale-1, to, r.step)
+			}
 		}
 		if err := r.add(s.Labels, s.Times, s.Values, stale); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// thin keeps of columns what evaluations at first, first+step … up to last look
+// at: the newest sample by each of them. It matters where the steps are long
+// against the interval: the rest need not be held.
+func thin(times []quantrac.Millis, values []float64, first, last, step quantrac.Millis) ([]quantrac.Millis, []float64) {
+	steps := int((last-first)/step) + 1
+	if len(times) <= 2*steps {
+		return times, values
+	}
+	ts, vs := make([]quantrac.Millis, 0, steps), make([]float64, 0, steps)
+	kept := -1
+	for i, at := 0, first; at <= last && i < len(times); at += step {
+		for i < len(times) && times[i] <= at {
+			i++
+		}
+		if i-1 > kept { // else none by then, or one that is kept already
+			kept = i - 1
+			ts, vs = append(ts, times[kept]), append(vs, values[kept])
+		}
+	}
+	return ts, vs
 }
 
 // add takes a series into the answer if its metadata pass.

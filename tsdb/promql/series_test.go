@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -165,5 +166,37 @@ func TestReads(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(store.asked), `[latest [__name__="loose" model=""]]`; got != want {
 		t.Errorf("an instant asks %s, want %s", got, want)
+	}
+}
+
+func TestThin(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		var times []quantrac.Millis
+		var values []float64
+		at := quantrac.Millis(0)
+		for i := range rnd.IntN(60) {
+			at += quantrac.Millis(1 + rnd.IntN(9))
+			times, values = append(times, at), append(values, float64(i))
+		}
+		first, step := quantrac.Millis(rnd.IntN(50)), quantrac.Millis(1+rnd.IntN(60))
+		last := first + quantrac.Millis(rnd.IntN(300))
+		ts, vs := thin(times, values, first, last, step)
+		steps := int((last-first)/step) + 1
+		if len(ts) > 2*steps || len(ts) != len(vs) {
+			t.Fatalf("%d and %d are kept for %d steps", len(ts), len(vs), steps)
+		}
+		newest := func(ts []quantrac.Millis, vs []float64, at quantrac.Millis) float64 {
+			i, _ := slices.BinarySearch(ts, at+1)
+			if i == 0 {
+				return -1
+			}
+			return vs[i-1] + float64(ts[i-1])/1000
+		}
+		for at := first; at <= last; at += step {
+			if got, want := newest(ts, vs, at), newest(times, values, at); got != want {
+				t.Fatalf("thinned to %v: at %d %v, want %v", ts, at, got, want)
+			}
+		}
 	}
 }
