@@ -1,0 +1,104 @@
+package deadletter
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+
+	"quantrac"
+	"quantrac/collector"
+)
+
+// shown is a letter as the API shows it: its payload as text where it is UTF-8.
+type shown struct {
+	collector.DeadLetter
+	Payload    []byte `json:"payload_base64,omitempty"`
+	PayloadStr string `json:"payload,omitempty"`
+}
+
+func show(l collector.DeadLetter) shown {
+	s := shown{DeadLetter: l}
+	if utf8.Valid(l.Payload) {
+		s.PayloadStr = string(l.Payload)
+	} else {
+		s.Payload = l.Payload
+	}
+	return s
+}
+
+// Handler serves GET /api/dead-letters (device, kind, before and limit narrow
+// it) and /api/dead-letters/{id} to signed-in staff.
+func (s *Store) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/dead-letters", s.list)
+	mux.HandleFunc("GET /api/dead-letters/{id}", s.one)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !quantrac.PrincipalFrom(r.Context()).Staff() {
+			fail(w, quantrac.Errorf(quantrac.Denied, "dead letters are for signed-in staff"))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Store) list(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	f := Filter{Device: q.Get("device"), Kind: collector.LetterKind(q.Get("kind"))}
+	var err error
+	if v := q.Get("before"); v != "" {
+		if f.Before, err = strconv.ParseUint(v, 10, 63); err != nil {
+			fail(w, quantrac.Errorf(quantrac.Invalid, "before=%q: want the id of a letter", v))
+			return
+		}
+	}
+	if v := q.Get("limit"); v != "" {
+		if f.Limit, err = strconv.Atoi(v); err != nil || f.Limit < 1 || f.Limit > 1000 {
+			fail(w, quantrac.Errorf(quantrac.Invalid, "limit=%q: want 1 to 1000", v))
+			return
+		}
+	}
+	letters, err := s.List(r.Context(), f)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	stats, err := s.Stats(r.Context())
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	out := struct {
+		Letters []shown `json:"letters"`
+		Stats   Stats   `json:"stats"`
+	}{[]shown{}, stats}
+	for _, l := range letters {
+		out.Letters = append(out.Letters, show(l))
+	}
+	reply(w, http.StatusOK, out)
+}
+
+func (s *Store) one(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 63)
+	if err != nil {
+		fail(w, quantrac.Errorf(quantrac.Invalid, "%q is no id of a letter", r.PathValue("id")))
+		return
+	}
+	l, err := s.Get(r.Context(), id)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, http.StatusOK, show(l))
+}
+
+func fail(w http.ResponseWriter, err error) {
+	kind := quantrac.KindOf(err)
+	reply(w, kind.HTTPStatus(), map[string]string{"error": err.Error(), "code": kind.String()})
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client may have gone; there is nobody to tell
+}

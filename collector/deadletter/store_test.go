@@ -1,0 +1,158 @@
+package deadletter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"quantrac"
+	"quantrac/collector"
+	"quantrac/internal/journal"
+	"quantrac/internal/vfs"
+)
+
+func open(t *testing.T, fsys vfs.FS, path string, o Options) (*Store, *journal.Journal) {
+	t.Helper()
+	j, err := journal.Open(fsys, "journal", journal.Options{Clock: quantrac.NewManualClock(1700000000000), MinFreeBytes: -1, ReserveBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path, j, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, j
+}
+
+func letter(device, reason string, payload []byte) collector.DeadLetter {
+	return collector.DeadLetter{Kind: collector.LetterRefused, Device: device, Source: "v1/" + device + "/obs", Received: 1699999999000, Reason: reason, Payload: payload}
+}
+
+func caughtUp(t *testing.T, s *Store, j *journal.Journal) {
+	t.Helper()
+	if err := s.db.CatchUp(context.Background(), j); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKeptAcrossRestart(t *testing.T) {
+	fsys, path := vfs.NewMem(), filepath.Join(t.TempDir(), "letters.db")
+	s, j := open(t, fsys, path, Options{})
+	ctx := context.Background()
+	if err := s.Put(ctx, letter("a", "no JSON: line 1, column 3", []byte("{{")), letter("b", "nobody's device", []byte{0xff, 0})); err != nil {
+		t.Fatal(err)
+	}
+	// The process dies before the table has followed the journal.
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, j = open(t, fsys, path, Options{})
+	defer j.Close()
+	defer s.Close()
+	got, err := s.List(ctx, Filter{})
+	if err != nil || len(got) != 2 || got[0].Device != "b" || got[1].ID != 1 || string(got[1].Payload) != "{{" || got[1].Kept != 1700000000000 {
+		t.Fatalf("after the restart: %+v, %v", got, err)
+	}
+	if one, err := s.Get(ctx, 1); err != nil || one.Reason != "no JSON: line 1, column 3" {
+		t.Errorf("Get(1) = %+v, %v", one, err)
+	}
+	if _, err := s.Get(ctx, 99); quantrac.KindOf(err) != quantrac.NotFound {
+		t.Errorf("Get(99): %v, want NotFound", err)
+	}
+	if got, _ := s.List(ctx, Filter{Device: "a"}); len(got) != 1 || got[0].Device != "a" {
+		t.Errorf("of device a: %+v", got)
+	}
+	if got, _ := s.List(ctx, Filter{Before: 2}); len(got) != 1 || got[0].ID != 1 {
+		t.Errorf("second page: %+v", got)
+	}
+}
+
+func TestBounds(t *testing.T) {
+	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{MaxLetters: 10, MaxBytes: 2500, MaxPayload: 100})
+	defer j.Close()
+	defer s.Close()
+	ctx := context.Background()
+	for i := range 15 {
+		if err := s.Put(ctx, letter("a", fmt.Sprint(i), nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caughtUp(t, s, j)
+	st, err := s.Stats(ctx)
+	if err != nil || st.Letters != 10 || st.DroppedLetters != 5 || st.DroppedBytes == 0 {
+		t.Errorf("after 15 letters: %+v, %v", st, err)
+	}
+	if err := s.Put(ctx, letter("a", "long", bytes.Repeat([]byte("x"), 5000))); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, s, j)
+	got, err := s.List(ctx, Filter{Limit: 1})
+	if err != nil || len(got[0].Payload) != 100 || !strings.Contains(strings.Join(got[0].Problems, " "), "from 5000 to 100 bytes") {
+		t.Errorf("the long letter: %+v, %v", got, err)
+	}
+	for range 20 {
+		if err := s.Put(ctx, letter("a", strings.Repeat("r", 400), nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caughtUp(t, s, j)
+	if st, err := s.Stats(ctx); err != nil || st.Bytes > 2500 || st.Letters == 0 {
+		t.Errorf("bytes are not bounded: %+v, %v", st, err)
+	}
+}
+
+func TestDiskFullIsTold(t *testing.T) {
+	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{})
+	defer s.Close()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(context.Background(), letter("a", "x", nil)); quantrac.KindOf(err) != quantrac.Unavailable {
+		t.Errorf("Put to a closed journal: %v, want Unavailable", err)
+	}
+}
+
+func TestHandler(t *testing.T) {
+	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{})
+	defer j.Close()
+	defer s.Close()
+	if err := s.Put(context.Background(), letter("a", "x", []byte("text")), letter("a", "y", []byte{0xff})); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, s, j)
+	f := func(role quantrac.Role, path string, status int, want string) {
+		t.Helper()
+		r := httptest.NewRequest("GET", path, nil)
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r.WithContext(quantrac.WithPrincipal(r.Context(), quantrac.Principal{Name: "n", Role: role})))
+		if w.Code != status || !strings.Contains(w.Body.String(), want) || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("GET %s as %s: %d %s, want %d …%s…", path, role, w.Code, w.Body, status, want)
+		}
+	}
+	f(quantrac.RolePublic, "/api/dead-letters", 403, "staff")
+	f(quantrac.RoleDevice, "/api/dead-letters", 403, "staff")
+	f(quantrac.RoleViewer, "/api/dead-letters", 200, `"payload_base64":"/w=="`)
+	f(quantrac.RoleViewer, "/api/dead-letters/1", 200, `"payload":"text"`)
+	f(quantrac.RoleViewer, "/api/dead-letters/7", 404, "no dead letter 7")
+	f(quantrac.RoleViewer, "/api/dead-letters/x", 400, "no id")
+	f(quantrac.RoleViewer, "/api/dead-letters?limit=0", 400, "1 to 1000")
+	f(quantrac.RoleViewer, "/api/dead-letters?before=-1", 400, "id of a letter")
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte("\x01{}"))
+	f.Add([]byte(`{"id":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, err := decode(data); err != nil && quantrac.KindOf(err) != quantrac.Corrupt {
+			t.Errorf("decode: %v, want a Corrupt error", err)
+		}
+	})
+}
