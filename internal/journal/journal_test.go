@@ -199,7 +199,7 @@ func TestClockGoesBack(t *testing.T) {
 func TestClockIsRememberedByTheHeader(t *testing.T) {
 	mem, clock := vfs.NewMem(), &clockAt{now: noon}
 	j := open(t, mem, small(clock))
-	h := j.Hold("reader", 0)
+	j.Hold("reader", 0)
 	mustAppend(t, j, "a")
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -207,8 +207,7 @@ func TestClockIsRememberedByTheHeader(t *testing.T) {
 	o := small(clock)
 	o.Epoch = 2
 	j = open(t, mem, o)
-	h = j.Hold("reader", 0)
-	h.Advance(1)
+	j.Hold("reader", 0).Advance(1)
 	if j.First() != 2 {
 		t.Fatalf("the oldest commit is %d", j.First())
 	}
