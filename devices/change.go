@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"quantrac"
+	"quantrac/internal/jsonapi"
 )
 
 // A journal record of the registry is three bytes of head and JSON:
@@ -156,7 +157,7 @@ func decodeChange(data []byte) (*change, error) {
 		return nil, corrupt("encoding %d at byte 2, want 0 or 1", data[2])
 	}
 	c := new(change)
-	if err := strictJSON(body, c); err != nil {
+	if err := jsonapi.Strict(bytes.NewReader(body), c); err != nil {
 		return nil, corrupt("%w", err)
 	}
 	for i := range c.Edits {
@@ -177,20 +178,6 @@ func inflate(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("inflate: more than %d bytes", maxRecordBytes)
 	}
 	return body, nil
-}
-
-// strictJSON decodes one JSON value that fills data; unknown fields are
-// errors.
-func strictJSON(data []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("text after the JSON value at byte %d", d.InputOffset())
-	}
-	return nil
 }
 
 // wellFormed reports an edit that sets no field or several.

@@ -214,8 +214,8 @@ func (s *state) provinceOf(u *Unit, at quantrac.Millis) string {
 	return ""
 }
 
-// stationOfThreshold returns the station's part of a threshold's ID.
-func stationOfThreshold(id string) string {
+// StationOf returns the station of a threshold, by its ID.
+func StationOf(id string) string {
 	station, _, _ := strings.Cut(id, ":")
 	return station
 }

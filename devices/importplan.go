@@ -124,6 +124,7 @@ func into[T any](im *importer, r *row, c column, object string, field *T, none T
 func parseText(s string) (string, error) { return s, nil }
 
 func (im *importer) planUnits(d *draft) {
+	times := map[string]int{}
 	for i := range im.table.rows {
 		r := &im.table.rows[i]
 		row := fmt.Sprint("row ", r.line)
@@ -131,6 +132,10 @@ func (im *importer) planUnits(d *draft) {
 		if u.Code == "" {
 			im.bad(r, "code", "a code in every row")
 			continue
+		}
+		if times[u.Code]++; times[u.Code] > maxFacts {
+			im.bad(r, "code", fmt.Sprintf("at most %d validities of one code", maxFacts))
+			return
 		}
 		into(im, r, "valid_from", row, &u.ValidFrom, 0, parseDate)
 		object := "unit " + u.key()
@@ -170,6 +175,10 @@ func (im *importer) planStations(d *draft) {
 		}
 		if groups[id] == nil {
 			order = append(order, id)
+		}
+		if len(groups[id]) == maxPerStation {
+			im.bad(r, "station", fmt.Sprintf("at most %d rows of one station", maxPerStation))
+			return
 		}
 		groups[id] = append(groups[id], r)
 	}

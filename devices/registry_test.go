@@ -3,12 +3,14 @@ package devices
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -634,6 +636,78 @@ func TestCrashBetweenJournalAndProjection(t *testing.T) {
 		t.Error("the projection did not move")
 	}
 	compare(t, "after the crash", dump(t, reg.snap.Load()), dump(t, b.reg.snap.Load()))
+}
+
+// Whichever operation of the disk fails: what was acknowledged is there, what
+// is there is the same live, rebuilt and after a crash, and the registry goes
+// on when the disk is good again.
+func TestFailingDisk(t *testing.T) {
+	for k := int64(1); k <= 10; k++ {
+		var n atomic.Int64
+		var on atomic.Bool
+		b := &bench{TB: t, fs: vfs.NewMem(), clock: quantrac.NewManualClock(t0)}
+		b.ctx = quantrac.WithPrincipal(context.Background(), quantrac.Principal{Name: "lan"})
+		b.journal = openJournal(t, vfs.Faulty(b.fs, func(vfs.Op) error {
+			if on.Load() && n.Add(1) == k {
+				return errors.New("disk on fire")
+			}
+			return nil
+		}), b.clock)
+		b.reg = openRegistry(t, projection.Memory, b.journal, Options{Clock: b.clock})
+		on.Store(true)
+		var acked []string
+		for i := range 6 {
+			id := fmt.Sprint("s", i)
+			if _, err := b.reg.PutStation(b.ctx, gauge(id, id), ""); err == nil {
+				acked = append(acked, id)
+			} else if kind := quantrac.KindOf(err); kind != quantrac.Unavailable {
+				t.Errorf("operation %d: %v is of kind %s", k, err, kind)
+			}
+		}
+		on.Store(false)
+		b.must(b.reg.PutStation(b.ctx, gauge("after", "After"), ""))
+		if got, want := b.reg.Stations(t0, nil), slices.Sorted(slices.Values(append(acked, "after"))); !slices.Equal(got, want) {
+			t.Errorf("operation %d: %v are there, %v were acknowledged", k, got, want)
+		}
+		live := dump(t, b.reg.snap.Load())
+		b.journal.Close()
+		again := openRegistry(t, projection.Memory, openJournal(t, b.fs.Crash(uint64(k)), b.clock), Options{})
+		compare(t, fmt.Sprintf("operation %d, after a crash", k), dump(t, again.snap.Load()), live)
+	}
+}
+
+func TestEndedContext(t *testing.T) {
+	b := open(t)
+	ctx, cancel := context.WithCancel(b.ctx)
+	cancel()
+	if _, err := b.reg.PutStation(ctx, gauge("a", "A"), ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+	b.must(b.reg.PutStation(b.ctx, gauge("b", "B"), ""))
+}
+
+// A record that this program cannot read stops the registry: half of it would
+// be a network that nobody entered.
+func TestRecordOfAnotherVersion(t *testing.T) {
+	b := open(t)
+	for _, data := range []string{"\x02R\x00{}", "\x01R\x00{\"actor\":\"x\",\"edits\":[{\"teleport\":{}}]}", "\x01R\x00{\"actor\":\"x\",\"edits\":[{}]}", "\x01R\x07", "R"} {
+		fs := vfs.NewMem()
+		j := openJournal(t, fs, b.clock)
+		if _, err := j.Append(b.ctx, journal.Record{Kind: quantrac.RecordRegistry, Data: []byte(data)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(projection.Memory, j, Options{}); quantrac.KindOf(err) != quantrac.Corrupt || !strings.Contains(err.Error(), "commit 1") {
+			t.Errorf("%q: %v", data, err)
+		}
+	}
+	// Records of other subjects are somebody else's.
+	c := b.must(b.reg.PutStation(b.ctx, gauge("a", "A"), ""))
+	if _, err := b.journal.Append(b.ctx, journal.Record{Kind: quantrac.RecordRegistry, Data: []byte("\x01A\x00{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.reg.Wait(b.ctx, b.journal.Last().Number); err != nil || b.reg.Commit() != c.Number {
+		t.Errorf("at commit %d, %v", b.reg.Commit(), err)
+	}
 }
 
 func TestAuditedInOneCall(t *testing.T) {

@@ -15,13 +15,18 @@ import (
 
 // Report says what an import did, or would do.
 type Report struct {
-	DryRun    bool          `json:"dry_run"`
-	Rows      int           `json:"rows"`
-	Commit    uint64        `json:"commit,omitempty"` // 0 where nothing was changed
-	Items     []Item        `json:"items,omitempty"`  // what is created or changed
-	Unchanged int           `json:"unchanged"`        // things the file names that are as it says
-	Tokens    []DeviceToken `json:"tokens,omitempty"` // of new devices; shown once
-	Errors    []LineError   `json:"errors,omitempty"`
+	DryRun    bool   `json:"dry_run"`
+	Rows      int    `json:"rows"`
+	Commit    uint64 `json:"commit,omitempty"` // 0 where nothing was changed
+	Items     []Item `json:"items,omitempty"`  // what is created or changed
+	Unchanged int    `json:"unchanged"`        // things the file names that are as it says
+
+	// Named counts what the file speaks of, by kind, changed or not: what
+	// somebody must be allowed to change who imports it.
+	Named map[string]int `json:"named,omitempty"`
+
+	Tokens []DeviceToken `json:"tokens,omitempty"` // of new devices; shown once
+	Errors []LineError   `json:"errors,omitempty"`
 }
 
 // Item is one thing that an import creates or changes.
@@ -112,7 +117,10 @@ func (r *Report) describe(d *draft, named map[string]int) {
 		}
 		r.Items = append(r.Items, it)
 	}
+	r.Named = map[string]int{}
 	for object := range named {
+		kind, _, _ := strings.Cut(object, " ")
+		r.Named[kind]++
 		if !seen[object] {
 			r.Unchanged++
 		}

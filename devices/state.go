@@ -126,7 +126,7 @@ func (d *draft) apply(e *edit) error {
 			st.thresholds = putSorted(st.thresholds, t, func(a, b Threshold) int { return cmp.Compare(a.ID, b.ID) })
 		})
 	case e.RemoveThreshold != "":
-		return d.editStation(stationOfThreshold(e.RemoveThreshold), func(st *station) {
+		return d.editStation(StationOf(e.RemoveThreshold), func(st *station) {
 			st.thresholds = slices.DeleteFunc(st.thresholds, func(t Threshold) bool { return t.ID == e.RemoveThreshold })
 		})
 	}

@@ -18,12 +18,13 @@ import (
 // Bounds of what is entered. They keep one mistake from filling labels,
 // topics and pages.
 const (
-	MaxIDBytes   = 64
-	maxTextBytes = 300
-	maxUpstream  = 32
-	maxLabels    = 8   // further identity labels of a device
-	maxFacts     = 100 // changes of one station's facts
-	maxInterval  = 400 * 24 * time.Hour
+	MaxIDBytes    = 64
+	maxTextBytes  = 300
+	maxUpstream   = 32
+	maxLabels     = 8   // further identity labels of a device
+	maxFacts      = 100 // changes of one station's facts
+	maxPerStation = 500 // properties, and thresholds, of one station
+	maxInterval   = 400 * 24 * time.Hour
 )
 
 // Problem is one reason why a change is refused.
@@ -138,9 +139,10 @@ func (in inspector) validity(from, to quantrac.Millis) {
 // inspect checks everything the draft has touched, references included.
 func (d *draft) inspect() Problems {
 	var ps Problems
+	visited := map[string]bool{}
 	for _, id := range sortedKeys(d.touchedStations) {
 		st := d.stations[id]
-		d.inspectStation(inspector{"station", id, &ps}, st)
+		d.inspectStation(inspector{"station", id, &ps}, st, visited)
 		for i := range st.properties {
 			inspectProperty(inspector{"property", id + ":" + st.properties[i].Name, &ps}, &st.properties[i])
 		}
@@ -176,7 +178,7 @@ var families = []quantrac.Family{
 	quantrac.FamilyGauge, quantrac.FamilyRain, quantrac.FamilyLightning, quantrac.FamilyWater, quantrac.FamilyInsect, quantrac.FamilyField,
 }
 
-func (d *draft) inspectStation(in inspector, st *station) {
+func (d *draft) inspectStation(in inspector, st *station, visited map[string]bool) {
 	if !ValidID(st.ID) {
 		in.bad("id", wantID)
 	}
@@ -192,7 +194,10 @@ func (d *draft) inspectStation(in inspector, st *station) {
 	if st.Installed != 0 && st.Closed != 0 && st.Closed <= st.Installed {
 		in.bad("closed_ms", "%s is not after the installation %s", st.Closed, st.Installed)
 	}
-	d.inspectUpstream(in, st)
+	d.inspectUpstream(in, st, visited)
+	if len(st.properties) > maxPerStation || len(st.thresholds) > maxPerStation {
+		in.bad("id", "has %d properties and %d thresholds, at most %d of each are kept", len(st.properties), len(st.thresholds), maxPerStation)
+	}
 	if len(st.Facts) == 0 || len(st.Facts) > maxFacts {
 		in.bad("facts", "has %d entries, want 1 to %d", len(st.Facts), maxFacts)
 	}
@@ -210,32 +215,45 @@ func (d *draft) inspectStation(in inspector, st *station) {
 	}
 }
 
-// inspectUpstream wants the stations above to exist and to form no circle,
-// which would send a forecast round and round.
-func (d *draft) inspectUpstream(in inspector, st *station) {
+// inspectUpstream wants the stations above to exist and to form no circle.
+func (d *draft) inspectUpstream(in inspector, st *station, visited map[string]bool) {
 	if len(st.Upstream) > maxUpstream {
 		in.bad("upstream", "has %d stations, at most %d are kept", len(st.Upstream), maxUpstream)
 		return
 	}
-	seen := map[string]bool{}
-	todo := slices.Clone(st.Upstream)
 	for _, id := range st.Upstream {
 		if d.stations[id] == nil {
 			in.bad("upstream", "station %q is not registered", id)
 		}
 	}
-	for len(todo) > 0 {
-		id := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if id == st.ID {
-			in.bad("upstream", "the station lies upstream of itself")
-			return
+	if at := d.circle(st.ID, visited); at != "" {
+		in.bad("upstream", "station %q lies upstream of itself", at)
+	}
+}
+
+// circle follows the water up from a station and returns a station that is met
+// twice on one way, "" where there is none: a circle would send a forecast
+// round and round. visited keeps what has been followed to its end (false
+// while on the way), so that a whole network is walked once.
+func (d *draft) circle(id string, visited map[string]bool) string {
+	if done, met := visited[id]; met {
+		if done {
+			return ""
 		}
-		if up := d.stations[id]; up != nil && !seen[id] {
-			seen[id] = true
-			todo = append(todo, up.Upstream...)
+		return id
+	}
+	st := d.stations[id]
+	if st == nil {
+		return ""
+	}
+	visited[id] = false
+	defer func() { visited[id] = true }()
+	for _, up := range st.Upstream {
+		if at := d.circle(up, visited); at != "" {
+			return at
 		}
 	}
+	return ""
 }
 
 // inspectCommune wants a code to be in the list it was read from, where there

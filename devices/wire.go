@@ -1,6 +1,7 @@
 package devices
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/internal/jsonapi"
 )
 
 // propertyJSON is a Property in JSON, in the journal and over HTTP. A limit
@@ -50,7 +52,7 @@ func (p Property) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (p *Property) UnmarshalJSON(data []byte) error {
 	var w propertyJSON
-	if err := strictJSON(data, &w); err != nil {
+	if err := jsonapi.Strict(bytes.NewReader(data), &w); err != nil {
 		return err
 	}
 	*p = Property{Station: w.Station, Revision: w.Revision, Property: quantrac.Property{
@@ -94,7 +96,7 @@ func (t Threshold) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *Threshold) UnmarshalJSON(data []byte) error {
 	var w thresholdJSON
-	if err := strictJSON(data, &w); err != nil {
+	if err := jsonapi.Strict(bytes.NewReader(data), &w); err != nil {
 		return err
 	}
 	*t = Threshold{Revision: w.Revision, Threshold: quantrac.Threshold{

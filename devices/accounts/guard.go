@@ -10,6 +10,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/audit"
+	"quantrac/internal/jsonapi"
 )
 
 // CookieName is the name of the session's cookie.
@@ -65,11 +66,11 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case given && !ok:
 		w.Header().Set("WWW-Authenticate", `Basic realm="quantrac", charset="UTF-8"`)
-		writeError(w, http.StatusUnauthorized, "unauthorized", "the credentials are wrong or have ended")
+		jsonapi.Error(w, http.StatusUnauthorized, "unauthorized", "the credentials are wrong or have ended")
 		return
 	case !given:
 		if why := g.foreign(r); why != "" {
-			writeError(w, http.StatusForbidden, quantrac.Denied.String(), why)
+			jsonapi.Error(w, http.StatusForbidden, quantrac.Denied.String(), why)
 			return
 		}
 		p = g.ambient(r)

@@ -1,16 +1,14 @@
 package accounts
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
-	"mime"
 	"net/http"
 	"strconv"
 
 	"quantrac"
 	"quantrac/internal/audit"
+	"quantrac/internal/jsonapi"
 )
 
 // maxBody bounds a request's JSON, in bytes.
@@ -40,7 +38,7 @@ type HandlerOptions struct {
 //	GET    audit                 ?before= &actor= &action= &object= &limit=
 //	GET    audit/verify          walks the chain
 //
-// Errors are {"error": text, "code": kind}.
+// Errors are in the form of internal/jsonapi.
 func (s *Store) Handler(o HandlerOptions) http.Handler {
 	if o.Secure == nil {
 		o.Secure = func(r *http.Request) bool { return r.TLS != nil }
@@ -91,12 +89,12 @@ type who struct {
 
 func (h *handler) session(w http.ResponseWriter, r *http.Request) {
 	p := quantrac.PrincipalFrom(r.Context())
-	answer(w, who{p.Staff(), p.Name, p.Role, p.Stations, h.NeedsSetup()})
+	jsonapi.Answer(w, who{p.Staff(), p.Name, p.Role, p.Stations, h.NeedsSetup()})
 }
 
 func (h *handler) setup(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Code, Name, Password string }
-	if !read(w, r, &in) {
+	if !jsonapi.Read(w, r, maxBody, &in) {
 		return
 	}
 	secret, a, err := h.Setup(r.Context(), in.Code, in.Name, in.Password)
@@ -105,7 +103,7 @@ func (h *handler) setup(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) login(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Name, Password string }
-	if !read(w, r, &in) {
+	if !jsonapi.Read(w, r, maxBody, &in) {
 		return
 	}
 	secret, a, err := h.Login(r.Context(), in.Name, in.Password)
@@ -115,7 +113,7 @@ func (h *handler) login(w http.ResponseWriter, r *http.Request) {
 // signIn answers a sign-in: the cookie, or why not.
 func (h *handler) signIn(w http.ResponseWriter, r *http.Request, secret string, a Account, err error) {
 	if quantrac.KindOf(err) == quantrac.Denied {
-		writeError(w, http.StatusUnauthorized, "unauthenticated", err.Error())
+		jsonapi.Error(w, http.StatusUnauthorized, "unauthenticated", err.Error())
 		return
 	}
 	if err != nil {
@@ -123,7 +121,7 @@ func (h *handler) signIn(w http.ResponseWriter, r *http.Request, secret string, 
 		return
 	}
 	h.setCookie(w, r, secret, int(h.Store.o.SessionMax.Seconds()))
-	answer(w, who{SignedIn: true, Name: a.Name, Role: a.Role, Stations: a.Stations})
+	jsonapi.Answer(w, who{SignedIn: true, Name: a.Name, Role: a.Role, Stations: a.Stations})
 }
 
 func (h *handler) setCookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
@@ -141,12 +139,12 @@ func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	h.setCookie(w, r, "", -1)
-	answer(w, who{Role: quantrac.RolePublic})
+	jsonapi.Answer(w, who{Role: quantrac.RolePublic})
 }
 
 func (h *handler) password(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Old, New string }
-	if !read(w, r, &in) {
+	if !jsonapi.Read(w, r, maxBody, &in) {
 		return
 	}
 	c, err := r.Cookie(CookieName)
@@ -163,11 +161,11 @@ func (h *handler) password(w http.ResponseWriter, r *http.Request) {
 	h.signIn(w, r, secret, a.Account, err)
 }
 
-func (h *handler) accounts(w http.ResponseWriter, r *http.Request) { answer(w, h.Accounts()) }
+func (h *handler) accounts(w http.ResponseWriter, r *http.Request) { jsonapi.Answer(w, h.Accounts()) }
 
 func (h *handler) putAccount(w http.ResponseWriter, r *http.Request) {
 	var a Account
-	if !read(w, r, &a) {
+	if !jsonapi.Read(w, r, maxBody, &a) {
 		return
 	}
 	if a.Name != "" && normalName(a.Name) != normalName(r.PathValue("name")) {
@@ -175,17 +173,17 @@ func (h *handler) putAccount(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.Name = r.PathValue("name")
-	done(w, h.PutAccount(r.Context(), a))
+	jsonapi.Done(w, h.PutAccount(r.Context(), a))
 }
 
 func (h *handler) setPassword(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Password string }
-	if read(w, r, &in) {
-		done(w, h.SetPassword(r.Context(), r.PathValue("name"), in.Password))
+	if jsonapi.Read(w, r, maxBody, &in) {
+		jsonapi.Done(w, h.SetPassword(r.Context(), r.PathValue("name"), in.Password))
 	}
 }
 
-func (h *handler) tokens(w http.ResponseWriter, r *http.Request) { answer(w, h.Tokens()) }
+func (h *handler) tokens(w http.ResponseWriter, r *http.Request) { jsonapi.Answer(w, h.Tokens()) }
 
 func (h *handler) newToken(w http.ResponseWriter, r *http.Request) {
 	var in struct {
@@ -194,7 +192,7 @@ func (h *handler) newToken(w http.ResponseWriter, r *http.Request) {
 		Stations []string        `json:"stations"`
 		Expires  quantrac.Millis `json:"expires_ms"`
 	}
-	if !read(w, r, &in) {
+	if !jsonapi.Read(w, r, maxBody, &in) {
 		return
 	}
 	secret, t, err := h.NewToken(r.Context(), Token{Name: in.Name, Role: in.Role, Stations: in.Stations, Expires: in.Expires})
@@ -202,14 +200,14 @@ func (h *handler) newToken(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	answer(w, struct {
+	jsonapi.Answer(w, struct {
 		Token
 		Secret string `json:"secret"`
 	}{t, secret})
 }
 
 func (h *handler) revokeToken(w http.ResponseWriter, r *http.Request) {
-	done(w, h.RevokeToken(r.Context(), r.PathValue("id")))
+	jsonapi.Done(w, h.RevokeToken(r.Context(), r.PathValue("id")))
 }
 
 // auditEntry is an entry with what the chain adds to it.
@@ -246,7 +244,7 @@ func (h *handler) audit(w http.ResponseWriter, r *http.Request) {
 	for i, e := range list {
 		out[i] = auditEntry{e, e.Commit, e.Hash}
 	}
-	answer(w, out)
+	jsonapi.Answer(w, out)
 }
 
 func (h *handler) verify(w http.ResponseWriter, r *http.Request) {
@@ -259,62 +257,15 @@ func (h *handler) verify(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		return
 	}
-	answer(w, head)
-}
-
-// read decodes a request's JSON. The content type must say so: a form of
-// another site's page cannot.
-func read(w http.ResponseWriter, r *http.Request, v any) bool {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		writeError(w, http.StatusUnsupportedMediaType, quantrac.Invalid.String(), "want Content-Type: application/json")
-		return false
-	}
-	if err := strictJSON(http.MaxBytesReader(w, r.Body, maxBody), v); err != nil {
-		fail(w, quantrac.Errorf(quantrac.Invalid, "request: %w", err))
-		return false
-	}
-	return true
-}
-
-func done(w http.ResponseWriter, err error) {
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
+	jsonapi.Answer(w, head)
 }
 
 func fail(w http.ResponseWriter, err error) {
 	var wait *WaitError
 	if errors.As(err, &wait) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.After.Seconds()))))
-		writeError(w, http.StatusTooManyRequests, quantrac.Busy.String(), err.Error())
+		jsonapi.Error(w, http.StatusTooManyRequests, quantrac.Busy.String(), err.Error())
 		return
 	}
-	kind := quantrac.KindOf(err)
-	writeError(w, kind.HTTPStatus(), kind.String(), err.Error())
-}
-
-// writeError answers with an error in a form that all our clients read: error
-// as Prometheus and Influx 1, code and message as Influx 2 have it.
-func writeError(w http.ResponseWriter, status int, code, text string) {
-	body, err := json.Marshal(map[string]string{"status": "error", "errorType": code, "code": code, "error": text, "message": text})
-	if err != nil {
-		body = fmt.Appendf(nil, `{"error":%q}`, code) // cannot be: these are strings
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // who asked has gone away
-}
-
-func answer(w http.ResponseWriter, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // who asked has gone away
+	jsonapi.Fail(w, err)
 }

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 
 	"quantrac"
+	"quantrac/internal/jsonapi"
 )
 
 // Account is a person who may sign in.
@@ -114,7 +114,7 @@ func decodeRecord(data []byte) (*record, error) {
 		return nil, corrupt("encoding %d at byte 2 or %d bytes, want encoding 0 and at most %d", data[2], len(data), maxRecordBytes)
 	}
 	r := new(record)
-	if err := strictJSON(bytes.NewReader(data[3:]), r); err != nil {
+	if err := jsonapi.Strict(bytes.NewReader(data[3:]), r); err != nil {
 		return nil, corrupt("%w", err)
 	}
 	for i := range r.Edits {
@@ -153,20 +153,6 @@ func (e *edit) wellFormed() bool {
 		ok = hash(true, e.Token.Hash) && ok
 	}
 	return ok && n == 1
-}
-
-// strictJSON decodes one JSON value and nothing after it; unknown fields are
-// errors.
-func strictJSON(r io.Reader, v any) error {
-	d := json.NewDecoder(r)
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("text after the JSON value at byte %d", d.InputOffset())
-	}
-	return nil
 }
 
 var (

@@ -1,0 +1,54 @@
+package jsonapi
+
+import (
+	"encoding/json"
+	"math"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"quantrac"
+)
+
+func TestRead(t *testing.T) {
+	f := func(kind, body string, status int) {
+		t.Helper()
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		w := httptest.NewRecorder()
+		var v struct{ A int }
+		if ok := Read(w, r, 20, &v); ok != (status == 0) || !ok && w.Code != status {
+			t.Errorf("%s %q: %v, %d %s, want %d", kind, body, ok, w.Code, w.Body, status)
+		}
+		var e map[string]string
+		if status != 0 && (json.Unmarshal(w.Body.Bytes(), &e) != nil || e["error"] == "" || e["error"] != e["message"] || e["code"] == "") {
+			t.Errorf("body %s", w.Body)
+		}
+	}
+	f("application/json", `{"a":1}`, 0)
+	f("application/json; charset=utf-8", `{"a":1}`, 0)
+	f("text/plain", `{"a":1}`, 415)
+	f("", `{"a":1}`, 415)
+	f("application/json", `{"b":1}`, 400)
+	f("application/json", `{"a":1}{}`, 400)
+	f("application/json", ``, 400)
+	f("application/json", `{"a":1`+strings.Repeat(" ", 30)+`}`, 400)
+}
+
+func TestAnswers(t *testing.T) {
+	w := httptest.NewRecorder()
+	Fail(w, quantrac.Errorf(quantrac.Conflict, "x"))
+	if w.Code != 409 || !strings.Contains(w.Body.String(), `"code":"aborted"`) || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	Answer(w, math.NaN())
+	if w.Code != 500 || !json.Valid(w.Body.Bytes()) {
+		t.Errorf("what JSON cannot say: %d %s", w.Code, w.Body)
+	}
+	w = httptest.NewRecorder()
+	Done(w, nil)
+	if w.Code != 204 {
+		t.Errorf("%d", w.Code)
+	}
+}
