@@ -53,15 +53,40 @@ func (st *station) derive(units map[string][]Unit) {
 		st.addSpans(f, boundIn(f.ValidFrom, quantrac.MinMillis), to, units)
 	}
 	st.byName = make(map[string]quantrac.Property, len(st.properties))
+	st.shown = make([]quantrac.Property, 0, len(st.properties))
 	for _, p := range st.properties {
 		st.byName[p.Name] = p.Property
+		st.shown = append(st.shown, p.Property)
 	}
+	slices.SortStableFunc(st.shown, func(a, b quantrac.Property) int {
+		return cmp.Compare(rank(st.Family, a.Name), rank(st.Family, b.Name))
+	})
 	st.levels = map[string][]levelSpan{}
 	for _, t := range st.thresholds {
 		if _, done := st.levels[t.Property]; !done {
 			st.levels[t.Property] = levelSpans(st.thresholds, t.Property)
 		}
 	}
+}
+
+// chief is how the metric begins that a family of stations stands for.
+var chief = map[quantrac.Family]string{
+	quantrac.FamilyGauge: "water_level_", quantrac.FamilyRain: "rain", quantrac.FamilyLightning: "lightning_",
+	quantrac.FamilyWater: "salinity_", quantrac.FamilyInsect: "insect_",
+}
+
+// rank orders what a station measures for people: its chief property, other
+// observations, the health of the station itself.
+func rank(f quantrac.Family, metric string) int {
+	if begin := chief[f]; begin != "" && strings.HasPrefix(metric, begin) {
+		return 0
+	}
+	for _, health := range []string{"battery_", "solar_", "signal_", "logger_", "device_"} {
+		if strings.HasPrefix(metric, health) {
+			return 2
+		}
+	}
+	return 1
 }
 
 // addSpans adds the spans of one set of facts: its commune is shown only

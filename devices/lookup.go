@@ -82,17 +82,14 @@ func (r *Registry) Station(id string, at quantrac.Millis) (quantrac.Station, boo
 	return sp.station, true
 }
 
-// Properties returns what a station measures, by metric name.
+// Properties returns what a station measures: its chief property first, then
+// other observations, then the station's own health, each by name. The slice
+// is shared; do not change it.
 func (r *Registry) Properties(station string) []quantrac.Property {
-	st := r.snap.Load().stations[station]
-	if st == nil {
-		return nil
+	if st := r.snap.Load().stations[station]; st != nil {
+		return st.shown
 	}
-	out := make([]quantrac.Property, len(st.properties))
-	for i, p := range st.properties {
-		out[i] = p.Property
-	}
-	return out
+	return nil
 }
 
 // Property returns a property of a metric: that of the first station, by id,
@@ -126,6 +123,19 @@ func (r *Registry) Thresholds(station, property string, at quantrac.Millis) []qu
 		}
 	}
 	return nil
+}
+
+// AllThresholds returns every threshold on record, past and future ones too,
+// by station and ID.
+func (r *Registry) AllThresholds() []quantrac.Threshold {
+	s := r.snap.Load()
+	var out []quantrac.Threshold
+	for _, id := range s.order {
+		for _, t := range s.stations[id].thresholds {
+			out = append(out, t.Threshold)
+		}
+	}
+	return out
 }
 
 // Authority returns in whose name forecasts for a station may be published at

@@ -36,7 +36,7 @@ type Registry struct {
 	o       Options
 	journal *journal.Journal
 	proj    *projection.DB
-	running atomic.Bool
+	follow  projection.Follower
 
 	snap atomic.Pointer[state] // stored to by the projection's follower alone
 	live atomic.Bool           // false while Open catches up
@@ -65,6 +65,7 @@ func Open(path string, j *journal.Journal, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
+	r.follow.DB, r.follow.Journal = r.proj, j
 	if err := r.start(context.Background()); err != nil {
 		r.proj.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("registry: %w", err)
@@ -73,7 +74,7 @@ func Open(path string, j *journal.Journal, o Options) (*Registry, error) {
 }
 
 func (r *Registry) start(ctx context.Context) error {
-	if err := r.proj.CatchUp(ctx, r.journal); err != nil {
+	if err := r.Wait(ctx, r.journal.Last().Number); err != nil {
 		return err
 	}
 	s, err := loadState(ctx, r.proj.SQL())
@@ -86,26 +87,14 @@ func (r *Registry) start(ctx context.Context) error {
 }
 
 // Run follows the journal until ctx ends.
-func (r *Registry) Run(ctx context.Context) error {
-	r.running.Store(true)
-	defer r.running.Store(false)
-	return r.proj.Run(ctx, r.journal)
-}
+func (r *Registry) Run(ctx context.Context) error { return r.follow.Run(ctx) }
 
 // Close closes the tables. What is in memory can still be read. It may be
 // called more than once.
 func (r *Registry) Close() error { return r.proj.Close() }
 
 // Wait returns when tables and snapshot hold every change up to commit n.
-func (r *Registry) Wait(ctx context.Context, n uint64) error {
-	if r.running.Load() {
-		return r.proj.Wait(ctx, n)
-	}
-	if r.proj.Applied() >= n {
-		return nil
-	}
-	return r.proj.CatchUp(ctx, r.journal)
-}
+func (r *Registry) Wait(ctx context.Context, n uint64) error { return r.follow.Wait(ctx, n) }
 
 // apply is the projection: tables first, then the snapshot. The snapshot may
 // stand a moment ahead of the tables, never of the journal; a transaction that

@@ -147,6 +147,21 @@ func TestPutAndLookUp(t *testing.T) {
 	}
 }
 
+func TestPropertiesChiefFirst(t *testing.T) {
+	b := open(t)
+	b.imported("station,name,family,property\na,A,gauge,battery_volts\na,,,air_temperature_celsius\na,,,water_level_meters\na,,,discharge_cubic_meters_per_second\n")
+	var got []string
+	for _, p := range b.reg.Properties("a") {
+		got = append(got, p.Name)
+	}
+	if want := "[water_level_meters air_temperature_celsius discharge_cubic_meters_per_second battery_volts]"; fmt.Sprint(got) != want {
+		t.Errorf("properties %v, want %s", got, want)
+	}
+	if b.reg.Properties("nowhere") != nil {
+		t.Error("an unknown station measures something")
+	}
+}
+
 func TestWhoAndWhy(t *testing.T) {
 	b := open(t)
 	_, err := b.reg.PutStation(context.Background(), gauge("a", "A"), "")
@@ -195,7 +210,7 @@ func TestThresholds(t *testing.T) {
 	alarm.LegalBasis, alarm.ValidFrom = "before 2010", date(t, "2000-01-01")
 	b.must(b.reg.PutThreshold(b.ctx, alarm, "r"))
 	// The level was raised by decree: the old one ends where the new begins.
-	raised := alarm
+	raised := alarm // thresholds are told apart by their first day
 	raised.Value, raised.LegalBasis, raised.ValidFrom = 4.5, "QĐ 05/2020/QĐ-TTg", date(t, "2020-01-31")
 	b.must(b.reg.PutThreshold(b.ctx, raised, "r"))
 	at := func(day string) float64 {
@@ -209,6 +224,9 @@ func TestThresholds(t *testing.T) {
 		if got := at(day); got != want {
 			t.Errorf("level III on %s is %v, want %v", day, got, want)
 		}
+	}
+	if all := b.reg.AllThresholds(); len(all) != 2 || all[0].ValidTo != raised.ValidFrom || all[1].ValidTo != quantrac.MaxMillis {
+		t.Errorf("all thresholds = %+v", all)
 	}
 	f := func(kind quantrac.ErrorKind, text string, change func(*Threshold)) {
 		t.Helper()

@@ -35,6 +35,7 @@ type station struct {
 
 	spans  []span
 	byName map[string]quantrac.Property
+	shown  []quantrac.Property    // chief first
 	levels map[string][]levelSpan // by property
 }
 

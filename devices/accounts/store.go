@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"quantrac"
@@ -64,7 +63,7 @@ type Store struct {
 	o       Options
 	journal *journal.Journal
 	proj    *projection.DB
-	running atomic.Bool
+	follow  projection.Follower
 	limits  *limiter
 	hashing chan struct{} // one token for each password being hashed
 	dummy   string        // hash to check against where there is no account
@@ -116,9 +115,10 @@ func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	// What the tables hold first, then what the journal adds to it.
+	s.follow.DB, s.follow.Journal = s.proj, j
 	ctx := context.Background()
 	if err = s.load(ctx); err == nil {
-		err = s.proj.CatchUp(ctx, j)
+		err = s.wait(ctx, j.Last().Number)
 	}
 	if err != nil {
 		s.proj.Close() // the first error is the one to tell
@@ -128,24 +128,12 @@ func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 }
 
 // Run follows the journal until ctx ends.
-func (s *Store) Run(ctx context.Context) error {
-	s.running.Store(true)
-	defer s.running.Store(false)
-	return s.proj.Run(ctx, s.journal)
-}
+func (s *Store) Run(ctx context.Context) error { return s.follow.Run(ctx) }
 
 // Close closes the tables. It may be called more than once.
 func (s *Store) Close() error { return s.proj.Close() }
 
-func (s *Store) wait(ctx context.Context, n uint64) error {
-	if s.running.Load() {
-		return s.proj.Wait(ctx, n)
-	}
-	if s.proj.Applied() >= n {
-		return nil
-	}
-	return s.proj.CatchUp(ctx, s.journal)
-}
+func (s *Store) wait(ctx context.Context, n uint64) error { return s.follow.Wait(ctx, n) }
 
 // apply is the projection: tables first, then memory, which a transaction
 // tried again finds done.

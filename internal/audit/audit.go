@@ -38,7 +38,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"quantrac"
 	"quantrac/internal/journal"
@@ -82,7 +81,7 @@ type Log struct {
 	o       Options
 	journal *journal.Journal
 	proj    *projection.DB
-	running atomic.Bool
+	follow  projection.Follower
 
 	mu    sync.Mutex // orders the chain
 	seq   uint64     // of the last entry
@@ -107,7 +106,8 @@ func Open(path string, j *journal.Journal, o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	if err := l.proj.CatchUp(context.Background(), j); err != nil {
+	l.follow.DB, l.follow.Journal = l.proj, j
+	if err := l.settle(context.Background()); err != nil {
 		l.proj.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("audit: %w", err)
 	}
@@ -115,11 +115,7 @@ func Open(path string, j *journal.Journal, o Options) (*Log, error) {
 }
 
 // Run follows the journal until ctx ends.
-func (l *Log) Run(ctx context.Context) error {
-	l.running.Store(true)
-	defer l.running.Store(false)
-	return l.proj.Run(ctx, l.journal)
-}
+func (l *Log) Run(ctx context.Context) error { return l.follow.Run(ctx) }
 
 // Close closes the tables. It may be called more than once.
 func (l *Log) Close() error { return l.proj.Close() }
@@ -193,10 +189,7 @@ func (l *Log) find(ctx context.Context) error {
 
 // settle waits until the tables hold what the journal holds now.
 func (l *Log) settle(ctx context.Context) error {
-	if l.running.Load() {
-		return l.proj.Wait(ctx, l.journal.Last().Number)
-	}
-	return l.proj.CatchUp(ctx, l.journal)
+	return l.follow.Wait(ctx, l.journal.Last().Number)
 }
 
 const payloadVersion = 1
