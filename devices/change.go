@@ -30,7 +30,7 @@ const (
 	encodingDeflate = 1
 
 	deflateFrom    = 16 << 10 // bytes of JSON
-	maxRecordBytes = 64 << 20 // of JSON, when read
+	maxRecordBytes = 64 << 20 // of JSON
 )
 
 // change is what one record holds.
@@ -108,6 +108,9 @@ func encodeChange(c *change) ([]byte, error) {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode registry change: %w", err)
+	}
+	if len(body) > maxRecordBytes {
+		return nil, quantrac.Errorf(quantrac.Invalid, "a change of %d bytes is more than one record holds, %d: make several of it", len(body), maxRecordBytes)
 	}
 	head := []byte{recordVersion, subjectRegistry, encodingPlain}
 	if len(body) < deflateFrom {

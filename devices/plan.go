@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"quantrac"
 )
@@ -124,6 +125,7 @@ func (d *draft) planProperty(p Property) {
 		return
 	}
 	p.Revision = 0
+	p.Interval, p.FlatFor = p.Interval.Truncate(time.Millisecond), p.FlatFor.Truncate(time.Millisecond) // as it is kept
 	p.FaultValues = clipped(p.FaultValues)
 	if p.Unit == "" {
 		p.Unit = NewProperty(p.Name).Unit
@@ -158,6 +160,7 @@ func sameProperty(a, b *quantrac.Property) bool {
 // level that began earlier and has no end yet ends where this one begins.
 func (d *draft) planThreshold(t Threshold, actor string) {
 	t.ValidFrom, t.ValidTo = boundIn(t.ValidFrom, quantrac.MinMillis), boundIn(t.ValidTo, quantrac.MaxMillis)
+	t.Hold = t.Hold.Truncate(time.Millisecond)
 	t.LegalBasis, t.EnteredBy = strings.TrimSpace(t.LegalBasis), strings.TrimSpace(t.EnteredBy)
 	if p := d.property(t.Station, t.Property); p != nil && t.Unit == "" {
 		t.Unit = p.Unit

@@ -180,6 +180,11 @@ func (r *Registry) append(ctx context.Context, o changeOptions, c *change) (quan
 	if err != nil {
 		return quantrac.Commit{}, err
 	}
+	// What is journalled must be readable for ever: one record that is not
+	// would stop every start from here on.
+	if _, err := decodeChange(data); err != nil {
+		return quantrac.Commit{}, fmt.Errorf("does not read back: %w", err)
+	}
 	rec := journal.Record{Kind: quantrac.RecordRegistry, Data: data}
 	var commits []quantrac.Commit
 	if r.o.Audit != nil {

@@ -557,6 +557,25 @@ func TestGuessingIsSlow(t *testing.T) {
 	}
 }
 
+func TestFailuresWrittenAreBounded(t *testing.T) {
+	var c failureCount
+	written, told := 0, 0
+	for i := range 3 * maxFailures {
+		at := t0
+		if i == 3*maxFailures-1 {
+			at = at.Add(time.Hour)
+		}
+		ok, before := c.next(at)
+		if ok {
+			written++
+			told += before
+		}
+	}
+	if written != maxFailures+1 || told != 2*maxFailures-1 {
+		t.Errorf("%d written, %d told of, want %d and %d", written, told, maxFailures+1, 2*maxFailures-1)
+	}
+}
+
 func TestLimiterIsBounded(t *testing.T) {
 	clock := quantrac.NewManualClock(t0)
 	l := newLimiter(clock)

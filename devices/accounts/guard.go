@@ -100,7 +100,9 @@ func (g *guard) explicit(r *http.Request) (p quantrac.Principal, given, ok bool)
 		return p, true, false
 	default:
 		q := r.URL.Query()
-		user, secret = q.Get("u"), q.Get("p")
+		if user = q.Get("u"); user != "" { // a p alone may be anything
+			secret = q.Get("p")
+		}
 	}
 	if secret == "" {
 		return p, false, false

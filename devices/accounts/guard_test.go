@@ -111,6 +111,8 @@ func TestGuard(t *testing.T) {
 	f(ask{headers: auth("Basic !!"), status: 401})
 	f(ask{headers: auth("Digest x"), status: 401})
 	f(ask{path: "/write?u=a&p=b", status: 401})
+	f(ask{path: "/?p=2", status: 200, role: public})
+	f(ask{path: "/write?u=a", status: 200, role: public})
 	f(ask{headers: auth(basic("tq-1", "DEVICESECRET")), method: "POST", path: "/write", host: "10.0.0.1:8420", status: 200, name: "device tq-1", role: device})
 	f(ask{headers: auth("Token tq-1:DEVICESECRET"), status: 200, name: "device tq-1", role: device})
 	f(ask{headers: auth(basic("tq-2", "DEVICESECRET")), status: 401})

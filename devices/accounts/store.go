@@ -65,8 +65,10 @@ type Store struct {
 	proj    *projection.DB
 	follow  projection.Follower
 	limits  *limiter
-	hashing chan struct{} // one token for each password being hashed
-	dummy   string        // hash to check against where there is no account
+	// failures bounds what failed sign-ins may write.
+	failures failureCount
+	hashing  chan struct{} // one token for each password being hashed
+	dummy    string        // hash to check against where there is no account
 
 	turn     chan struct{} // who holds its one token plans and appends
 	appended uint64        // last commit appended; guarded by turn

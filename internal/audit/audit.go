@@ -122,8 +122,10 @@ func (l *Log) Close() error { return l.proj.Close() }
 
 // Append makes records durable together with the event that says who did it,
 // and returns the commits of the records and, last, of the entry. The entry
-// may use the journal's reserve of disk space if all records may. The outcome
-// is waited for even if ctx ends meanwhile.
+// may use the journal's reserve of disk space if there are records and all of
+// them may: an entry of its own (a failed sign-in) must not be able to eat up
+// what is kept for warnings. The outcome is waited for even if ctx ends
+// meanwhile. An entry that names nobody is refused.
 func (l *Log) Append(ctx context.Context, ev Event, recs ...journal.Record) ([]quantrac.Commit, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -134,11 +136,14 @@ func (l *Log) Append(ctx context.Context, ev Event, recs ...journal.Record) ([]q
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	l.complete(ctx, &ev, recs)
+	if ev.Actor == "" {
+		return nil, quantrac.Errorf(quantrac.Denied, "audit: %s %s: nobody is named who does it", ev.Action, ev.Object)
+	}
 	data, err := encode(l.hash, l.seq+1, ev)
 	if err != nil {
 		return nil, err
 	}
-	rec := journal.Record{Kind: quantrac.RecordAudit, Data: data, Priority: true}
+	rec := journal.Record{Kind: quantrac.RecordAudit, Data: data, Priority: len(recs) > 0}
 	commits, err := l.journal.Append(context.WithoutCancel(ctx), append(slices.Clone(recs), rec)...)
 	if err != nil {
 		// The record may still turn up after a crash: look again before

@@ -215,6 +215,9 @@ func TestEndedContext(t *testing.T) {
 	}
 	put(t, l, "x")
 	verified(t, l, 1)
+	if _, err := l.Append(context.Background(), Event{Action: "x"}); quantrac.KindOf(err) != quantrac.Denied {
+		t.Errorf("an entry that names nobody: %v", err)
+	}
 }
 
 func FuzzDecode(f *testing.F) {
