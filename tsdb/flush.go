@@ -139,7 +139,7 @@ func (o *output) block(partition int64, each func(w *block.Writer) error) error 
 		return err
 	})
 	if err != nil {
-		return quantrac.Errorf(quantrac.Unavailable, "tsdb: writing %s: %w", o.db.path(name), err)
+		return o.db.writing(name, err)
 	}
 	b, err := o.db.reopenBlock(name)
 	if err == nil {
@@ -153,11 +153,21 @@ func (o *output) file(write func(f vfs.File) error) error {
 	name := o.db.newFile(commitsSuffix)
 	o.names = append(o.names, name)
 	if err := o.db.create(name, write); err != nil {
-		return quantrac.Errorf(quantrac.Unavailable, "tsdb: writing %s: %w", o.db.path(name), err)
+		return o.db.writing(name, err)
 	}
 	var err error
 	o.commits, err = commits.Open(o.db.fs, o.db.path(name))
 	return err
+}
+
+// writing says that writing a file failed: for want of space or by a fault of
+// the disk, which may pass, unless the error has a kind of its own.
+func (db *DB) writing(name string, err error) error {
+	kind := quantrac.KindOf(err)
+	if kind == quantrac.KindNone {
+		kind = quantrac.Unavailable
+	}
+	return quantrac.Errorf(kind, "tsdb: writing %s: %w", db.path(name), err)
 }
 
 // sync makes the names of the files durable.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"quantrac"
@@ -153,10 +154,19 @@ func (db *DB) removeOrphans() {
 	for _, n := range append(append([]string(nil), db.files.manifest.Blocks...), db.files.manifest.Commits...) {
 		named[n] = true
 	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !isStoreFile(n) || named[n] })
+	if len(names) == 0 {
+		return
+	}
+	// The process before may have ended between replacing the manifest and
+	// making that durable: until it is, the one before it may come back, and
+	// wants its files.
+	if err := db.fs.SyncDir(db.dir); err != nil {
+		db.o.Logger.Warn("tsdb: leftovers stay until the next start", "dir", db.dir, "error", err)
+		return
+	}
 	for _, n := range names {
-		if isStoreFile(n) && !named[n] {
-			db.removeFile(n)
-		}
+		db.removeFile(n)
 	}
 }
 

@@ -259,8 +259,17 @@ func (d *Data) receivedMixed(dst, times []int64, s []byte) ([]int64, error) {
 
 // Kinds appends the kinds of all rows to dst.
 func (d *Data) Kinds(dst []uint8) ([]uint8, error) {
+	from := len(dst)
 	dst, err := codec.ReadRuns(dst, d.sections[3], d.rows)
-	return dst, d.wrap("kinds", err)
+	if err != nil {
+		return dst, d.wrap("kinds", err)
+	}
+	for i, k := range dst[from:] {
+		if k > rows.Forecast {
+			return dst, d.wrap("kinds", fmt.Errorf("row %d is of kind %d", i, k))
+		}
+	}
+	return dst, nil
 }
 
 // Column appends the cells of column i to col.
@@ -272,9 +281,12 @@ func (d *Data) Column(col rows.Column, i int, nan float64) (rows.Column, error) 
 		return col, d.wrap(fmt.Sprintf("qualities of column %d", i), err)
 	}
 	stored := 0
-	for _, q := range col.Qualities[from:] {
-		if q != rows.Absent && q != missing {
+	for row, q := range col.Qualities[from:] {
+		switch {
+		case q < missing:
 			stored++
+		case q != rows.Absent && q != missing:
+			return col, d.wrap(fmt.Sprintf("qualities of column %d", i), fmt.Errorf("row %d has quality %d", row, q))
 		}
 	}
 	if stored == d.rows {

@@ -1,0 +1,231 @@
+package tsdb_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"quantrac"
+	"quantrac/internal/journal"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb"
+)
+
+// until waits for a condition that other goroutines bring about.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after a minute: not yet %s", what)
+		}
+	}
+}
+
+// openDB opens a store and its journal on a file system, closed by the test.
+func openDB(t *testing.T, fsys vfs.FS, clock quantrac.Clock, o tsdb.Options) (*tsdb.DB, *journal.Journal) {
+	t.Helper()
+	j, err := journal.Open(fsys, "journal", journal.Options{Clock: clock, SegmentBytes: 64 << 10, ReserveBytes: -1, MinFreeBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Clock = clock
+	db, err := tsdb.Open(fsys, filepath.Join("tsdb"), j, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db, j
+}
+
+// TestConcurrent lets writers, readers, flushes and merges run together. Every
+// batch writes one value to all stations at one time, so whatever a reader
+// sees, all series must look the same: no batch is seen in part.
+func TestConcurrent(t *testing.T) {
+	const stations, writers, batches = 7, 3, 60
+	clock := quantrac.NewManualClock(workStart + 1<<40)
+	db, _ := openDB(t, vfs.NewMem(), clock, tsdb.Options{FlushBytes: 24 << 10})
+	ctx, stop := context.WithCancel(context.Background())
+	var background sync.WaitGroup
+	background.Go(func() { _ = db.Run(ctx) })
+	defer background.Wait()
+	defer stop()
+
+	write := func(slot int, v float64) error {
+		b := &quantrac.Batch{}
+		for s := range stations {
+			b.Rows = append(b.Rows, row(fmt.Sprint(s), slot, "v", v, "w", -v))
+		}
+		for {
+			_, err := db.Append(ctx, b)
+			if quantrac.KindOf(err) != quantrac.Busy {
+				return err
+			}
+			time.Sleep(time.Millisecond) // flushing is behind: that is to be tried again
+		}
+	}
+	var left atomic.Int64
+	left.Store(writers)
+	var work sync.WaitGroup
+	for n := range writers {
+		work.Go(func() {
+			defer left.Add(-1)
+			// At least until there was a merge beside them.
+			for i := 0; i < batches || i < 100*batches && db.Stats().Compactions == 0; i++ {
+				slot := i*writers + n
+				if i%4 == 3 {
+					slot = (i - 3) * writers // revise an old one, of whoever's
+				}
+				if i%10 == 9 {
+					slot = -slot * 100 // late, by months
+				}
+				if err := write(slot, float64(i*writers+n)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	type shown map[quantrac.Millis]float64
+	read := func(q tsdb.Query) {
+		q.From, q.To = quantrac.MinMillis, quantrac.MaxMillis
+		var first shown
+		n := 0
+		for s, err := range db.Select(ctx, q) {
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			n++
+			sign := 1.0
+			if s.Labels.Metric() == "w" {
+				sign = -1
+			}
+			got := shown{}
+			for i, at := range s.Times {
+				got[at] = sign * s.Values[i]
+			}
+			if first == nil {
+				first = got
+			}
+			if len(got) != len(first) {
+				t.Errorf("%v shows %d values, the first series %d", s.Labels, len(got), len(first))
+				return
+			}
+			for at, v := range got {
+				if first[at] != v {
+					t.Errorf("%v shows %v at %v, the first series %v", s.Labels, v, at, first[at])
+					return
+				}
+			}
+		}
+		if n != 0 && n != 2*stations {
+			t.Errorf("%d series of %d", n, 2*stations)
+		}
+	}
+	for n := range 2 {
+		work.Go(func() {
+			for left.Load() > 0 {
+				q := tsdb.Query{}
+				if n == 1 {
+					q.AsOfCommit = max(db.Stats().Applied/2, 1)
+				}
+				read(q)
+				all, err := db.Latest(ctx, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, l := range all {
+					if l.Commit != all[0].Commit {
+						t.Errorf("last value of %v by commit %v, of %v by %v", l.Labels, l.Commit, all[0].Labels, all[0].Commit)
+						return
+					}
+				}
+			}
+		})
+	}
+	work.Go(func() {
+		for left.Load() > 0 {
+			if err := db.Compact(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := db.Flush(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Wait()
+	read(tsdb.Query{})
+	if s := db.Stats(); s.Flushes == 0 || s.Compactions == 0 || s.Stored == 0 {
+		t.Errorf("%+v: want flushes and merges", s)
+	}
+}
+
+// Run flushes by size and by age, and tries again after a failure.
+func TestRun(t *testing.T) {
+	clock := quantrac.NewManualClock(workStart + 1<<40)
+	mem := vfs.NewMem()
+	var full atomic.Bool
+	fsys := vfs.Faulty(mem, func(op vfs.Op) error {
+		if full.Load() && op.Kind == vfs.OpCreate && filepath.Dir(op.Name) == "tsdb" {
+			return errNoSpace
+		}
+		return nil
+	})
+	db, j := openDB(t, fsys, clock, tsdb.Options{FlushBytes: 2 << 10, FlushInterval: time.Hour})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- db.Run(ctx) }()
+	append1 := func(slot int) {
+		t.Helper()
+		if _, err := db.Append(ctx, &quantrac.Batch{Rows: []quantrac.Row{row("a", slot, "v", float64(slot))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	append1(0)
+	for slot := 1; db.Stats().Flushes == 0; slot++ {
+		if slot < 120 { // below what Append refuses
+			append1(slot)
+		}
+		until(t, "awake", func() bool { return true })
+	}
+	append1(1000)
+	before := db.Stats().Flushes
+	until(t, "flushed for its age", func() bool {
+		clock.Advance(time.Hour)
+		return db.Stats().Flushes > before
+	})
+	if s := db.Stats(); s.Flushed != s.Applied || j.First() == 0 {
+		t.Errorf("%+v: want everything flushed", s)
+	}
+
+	full.Store(true)
+	append1(1001)
+	until(t, "failing", func() bool { clock.Advance(time.Hour); return db.Stats().FlushErrors > 1 })
+	if err := db.Stats().LastError; quantrac.KindOf(err) != quantrac.Unavailable {
+		t.Errorf("the disk is full: last error %v", err)
+	}
+	if all, err := db.Latest(ctx, nil); err != nil || len(all) != 1 || all[0].Value != 1001 {
+		t.Errorf("while the disk is full: %v, %v", all, err)
+	}
+	full.Store(false)
+	until(t, "flushed again", func() bool { clock.Advance(time.Minute); s := db.Stats(); return s.Flushed == s.Applied })
+	if err := db.Stats().LastError; err != nil {
+		t.Errorf("all is well, but the last error is %v", err)
+	}
+	stop()
+	if err := <-done; err != context.Canceled {
+		t.Errorf("Run returned %v, want the context's error", err)
+	}
+}

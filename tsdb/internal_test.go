@@ -1,0 +1,54 @@
+package tsdb
+
+import (
+	"fmt"
+	"hash/crc32"
+	"testing"
+
+	"quantrac"
+)
+
+// SealManifest gives a manifest's text its checksum, for tests that write one.
+func SealManifest(doc string) []byte {
+	return fmt.Appendf([]byte(doc), "\ncrc32c %08x\n", crc32.Checksum([]byte(doc), castagnoli))
+}
+
+// A civil day at +07:00 lies in one partition.
+func TestPartitionOf(t *testing.T) {
+	for _, at := range []quantrac.Millis{0, -1, 1, 1_793_000_000_000, 1_793_552_400_000, -40_000_000_000_000, quantrac.MinMillis, quantrac.MaxMillis} {
+		for day := range quantrac.Millis(70) {
+			from, to := (at + day*86_400_000).Day()
+			a, last := partitionOf(int64(from))
+			b, _ := partitionOf(int64(to - 1))
+			if a != b || last != a+partitionLen-1 || int64(from) < a || int64(to-1) > last {
+				t.Fatalf("day from %v lies in partitions from %d and %d", from, a, b)
+			}
+		}
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	m := manifest{Version: 1, Flushed: 7, Next: 3, Blocks: []string{"00000001.block"}}
+	data, err := m.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add(SealManifest(`{"version":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := decodeManifest(data)
+		if err != nil {
+			// Also what is well-formed but for its checksum.
+			if m, err = decodeManifest(SealManifest(string(data))); err != nil {
+				return
+			}
+		}
+		again, err := m.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := decodeManifest(again); err != nil || fmt.Sprint(n) != fmt.Sprint(m) {
+			t.Fatalf("%+v, %v; want %+v", n, err, m)
+		}
+	})
+}
