@@ -190,7 +190,7 @@ func (t *tab) open(url string) {
 	t.until("the page of "+url, `document.readyState === 'complete' && location.href !== 'about:blank' && !!document.querySelector('.top, .first [role=alert]')`)
 }
 
-// eval runs JavaScript and returns its value as text.
+// eval runs JavaScript and returns its value as text, with plain spaces.
 func (t *tab) eval(js string) string {
 	t.t.Helper()
 	var out struct {
@@ -201,7 +201,7 @@ func (t *tab) eval(js string) string {
 	if out.Except != nil {
 		t.t.Fatalf("in the page: %s: %s", js, out.Except)
 	}
-	return fmt.Sprint(out.Result.Value)
+	return strings.ReplaceAll(fmt.Sprint(out.Result.Value), "\u00a0", " ")
 }
 
 // until waits for a condition in the page.

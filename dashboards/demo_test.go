@@ -56,7 +56,7 @@ func TestDemo(t *testing.T) {
 // nil, signs everybody in while it is true.
 func signInFake(p http.Handler, staff *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /auth/login", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /api/auth/login", func(w http.ResponseWriter, r *http.Request) {
 		var in struct{ Name, Password string }
 		if json.NewDecoder(r.Body).Decode(&in) != nil || in.Name != "can-bo" || in.Password != "mat-khau" {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -64,8 +64,11 @@ func signInFake(p http.Handler, staff *atomic.Bool) http.Handler {
 		}
 		http.SetCookie(w, &http.Cookie{Name: "session", Value: "1", Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	})
-	mux.HandleFunc("POST /auth/logout", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("POST /api/auth/logout", func(w http.ResponseWriter, _ *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: "session", Path: "/", MaxAge: -1})
+	})
+	mux.HandleFunc("GET /api/auth/session", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"signed_in":false,"role":"public","stations":null}`))
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if c, err := r.Cookie("session"); err == nil && c.Value == "1" || staff != nil && staff.Load() {

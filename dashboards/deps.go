@@ -40,7 +40,8 @@ type Series struct {
 // Readings is the store. Both calls obey the principal in the context.
 type Readings interface {
 	// Latest returns the newest usable value (never a failed, missing or
-	// future one) of every series that passes the matchers.
+	// future one) of every series that passes the matchers. The page asks for
+	// all stations of a family at once, so bound it generously.
 	Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Reading, error)
 	// Range returns the series that pass the matchers with their samples of
 	// the wanted qualities in [from, to], both inclusive.
@@ -108,7 +109,7 @@ type Options struct {
 	// OpenData switches /open/stations.geojson and /open/series.csv on.
 	OpenData bool
 
-	// SignIn shows the sign-in form; set it where /auth/login is mounted.
+	// SignIn shows the sign-in form; set it where /api/auth/ is mounted.
 	SignIn bool
 
 	// MaxClients is how many browsers may follow the live stream at once, 2000

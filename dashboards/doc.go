@@ -17,7 +17,8 @@
 //	mux.Handle("/", page)         // page, /assets/, /api/page/, /open/, /grafana/
 //
 // Who asks is taken from the request's context (quantrac.PrincipalFrom); the
-// sign-in form posts to /auth/login and /auth/logout, which cmd mounts.
+// sign-in form talks to /api/auth/ (session, setup, login, logout), which cmd
+// mounts.
 //
 // The sources of the page are in web/, built by `go generate` (npm, esbuild)
 // into assets/, which is committed and embedded: Go alone suffices to run.

@@ -48,6 +48,12 @@ func (f *fakeStore) put(ls quantrac.Labels, t quantrac.Millis, v float64, q quan
 	s.Qualities = slices.Insert(s.Qualities, i, q)
 }
 
+func (f *fakeStore) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
 func (f *fakeStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Reading, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -87,7 +87,9 @@ func TestGrafanaProvisioning(t *testing.T) {
 			JSONData             map[string]any `yaml:"jsonData"`
 		}
 	}
-	var providers struct{ Providers []struct{ Name, Folder, Type string } }
+	var providers struct {
+		Providers []struct{ Name, Folder, Type string }
+	}
 	for file, into := range map[string]any{"provisioning/datasources/quantrac.yaml": &sources, "provisioning/dashboards/quantrac.yaml": &providers} {
 		raw, err := fs.ReadFile(Grafana(), file)
 		if err != nil {

@@ -86,7 +86,9 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%s: got %s since %d, want %s since %d", name, r.Status, r.Since, want, since)
 		}
 	}
-	at := func(ago time.Duration) *Reading { return &Reading{Time: fakeNow.Add(-ago), Value: 1, Quality: quantrac.Good} }
+	at := func(ago time.Duration) *Reading {
+		return &Reading{Time: fakeNow.Add(-ago), Value: 1, Quality: quantrac.Good}
+	}
 	f("nothing ever", nil, nil, statusNone, 0)
 	f("fresh", at(time.Minute), nil, statusOK, 0)
 	f("three intervals and a minute are still fine", at(31*time.Minute), nil, statusOK, 0)
@@ -237,6 +239,9 @@ func TestChartMarksQuality(t *testing.T) {
 	s.Qualities[2], s.Qualities[3], s.Qualities[4] = quantrac.Fail, quantrac.Suspect, quantrac.Missing
 	var c chartSeries
 	c.chart(s, 10*time.Minute, fakeNow.Add(-24*time.Hour), fakeNow)
+	if *c.Max != 2 {
+		t.Errorf("greatest %g, want 2: the 4 is in doubt", *c.Max)
+	}
 	if c.Count != 3 || c.Failed != 1 || c.Suspects != 1 || !slices.Equal(c.Suspect, []int{2}) || *c.V[2] != 4 {
 		t.Errorf("got %+v, want three readings, the last in doubt, one failed", c)
 	}

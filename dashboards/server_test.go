@@ -170,15 +170,15 @@ func TestState_caching(t *testing.T) {
 func TestState_interrupted(t *testing.T) {
 	n := newNetwork()
 	p := newPage(t, n, Options{Flush: time.Nanosecond})
-	n.store.err = quantrac.Errorf(quantrac.Unavailable, "disk is away")
+	n.store.fail(quantrac.Errorf(quantrac.Unavailable, "disk is away"))
 	if res := get(t, p, quantrac.Principal{}, "/api/page/state"); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
 		t.Fatalf("nothing to show: got %d", res.StatusCode)
 	}
-	n.store.err = nil
+	n.store.fail(nil)
 	if _, err := p.refresh(t.Context(), nil, true); err != nil {
 		t.Fatal(err)
 	}
-	n.store.err = errors.New("checksum")
+	n.store.fail(errors.New("checksum"))
 	n.clock.Advance(time.Minute)
 	if _, err := p.refresh(t.Context(), nil, true); err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestState_interrupted(t *testing.T) {
 	if len(got.Stations) != 31 || got.Trouble == nil || got.Trouble.Since != fakeNow.Add(time.Minute) {
 		t.Errorf("got %d stations, trouble %+v, want the old figures marked", len(got.Stations), got.Trouble)
 	}
-	n.store.err = nil
+	n.store.fail(nil)
 	if _, err := p.refresh(t.Context(), nil, true); err != nil {
 		t.Fatal(err)
 	}

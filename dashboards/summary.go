@@ -50,7 +50,14 @@ type stationView struct {
 	Main      int                    `json:"main"` // index of the chief reading, -1 where there is none
 	Readings  []readingView          `json:"readings"`
 	Night     *nightView             `json:"night,omitempty"`    // of an insect trap
-	RainDay   *float64               `json:"rain_day,omitempty"` // sum since 19:00 at +07:00, property's unit
+	RainDay   *amountView            `json:"rain_day,omitempty"` // sum since 19:00 at +07:00
+}
+
+// amountView is a sum over a day.
+type amountView struct {
+	Value    float64 `json:"value"`
+	Unit     string  `json:"unit"`
+	Decimals int     `json:"decimals"`
 }
 
 // readingView is the newest usable reading of one series.
@@ -195,8 +202,7 @@ func (v *stationView) addProperty(p quantrac.Property, g gathered, recent map[st
 			r.Trend = trendOf(recent[k], p.Interval, p.TrendEpsilon)
 		}
 		if strings.HasPrefix(p.Name, prefixRain) && !p.Cumulative && recent[k] != nil && v.RainDay == nil {
-			sum := rainDay(recent[k], now)
-			v.RainDay = &sum
+			v.RainDay = &amountView{rainDay(recent[k], now), p.Unit, p.Decimals}
 		}
 		v.Readings = append(v.Readings, r)
 	}

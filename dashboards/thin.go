@@ -29,7 +29,7 @@ type chartSeries struct {
 	Failed   int           `json:"failed"`   // readings that failed and are not drawn
 	Gaps     int           `json:"gaps"`
 	Thinned  bool          `json:"thinned"` // buckets show their least and greatest reading
-	Min      *float64      `json:"min"`
+	Min      *float64      `json:"min"`     // least and greatest, of those not in doubt
 	Max      *float64      `json:"max"`
 	MinTime  float64       `json:"min_t,omitempty"`
 	MaxTime  float64       `json:"max_t,omitempty"`
@@ -71,12 +71,21 @@ func (c *chartSeries) chart(s *Series, interval time.Duration, from, to quantrac
 		c.T, c.V = append(c.T, seconds(ts[i])), append(c.V, &vs[i])
 		prev = i
 	}
-	lo, hi := 0, 0
+	c.bounds(ts, vs, qs)
+}
+
+// bounds finds the least and the greatest reading; doubtful ones count only
+// where there are no others.
+func (c *chartSeries) bounds(ts []quantrac.Millis, vs []float64, qs []quantrac.Quality) {
+	lo, hi := -1, -1
 	for i, v := range vs {
-		if v < vs[lo] {
+		if qs[i] == quantrac.Suspect && c.Suspects < c.Count {
+			continue
+		}
+		if lo < 0 || v < vs[lo] {
 			lo = i
 		}
-		if v > vs[hi] {
+		if hi < 0 || v > vs[hi] {
 			hi = i
 		}
 	}
@@ -85,13 +94,13 @@ func (c *chartSeries) chart(s *Series, interval time.Duration, from, to quantrac
 
 func (c *chartSeries) usable(s *Series) (ts []quantrac.Millis, vs []float64, qs []quantrac.Quality) {
 	for i, q := range s.Qualities {
-		switch q {
-		case quantrac.Fail:
+		if q == quantrac.Fail {
 			c.Failed++
-		case quantrac.Suspect:
-			c.Suspects++
 		}
 		if q.Usable() && finite(s.Values[i]) {
+			if q == quantrac.Suspect {
+				c.Suspects++
+			}
 			ts, vs, qs = append(ts, s.Times[i]), append(vs, s.Values[i]), append(qs, q)
 		}
 	}

@@ -8,6 +8,8 @@ import { colours, dashes } from './lines';
 import type { ChartSeries, Detail, Forecast, Level } from './model';
 
 
+const day = 86_400;
+
 function css(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -28,7 +30,7 @@ export function draw(node: HTMLElement, d: Detail, say: (text: string) => void):
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 }, focus: { prox: 24 } },
     scales: {
-      x: { time: true, range: () => [d.from / 1000, Math.max(d.to / 1000, f?.t[f.t.length - 1] ?? 0)] },
+      x: { time: true, range: () => [d.from / 1000, Math.max(d.to / 1000, Math.min(f?.t[f.t.length - 1] ?? 0, d.to / 1000 + d.days * day))] },
       y: { range: (_u, lo, hi) => yRange(lo, hi, levels, drawn[0]!) },
     },
     axes: [

@@ -106,22 +106,35 @@ export function csvURL(id: string, days: number, series: string): string {
   return `/api/page/station/${encodeURIComponent(id)}/series.csv?${q}`;
 }
 
-// signIn returns the HTTP status, 0 where the centre was not reached.
-export async function signIn(name: string, password: string): Promise<number> {
+export interface Answer { status: number; reason: string } // status 0 where the centre was not reached
+
+// signIn signs in, or with a setup code makes the first account.
+export async function signIn(name: string, password: string, code: string): Promise<Answer> {
   try {
-    const res = await fetch('/auth/login', {
+    const res = await fetch(code ? '/api/auth/setup' : '/api/auth/login', {
       method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ name, password }),
+      body: JSON.stringify(code ? { code, name, password } : { name, password }),
     });
-    return res.status;
+    const reason = res.ok ? '' : ((await res.json().catch(() => ({}))) as { error?: string }).error ?? '';
+    return { status: res.status, reason };
   } catch {
-    return 0;
+    return { status: 0, reason: '' };
+  }
+}
+
+// setupNeeded says whether there is no account yet.
+export async function setupNeeded(): Promise<boolean> {
+  try {
+    const res = await fetch('/api/auth/session', { credentials: 'same-origin' });
+    return ((await res.json()) as { setup_needed?: boolean }).setup_needed === true;
+  } catch {
+    return false;
   }
 }
 
 export async function signOut(): Promise<void> {
   try {
-    await fetch('/auth/logout', { method: 'POST', credentials: 'same-origin' });
+    await fetch('/api/auth/logout', { method: 'POST', credentials: 'same-origin' });
   } finally {
     // What only staff may see must not stay on the phone.
     navigator.serviceWorker?.controller?.postMessage('forget');

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'preact/hooks';
-import { num, withUnit } from '../format';
+import { num, when, withUnit } from '../format';
 import { lang, pick, t } from '../i18n';
 import { families, fold, mainReading, rank, shapeOf, stationStatus, type Family, type Station } from '../model';
 import { Arrow, FamilySign, StateShape } from '../shapes';
@@ -92,14 +92,14 @@ function Row({ s, now, current }: { s: Station; now: number; current: boolean })
         <span class="what">
           <Value s={s} />
           {r?.trend && !stale && <span class="trend"><Arrow dir={r.trend.dir} />{w.trend[r.trend.dir]}{r.trend.dir !== 'steady' && ` ${w.perHour(rate(r))}`}</span>}
-          {s.rain_day !== undefined && r && <span class="trend">{w.rainDay(withUnit(s.rain_day, r.decimals, r.unit))}</span>}
+          {s.rain_day && (s.family === 'rain' || s.rain_day.value > 0) && <span class="trend">{w.rainDay(withUnit(s.rain_day.value, s.rain_day.decimals, s.rain_day.unit))}</span>}
         </span>
         <span class="where">
           <span>
             {s.simulated && <span class="badge sim">{w.simulated}</span>}
             <FamilySign family={s.family} size={15} />{[w.family[s.family], s.commune].filter(Boolean).join(' · ')}
           </span>
-          <span class="age">{stale && r?.time ? troubleText(r, now) : ageText(s, now)}</span>
+          <span class="age">{st === 'failed' ? w.failedShort(when(r?.since ?? now, now)) : stale && r?.time ? troubleText(r, now) : ageText(s, now)}</span>
         </span>
       </a>
     </li>

@@ -63,7 +63,7 @@ function Now({ s, r, now }: { s: Station; r: Reading | undefined; now: number })
         <p class="trend"><Arrow dir={r.trend.dir} /><b>{w.trend[r.trend.dir]}</b> {w.trendRate(rate(r), trendWindow(r))}</p>
       )}
       {r && !stale && dayChange(r) && <p class="small">{dayChange(r)}</p>}
-      {s.rain_day !== undefined && r && <p class="trend">{w.rainDay(withUnit(s.rain_day, r.decimals, r.unit))}</p>}
+      {s.rain_day && <p class="trend">{w.rainDay(withUnit(s.rain_day.value, s.rain_day.decimals, s.rain_day.unit))}</p>}
       {r?.time !== undefined && s.family !== 'insect' && <p class="age">{stale ? `${w.lastKnown}: ` : ''}{when(r.time, now)} · {ago(r.time, now)}</p>}
       {bad && <p class="bad" role="status"><b>{bad}.</b></p>}
     </section>
@@ -196,6 +196,7 @@ function ForecastPart({ f, r, now }: { f: Forecast; r: Reading; now: number }) {
       {f.authority && <p class="small">{w.issuedBy(f.authority)}</p>}
       {f.old && <p class="bad" role="status"><b>{w.forecastOld(span(now - f.issue))}</b></p>}
       <p class="small">{w.forecastMade(f.model, when(f.issue, now), ago(f.issue, now))} {f.fallback && w.forecastFallback}</p>
+      {bands(f) && <p class="small">{w.forecastKey(bands(f))}</p>}
       {f.exceed.length > 0 && (
         <ul>
           {f.exceed.map((e) => (
@@ -205,6 +206,13 @@ function ForecastPart({ f, r, now }: { f: Forecast; r: Reading; now: number }) {
       )}
     </div>
   );
+}
+
+// bands names the shaded ranges, the inner one first.
+function bands(f: Forecast): string {
+  const out: string[] = [];
+  for (let lo = 0, hi = f.quantiles.length - 1; lo < hi; lo++, hi--) out.unshift(`${num((f.quantiles[hi]! - f.quantiles[lo]!) * 100, 0)} %`);
+  return out.join(', ');
 }
 
 // percent avoids a certainty no model has.
