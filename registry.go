@@ -64,6 +64,9 @@ type Binding struct {
 	Installed  Millis              // of the station, 0 where unknown
 	Simulated  bool
 	Disabled   bool // known, but not allowed to send
+	// Open lets the device send properties that nobody has registered; they are
+	// not judged. For devices that register themselves on a developer's machine.
+	Open bool
 }
 
 // Threshold is a level at which something is said, with the law it rests on.

@@ -496,3 +496,14 @@ func TestConcurrentDevices(t *testing.T) {
 		t.Errorf("%d readings stored, want %d", len(seen), devices*each)
 	}
 }
+
+// An open device may send what nobody has registered, judged where it is known.
+func TestOpenDevice(t *testing.T) {
+	r := newRig(t, Options{})
+	r.registry["d1"].Open = true
+	if err := r.obs("d1", `{"time":1782863940000,"values":{"water_level_meters":-9999,"battery_volts":3.6}}`); err != nil {
+		t.Fatal(err)
+	}
+	r.wantStored("{station=\"tq\"} @1782863940000 water_level_meters=-9999/4 battery_volts=3.6/2\n")
+	r.wantLetters("")
+}

@@ -192,12 +192,12 @@ func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, r
 	return got
 }
 
-// known returns the cells whose property is registered for the device; the
-// others become faults.
+// known returns the cells whose property is registered for the device, all of an
+// open one; the others become faults.
 func (b *bound) known(to *quantrac.Binding, r *decode.Row) []quantrac.Cell {
 	cells := r.Cells[:0]
 	for _, c := range r.Cells {
-		if _, ok := to.Properties[c.Property]; ok {
+		if _, ok := to.Properties[c.Property]; ok || to.Open {
 			cells = append(cells, c)
 			continue
 		}
