@@ -92,11 +92,11 @@ type appender struct {
 	payload []byte
 	cells   []quantrac.Cell
 
-	given  map[string]int // key of a row's labels as given → position of its group
-	groups []appendGroup
-	twice  []bool // for each list of properties, whether one is there twice
-	rows   []plannedRow
-	beaten map[cellAt]struct{} // cells that a later one of the batch replaces
+	renamed map[string]int // key of labels with reserved names → position of the group
+	groups  []appendGroup
+	twice   []bool // for each list of properties, whether one is there twice
+	rows    []plannedRow
+	beaten  map[cellAt]struct{} // cells that a later one of the batch replaces
 }
 
 // appendGroup is a group of the batch, in the order of the encoder's table.
@@ -119,10 +119,10 @@ type cellAt struct{ row, cell int }
 // plan checks every row, gives it its group, and finds collisions.
 func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 	a.enc.reset()
-	if a.given == nil {
-		a.given, a.beaten = map[string]int{}, map[cellAt]struct{}{}
+	if a.renamed == nil {
+		a.renamed, a.beaten = map[string]int{}, map[cellAt]struct{}{}
 	}
-	clear(a.given)
+	clear(a.renamed)
 	clear(a.beaten)
 	a.groups, a.twice, a.rows = a.groups[:0], a.twice[:0], a.rows[:0]
 	for i := range b.Rows {
@@ -151,10 +151,13 @@ func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (
 		return a.rows[i-1].group, nil
 	}
 	a.enc.key = ls.AppendKey(a.enc.key[:0])
-	if n, ok := a.given[string(a.enc.key)]; ok {
+	if n, ok := a.enc.groups[string(a.enc.key)]; ok {
+		return n, nil // what is in the table has no reserved names
+	}
+	if n, ok := a.renamed[string(a.enc.key)]; ok {
 		return n, nil
 	}
-	key := string(a.enc.key)
+	key := ""
 	if err := validateGroup(ls); err != nil {
 		return 0, err
 	}
@@ -162,7 +165,7 @@ func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (
 		if err := validateGroup(id); err != nil {
 			return 0, err
 		}
-		ls = id
+		key, ls = string(a.enc.key), id
 	}
 	if err := validateModel(b, ls); err != nil {
 		return 0, err
@@ -171,7 +174,9 @@ func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (
 	if isNew {
 		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
 	}
-	a.given[key] = n
+	if key != "" {
+		a.renamed[key] = n
+	}
 	return n, nil
 }
 

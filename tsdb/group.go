@@ -62,7 +62,6 @@ type lastValue struct {
 	received int64
 	commit   quantrac.Commit
 	quality  uint8
-	human    bool
 }
 
 // extend makes the span of the series reach a time.

@@ -108,11 +108,3 @@ func (hg *headGroup) add(r *rows.Row) int {
 	}
 	return size
 }
-
-// snapshot appends the runs as they stand. The group's mu is held for reading.
-func (hg *headGroup) snapshot(dst []rows.Table) []rows.Table {
-	for _, run := range hg.runs {
-		dst = append(dst, run.Snapshot())
-	}
-	return dst
-}

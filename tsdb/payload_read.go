@@ -92,16 +92,16 @@ func (d *batchDecoder) varint(what string) int64 { return unzigzag(d.uvarint(wha
 // count reads how many things follow that take at least size bytes each, so
 // that a damaged count never asks for memory.
 func (d *batchDecoder) count(what string, size int) int {
-	n := d.uvarint("count of " + what)
+	n := d.uvarint(what)
 	if left := len(d.data) - d.off; n > uint64(left/size) {
-		d.fail("%d %s announced, %d bytes left", n, what, left)
+		d.fail("%s: %d announced, %d bytes left", what, n, left)
 		return 0
 	}
 	return int(n)
 }
 
 func (d *batchDecoder) bytes(what string) []byte {
-	n := d.count("bytes of "+what, 1)
+	n := d.count(what, 1)
 	b := d.data[d.off : d.off+n]
 	d.off += n
 	return b

@@ -22,8 +22,9 @@ const (
 	magic      = "qtrblock"
 	headerSize = 16 // magic, version, zeros
 	footerSize = 32 // index offset, index length, index checksum, version, magic
-	// maxChunkRows bounds a chunk, and so what a reader of one value decodes.
-	maxChunkRows = 4096
+	// maxChunkRows bounds a chunk, and so what a reader of one value decodes:
+	// ten-minute rows of a partition make three chunks of ten days.
+	maxChunkRows = 2048
 )
 
 // Flags of a chunk.

@@ -46,8 +46,9 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 			g.First, g.Last = append(g.First, first), append(g.Last, last)
 		}
 	}
-	for from := 0; from < t.Len(); from += maxChunkRows {
-		to := min(from+maxChunkRows, t.Len())
+	chunks := (t.Len() + maxChunkRows - 1) / maxChunkRows
+	for i := range chunks { // of a length
+		from, to := i*t.Len()/chunks, (i+1)*t.Len()/chunks
 		var cells int
 		b.buf, cells = b.enc.chunk(b.buf[:0], t, from, to, cols)
 		if _, err := b.w.Write(b.buf); err != nil {

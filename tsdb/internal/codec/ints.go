@@ -233,7 +233,7 @@ func (r *reader) rice(out []int64) {
 		case k == zeroBlock:
 			clear(out[:n])
 		case k > 63:
-			r.fail(fmt.Errorf("Rice parameter %d is out of range", k))
+			r.fail(fmt.Errorf("parameter %d of a Rice code is out of range", k))
 		case r.err == nil:
 			r.riceBlock(out[:n], k)
 		}

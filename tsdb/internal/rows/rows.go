@@ -21,8 +21,8 @@ const (
 // those of package quantrac.
 const Absent uint8 = 7
 
-// Table is rows as columns. Appending never changes what is there, so a copy
-// of the struct made under a lock can be read without it.
+// Table is rows as columns. Appending never changes what is there: slices copied
+// under a lock can be read without it.
 type Table struct {
 	Times    []int64  // milliseconds, never falling
 	Commits  []uint64 // rising within one time
@@ -106,14 +106,6 @@ func (c *Column) put(n, room int, v float64, q uint8) int {
 	c.Values = append(c.Values, v)
 	c.Qualities = append(c.Qualities, q)
 	return len(c.Values) - before
-}
-
-// Snapshot returns a copy of the table's frame that later appends do not
-// change.
-func (t *Table) Snapshot() Table {
-	out := *t
-	out.Cols = append([]Column(nil), t.Cols...)
-	return out
 }
 
 // Quality returns the quality of a cell, Absent where there is none.
