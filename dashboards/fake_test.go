@@ -226,7 +226,7 @@ func (n *network) add(s quantrac.Station, ps ...quantrac.Property) {
 }
 
 func (n *network) addGauge(id, name string, lat, lon float64, commune, river string, base, slope float64, rnd *rand.Rand) {
-	n.add(quantrac.Station{ID: id, Name: name, Family: quantrac.FamilyGauge, Lat: lat, Lon: lon, Commune: commune, River: river, District: "Huyện Thanh Bình"},
+	n.add(quantrac.Station{ID: id, Name: name, Family: quantrac.FamilyGauge, Lat: lat, Lon: lon, Commune: commune, River: river, District: "Huyện Thanh Bình", Upstream: map[string][]string{"tram-chim": {"tan-quoi"}}[id]},
 		level(),
 		quantrac.Property{Name: "battery_volts", Unit: "V", Interval: time.Hour, Decimals: 1, HumanName: "Điện áp pin", HumanNameEn: "Battery", TrendEpsilon: 0.5})
 	for i, v := range []float64{base - 0.4, base - 0.05, base + 0.35} {

@@ -69,7 +69,7 @@ func (p *Page) serveLive(w http.ResponseWriter, r *http.Request) {
 	c := &client{who: quantrac.PrincipalFrom(r.Context()), wake: make(chan struct{}, 1)}
 	if !p.join(c) {
 		w.Header().Set("Retry-After", "60")
-		writeProblem(w, http.StatusServiceUnavailable, quantrac.Busy.String(), "too many live streams; ask /api/page/state again after a while")
+		refuse(w, http.StatusServiceUnavailable, quantrac.Busy, "too many live streams; ask /api/page/state again after a while")
 		return
 	}
 	defer p.leave(c)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/internal/jsonapi"
 )
 
 // Page serves everything this package shows. Make it with New; it is an
@@ -26,7 +26,7 @@ type Page struct {
 	instance string            // tells the sequence numbers of this process from those of another
 	reads    chan struct{}     // one token a chart being read
 
-	look    sync.Mutex  // held during a look at the stations; taken before mu
+	look    sync.Mutex  // held during a look at the stations, one at a time; taken before mu
 	running atomic.Bool // Run follows the feed
 
 	mu      sync.Mutex
@@ -85,10 +85,10 @@ func (p *Page) routes() {
 	p.mux.HandleFunc("/api/page/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			writeProblem(w, http.StatusMethodNotAllowed, "method", "the page's data are read only")
+			refuse(w, http.StatusMethodNotAllowed, quantrac.Invalid, "the page's data are read only")
 			return
 		}
-		writeProblem(w, http.StatusNotFound, "not_found", "no such resource: "+r.URL.Path)
+		refuse(w, http.StatusNotFound, quantrac.NotFound, "no such resource: "+r.URL.Path)
 	})
 	if p.o.OpenData {
 		p.mux.HandleFunc("GET /open/stations.geojson", p.serveGeoJSON)
@@ -208,12 +208,20 @@ func (p *Page) gatherChanges(ctx context.Context, changes <-chan Change) {
 			} else if len(only) == 0 {
 				continue
 			}
-			if _, err := p.refresh(ctx, only, warned); err != nil && ctx.Err() == nil {
-				p.o.Logger.Error("page: cannot read the figures to show", "error", err)
-			}
+			p.lookAgain(ctx, only, warned)
 			clear(pending)
 			all, warned = false, false
 		}
+	}
+}
+
+// lookAgain refreshes the view; a store that does not answer in time counts
+// as one that cannot be read.
+func (p *Page) lookAgain(ctx context.Context, only []string, warned bool) {
+	bounded, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	if _, err := p.refresh(bounded, only, warned); err != nil && ctx.Err() == nil {
+		p.o.Logger.Error("page: cannot read the figures to show", "error", err)
 	}
 }
 
@@ -228,18 +236,10 @@ func (p *Page) Close() error {
 	return nil
 }
 
-// problem is the body of every refusal.
-type problem struct {
-	Kind  string `json:"kind"`
-	Error string `json:"error"`
-}
-
-func writeProblem(w http.ResponseWriter, code int, kind, text string) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+// refuse answers with an error that no cache may keep.
+func refuse(w http.ResponseWriter, code int, kind quantrac.ErrorKind, text string) {
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(code)
-	// The reader has gone if this fails; there is nobody left to tell.
-	_ = json.NewEncoder(w).Encode(problem{Kind: kind, Error: text})
+	jsonapi.Error(w, code, kind.String(), text)
 }
 
 // fail answers with an error of a room by its kind. What failed inside is
@@ -258,5 +258,5 @@ func (p *Page) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.o.Logger.Error("page: request failed", "path", r.URL.Path, "error", err)
 		text = "the centre could not read its data; the failure is in its log"
 	}
-	writeProblem(w, kind.HTTPStatus(), kind.String(), text)
+	refuse(w, kind.HTTPStatus(), kind, text)
 }

@@ -196,6 +196,46 @@ func TestState_interrupted(t *testing.T) {
 	}
 }
 
+// A store that does not answer holds nobody up for long: those who come during
+// a look get what is there.
+func TestState_slowStore(t *testing.T) {
+	n := newNetwork()
+	p := newPage(t, n, Options{})
+	if _, err := p.current(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.looked = p.looked.Add(-time.Hour)
+	p.mu.Unlock()
+	p.look.Lock() // somebody looks and does not come back
+	defer p.look.Unlock()
+	if got := body[stateBody](t, get(t, p, quantrac.Principal{}, "/api/page/state")); len(got.Stations) != 31 {
+		t.Errorf("got %d stations", len(got.Stations))
+	}
+}
+
+// A reader that goes away in the middle of a look marks nothing.
+func TestState_readerGone(t *testing.T) {
+	n := newNetwork()
+	p := newPage(t, n, Options{})
+	if _, err := p.current(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.store.fail(context.Canceled)
+	if v, err := p.refresh(t.Context(), []string{"tan-quoi"}, false); err == nil || v.trouble != nil {
+		t.Errorf("got %+v, %v, want the old view unmarked", v.trouble, err)
+	}
+}
+
+func TestGrafanaFilesAreServed(t *testing.T) {
+	p := newPage(t, newNetwork(), Options{})
+	res := get(t, p, quantrac.Principal{}, "/grafana/provisioning/datasources/quantrac.yaml")
+	raw, _ := io.ReadAll(res.Body)
+	if res.StatusCode != 200 || !bytes.Contains(raw, []byte("prometheusType")) {
+		t.Errorf("got %d %s", res.StatusCode, raw)
+	}
+}
+
 func TestStation(t *testing.T) {
 	n := newNetwork()
 	p := newPage(t, n, Options{})
@@ -233,8 +273,8 @@ func TestRefusals(t *testing.T) {
 		t.Helper()
 		res := get(t, p, quantrac.Principal{}, url)
 		raw, _ := io.ReadAll(res.Body)
-		var pr problem
-		if res.StatusCode != want || json.Unmarshal(raw, &pr) != nil || pr.Error == "" {
+		var pr struct{ Code, Error string }
+		if res.StatusCode != want || json.Unmarshal(raw, &pr) != nil || pr.Error == "" || pr.Code == "" {
 			t.Errorf("%s: got %d %s, want %d with a reason in JSON", url, res.StatusCode, raw, want)
 		}
 	}

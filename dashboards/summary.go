@@ -42,6 +42,7 @@ type stationView struct {
 	Commune   string                 `json:"commune,omitempty"` // name, or the code where no name is known
 	District  string                 `json:"district,omitempty"`
 	Operator  string                 `json:"operator,omitempty"`
+	Upstream  []string               `json:"upstream,omitempty"` // ids
 	Simulated bool                   `json:"simulated,omitempty"`
 	Status    status                 `json:"status"`
 	Level     int                    `json:"level"`          // highest of its readings
@@ -121,7 +122,7 @@ func summarize(g gathered, now quantrac.Millis) *stationView {
 	s := g.station
 	v := &stationView{
 		ID: s.ID, Name: s.Name, NameEn: s.NameEn, Family: s.Family, River: s.River,
-		Commune: s.Commune, District: s.District, Operator: s.Operator, Simulated: s.Simulated,
+		Commune: s.Commune, District: s.District, Operator: s.Operator, Upstream: s.Upstream, Simulated: s.Simulated,
 		Status: statusNone, Main: -1, Readings: []readingView{},
 	}
 	if s.Lat != 0 || s.Lon != 0 {

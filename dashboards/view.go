@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -67,11 +68,24 @@ func (p *Page) current(ctx context.Context) (*view, error) {
 	p.mu.Lock()
 	v, age := p.view, time.Since(p.looked)
 	p.mu.Unlock()
-	if v != nil && age < p.maxAge() {
+	if v == nil {
+		return p.refresh(ctx, nil, true)
+	}
+	if age < p.maxAge() {
 		return v, nil
 	}
-	return p.refresh(ctx, nil, true)
+	if !p.look.TryLock() {
+		return v, nil // somebody is looking; nobody waits for a slow store
+	}
+	defer p.look.Unlock()
+	bounded, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	return p.refreshLocked(bounded, nil, true)
 }
+
+// lookPatience is how long a look at the store may take before the figures
+// are marked as interrupted.
+const lookPatience = 10 * time.Second
 
 // maxAge is how long a view serves requests: while Run follows the feed it is
 // kept current, else it is made anew every two seconds at most.
@@ -86,8 +100,12 @@ func (p *Page) maxAge() time.Duration {
 // what has changed. On a failure the old view stays, marked as troubled; with
 // none yet the error is returned.
 func (p *Page) refresh(ctx context.Context, only []string, warnings bool) (*view, error) {
-	p.look.Lock() // one look at a time; requests that wait take its result
+	p.look.Lock()
 	defer p.look.Unlock()
+	return p.refreshLocked(ctx, only, warnings)
+}
+
+func (p *Page) refreshLocked(ctx context.Context, only []string, warnings bool) (*view, error) {
 	p.mu.Lock()
 	old, age := p.view, time.Since(p.looked)
 	p.mu.Unlock()
@@ -97,8 +115,8 @@ func (p *Page) refresh(ctx context.Context, only []string, warnings bool) (*view
 	now := p.o.Clock.Now()
 	next, err := p.build(inside(ctx), old, only, warnings, now)
 	if err != nil {
-		if old == nil {
-			return nil, err
+		if old == nil || errors.Is(err, context.Canceled) {
+			return old, err // nothing to show, or who asked has gone
 		}
 		p.o.Logger.Error("page: cannot read the newest figures; the last ones stay, marked as interrupted", "error", err)
 		next = old.troubled(now)
@@ -231,8 +249,12 @@ func (p *Page) notice(ctx context.Context, old *view, a quantrac.Audience, look 
 // lookAt reads and judges the named stations, or all.
 func (p *Page) lookAt(ctx context.Context, stations []quantrac.Station, only []string, warnings []quantrac.Warning, now quantrac.Millis) (map[string]*stationView, error) {
 	byFamily := map[quantrac.Family][]quantrac.Station{}
+	wanted := make(map[string]bool, len(only))
+	for _, id := range only {
+		wanted[id] = true
+	}
 	for _, s := range stations {
-		if only == nil || slices.Contains(only, s.ID) {
+		if only == nil || wanted[s.ID] {
 			byFamily[s.Family] = append(byFamily[s.Family], s)
 		}
 	}

@@ -21,7 +21,7 @@ export interface Catch {
 
 export interface Station {
   id: string; name: string; name_en?: string; family: Family; lat?: number; lon?: number; river?: string; commune?: string;
-  district?: string; operator?: string; simulated?: boolean; status: Status; level: number; kind?: Kind; has_levels?: boolean;
+  district?: string; operator?: string; upstream?: string[]; simulated?: boolean; status: Status; level: number; kind?: Kind; has_levels?: boolean;
   main: number; readings: Reading[]; night?: { date: string; catches: Catch[] }; rain_day?: { value: number; unit: string; decimals: number };
 }
 

@@ -81,6 +81,7 @@ async function get<T>(url: string): Promise<{ body: T; offline: boolean }> {
 export async function loadState(): Promise<boolean> {
   try {
     const { body, offline } = await get<State>('/api/page/state');
+    if (store.state?.session.staff && !body.session.staff && !offline) forget(); // the session has ended
     store.state = body;
     store.failed = false;
     if (offline) store.line = 'offline';
@@ -132,11 +133,15 @@ export async function setupNeeded(): Promise<boolean> {
   }
 }
 
+// forget takes what only staff may see off the phone.
+function forget(): void {
+  navigator.serviceWorker?.controller?.postMessage('forget');
+}
+
 export async function signOut(): Promise<void> {
   try {
     await fetch('/api/auth/logout', { method: 'POST', credentials: 'same-origin' });
   } finally {
-    // What only staff may see must not stay on the phone.
-    navigator.serviceWorker?.controller?.postMessage('forget');
+    forget();
   }
 }

@@ -257,6 +257,12 @@ function Table({ detail }: { detail: Detail }) {
   );
 }
 
+function Neighbours({ title, ids }: { title: string; ids: string[] }) {
+  const list = ids.map((id) => store.state!.stations.find((x) => x.id === id)).filter((x) => x !== undefined);
+  if (list.length === 0) return null;
+  return <p class="row wrap"><span>{title}:</span>{list.map((x) => <a key={x.id} class="go" href={`#/station/${encodeURIComponent(x.id)}`}>{stationName(x)}</a>)}</p>;
+}
+
 function About({ s, r }: { s: Station; r: Reading | undefined }) {
   const w = t();
   const facts: [string, string | undefined][] = [
@@ -278,6 +284,8 @@ function About({ s, r }: { s: Station; r: Reading | undefined }) {
         </>
       )}
       <h2>{w.about}</h2>
+      <Neighbours title={w.upstream} ids={s.upstream ?? []} />
+      <Neighbours title={w.downstream} ids={store.state!.stations.filter((x) => x.upstream?.includes(s.id)).map((x) => x.id)} />
       <dl>{facts.filter(([, v]) => v).map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>
     </section>
   );
