@@ -2,6 +2,7 @@ package tsdb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -204,12 +205,12 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(float64(journalBytes)/n, "journal-B/obs")
 }
 
-// loaded returns a store with 30 days of a fleet, flushed and merged.
-func loaded(b *testing.B, stations int, days float64) (*tsdb.DB, int) {
+// loaded returns a store with days of a fleet, flushed and merged.
+func loaded(b *testing.B, f *fleet, days float64) (*tsdb.DB, int) {
 	b.Helper()
 	db, _ := openBench(b, tsdb.Options{})
 	obs := 0
-	newFleet(stations).rows(days, 5000, func(rows []quantrac.Row) {
+	f.rows(days, 5000, func(rows []quantrac.Row) {
 		if _, err := db.Append(context.Background(), &quantrac.Batch{Rows: rows}); err != nil {
 			b.Fatal(err)
 		}
@@ -232,12 +233,21 @@ func loaded(b *testing.B, stations int, days float64) (*tsdb.DB, int) {
 // BenchmarkStore loads 30 days of 400 stations and measures bytes on disk and
 // reads.
 func BenchmarkStore(b *testing.B) {
-	db, obs := loaded(b, 400, 30)
+	db, obs := loaded(b, newFleet(400), 30)
 	ctx := context.Background()
 	q := tsdb.Query{From: quantrac.MinMillis, To: quantrac.MaxMillis, Matchers: []*quantrac.Matcher{
 		quantrac.Equals(quantrac.LabelMetric, "water_level_meters"), quantrac.Equals(quantrac.LabelStation, "st-00007"),
 	}}
 	b.Run("bytes", func(b *testing.B) {
+		for b.Loop() {
+		}
+		b.ReportMetric(float64(db.Stats().DiskBytes)/float64(obs), "B/obs")
+		b.ReportMetric(0, "ns/op")
+	})
+	b.Run("bytes-received", func(b *testing.B) {
+		f := newFleet(50)
+		f.received = true
+		db, obs := loaded(b, f, 30)
 		for b.Loop() {
 		}
 		b.ReportMetric(float64(db.Stats().DiskBytes)/float64(obs), "B/obs")
@@ -276,6 +286,46 @@ func BenchmarkStore(b *testing.B) {
 		q.To = q.From + 86_400_000
 		selectOne(b, q)
 	})
+}
+
+// BenchmarkOpen measures a start after an unclean end: everything is in the
+// journal and nothing in blocks.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	clock := quantrac.NewManualClock(1_800_000_000_000)
+	start := func() (*tsdb.DB, *journal.Journal) {
+		j, err := journal.Open(vfs.OS(), filepath.Join(dir, "journal"), journal.Options{Clock: clock})
+		if err != nil {
+			b.Fatal(err)
+		}
+		db, err := tsdb.Open(vfs.OS(), filepath.Join(dir, "tsdb"), j, tsdb.Options{Clock: clock, FlushBytes: 1 << 30})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return db, j
+	}
+	db, j := start()
+	obs := 0
+	newFleet(2000).rows(0.5, 5000, func(rows []quantrac.Row) {
+		if _, err := db.Append(context.Background(), &quantrac.Batch{Rows: rows}); err != nil {
+			b.Fatal(err)
+		}
+		obs += 5 * len(rows)
+	})
+	end := func() {
+		if err := errors.Join(db.Close(), j.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	end()
+	b.ReportAllocs()
+	for b.Loop() {
+		db, j = start()
+		b.StopTimer()
+		end()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(obs)*float64(b.N)/b.Elapsed().Seconds(), "obs/s")
 }
 
 // BenchmarkLatest measures the latest value of all of 2,000 stations × 5.

@@ -129,6 +129,15 @@ func (v *view) pieces(sc *scratch, g *group, col int, from, to int64) []piece {
 	return ps
 }
 
+// within returns about how many rows of the piece lie between two times.
+func (p *piece) within(from, to int64) int {
+	all, part := p.last-p.first+1, min(p.last, to)-max(p.first, from)+1
+	if part >= all {
+		return p.rows
+	}
+	return min(p.rows, 2+int(float64(p.rows)*float64(part)/float64(all)))
+}
+
 // cluster returns how many of the pieces from the first on have rows between
 // one another's.
 func cluster(ps []piece) int {
@@ -245,7 +254,7 @@ func (v *view) series(sc *scratch, out *Series, g *group, col int, from, to int6
 	ps := v.pieces(sc, g, col, from, to)
 	total := 0
 	for i := range ps {
-		total += ps[i].rows
+		total += ps[i].within(from, to)
 	}
 	out.grow(total)
 	for len(ps) > 0 {

@@ -174,3 +174,18 @@ func FuzzDirectory(f *testing.F) {
 		}
 	})
 }
+
+func FuzzPage(f *testing.F) {
+	data := sampleFile()
+	file, _ := openBytes(&testing.T{}, data)
+	p := &file.pages[0]
+	f.Add(data[p.offset+4:p.offset+int64(p.size)], p.count)
+	f.Fuzz(func(t *testing.T, body []byte, count int) {
+		count = 1 + (count%pageLen+pageLen)%pageLen
+		sum := checksum(body)
+		buf := append([]byte{byte(sum), byte(sum >> 8), byte(sum >> 16), byte(sum >> 24)}, body...)
+		if out, err := decodePage(buf, &page{count: count}); err == nil && len(out) != count {
+			t.Fatalf("%d commits, want %d", len(out), count)
+		}
+	})
+}
