@@ -248,7 +248,7 @@ func sameTime(cells []rows.Cell) int {
 
 // series appends to out what the view shows of a series.
 func (v *view) series(sc *scratch, out *Series, g *group, col int, from, to int64, qs quantrac.QualitySet) error {
-	if v.nothing {
+	if v.nothing || from > to {
 		return nil
 	}
 	ps := v.pieces(sc, g, col, from, to)
