@@ -343,9 +343,9 @@ func (n *network) addForecast(id string) {
 func (n *network) warning() quantrac.Warning {
 	return quantrac.Warning{
 		ID: "w1", Revision: 2, Epoch: 1, State: quantrac.WarningUpdated, Rule: "level", Audience: quantrac.AudiencePublic, Station: "tan-quoi", Property: "water_level_meters",
-		Level: 2, Value: 2.77, Threshold: 2.57, Unit: "m", ValidTime: fakeNow.Add(-2 * time.Minute), Onset: fakeNow.Add(-95 * time.Minute), Sent: fakeNow.Add(-time.Minute), Simulated: true,
+		Level: 2, Value: 2.71, Threshold: 2.57, Unit: "m", ValidTime: fakeNow.Add(-2 * time.Minute), Onset: fakeNow.Add(-95 * time.Minute), Sent: fakeNow.Add(-time.Minute), Simulated: true,
 		Headline: quantrac.Text{Vi: "Tân Quới: mực nước trên ngưỡng theo dõi II", En: "Tân Quới: water above watch level II"},
-		Detail:   quantrac.Text{Vi: "Lúc 03:10 ngày 07/10 mực nước tại Tân Quới là 2,77 m, vượt ngưỡng theo dõi II (2,57 m) 0,20 m và đang lên.", En: "At 03:10 on 7 October the water at Tân Quới stood at 2.77 m, 0.20 m above watch level II (2.57 m), rising."},
+		Detail:   quantrac.Text{Vi: "Lúc 03:10 ngày 07/10 mực nước tại Tân Quới là 2,71 m, vượt ngưỡng theo dõi II (2,57 m) 0,14 m và đang lên.", En: "At 03:10 on 7 October the water at Tân Quới stood at 2.71 m, 0.14 m above watch level II (2.57 m), rising."},
 		Advice:   quantrac.Text{Vi: "Kiểm tra bờ bao và cống, đưa máy bơm, vật tư lên cao. Theo dõi bản tin của cơ quan khí tượng thủy văn.", En: "Check dikes and sluices, move pumps and material up. Follow the bulletins of the hydrometeorological service."},
 	}
 }
