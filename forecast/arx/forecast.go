@@ -17,7 +17,7 @@ type Forecast struct {
 	Issue quantrac.Millis // time of the row
 	Base  float64         // the gauge's newest value, which persistence repeats
 	Age   int             // steps since Base was observed; 0 where it is of the row itself
-	Leads []Lead
+	Leads []Lead          // those for which enough errors are known; at least one
 
 	joint [][]float64 // by lead: the past errors, dressed on the forecast, of the same issues throughout
 	all   [][]float64 // by lead: the same of every verified issue, sorted
@@ -48,7 +48,9 @@ const minErrors = 20
 // Forecast returns the forecast issued at the last row. Where the gauge's own
 // reading is older than MaxHold steps, or the model has lately been worse than
 // persistence, or there is no regression, a lead falls back to persistence and
-// says why. It is an Unavailable error where not even that can be given.
+// says why. Leads for which too few past errors are known are left out; it is
+// an Unavailable error where that is all of them, or the gauge has been silent
+// for longer than the longest lead.
 func (m *Model) Forecast() (*Forecast, error) {
 	row := m.t.n - 1
 	if row < 0 {
@@ -65,7 +67,7 @@ func (m *Model) Forecast() (*Forecast, error) {
 	}
 	f.Base = m.t.raw[0][row-f.Age]
 	if f.Age > m.spec.MaxHold {
-		return f, m.stale(f, row)
+		return m.stale(f, row)
 	}
 	is := m.sp.at(row)
 	all := m.sp.past(row)
@@ -78,19 +80,19 @@ func (m *Model) Forecast() (*Forecast, error) {
 		switch {
 		case m.reason != "":
 			src, l.Fallback = byPersistence, m.reason
-		case math.IsNaN(is.pred[byModel][i]):
+		case math.IsNaN(is.pred[i]):
 			src, l.Fallback = byPersistence, "inputs missing"
 		case l.Verified >= minErrors && l.PI < 0:
 			src, l.Fallback = byPersistence, fmt.Sprintf("persistence index %.2f over the last %d forecasts", l.PI, l.Verified)
 		}
-		l.Point = is.pred[src][i]
+		l.Point = is.center(src, i)
 		f.all[i], f.joint[i] = m.dress(near, is, src, i)
 		l.Errors = len(f.all[i])
 		l.Quantiles = quantiles(f.all[i])
 		past, _ := m.dress(all[:min(len(all), recent)], is, byPersistence, i)
 		l.Persistence = quantiles(past)
 		if l.Errors < minErrors {
-			return nil, quantrac.Errorf(quantrac.Unavailable, "only %d past forecasts for %v can be judged, %d wanted: no distribution yet", l.Errors, l.Ahead, minErrors)
+			return f.until(i, "only %d past forecasts for %v can be judged, %d wanted: no distribution yet", l.Errors, l.Ahead, minErrors)
 		}
 	}
 	return f, nil
@@ -100,7 +102,7 @@ func (m *Model) Forecast() (*Forecast, error) {
 // of a source: sorted, and in the order of the issues, NaN where one could not
 // be verified.
 func (m *Model) dress(past []*issue, is *issue, src source, lead int) (sorted, joint []float64) {
-	center, scale := is.pred[src][lead], m.sp.scale(is, src, lead)
+	center, scale := is.center(src, lead), m.sp.scale(is, src, lead)
 	sorted, joint = make([]float64, 0, len(past)), make([]float64, 0, len(past))
 	for _, old := range past {
 		e := old.err[src][lead]
@@ -109,9 +111,7 @@ func (m *Model) dress(past []*issue, is *issue, src source, lead int) (sorted, j
 			v = m.cap(is.row, lead, center+e/m.sp.scale(old, src, lead)*scale)
 			sorted = append(sorted, v)
 		}
-		if old.row+m.spec.horizon() < m.t.n { // has the same place for every lead
-			joint = append(joint, v)
-		}
+		joint = append(joint, v) // an issue has the same place for every lead
 	}
 	slices.Sort(sorted)
 	return sorted, joint
@@ -119,7 +119,7 @@ func (m *Model) dress(past []*issue, is *issue, src source, lead int) (sorted, j
 
 // stale forecasts by persistence from an old reading: the spread is that of
 // the changes seen over the lead and the age together.
-func (m *Model) stale(f *Forecast, row int) error {
+func (m *Model) stale(f *Forecast, row int) (*Forecast, error) {
 	for i, h := range m.spec.Leads {
 		l := &f.Leads[i]
 		l.Ahead = time.Duration(h) * m.spec.Step
@@ -140,13 +140,23 @@ func (m *Model) stale(f *Forecast, row int) error {
 		}
 		slices.Sort(f.all[i])
 		if l.Errors = len(f.all[i]); l.Errors < minErrors {
-			return quantrac.Errorf(quantrac.Unavailable, "the gauge's last reading is %d steps old and only %d changes over %d steps are known", f.Age, l.Errors, span)
+			return f.until(i, "the gauge's last reading is %d steps old and only %d changes over %d steps are known", f.Age, l.Errors, span)
 		}
 		l.Point = f.Base
 		l.Quantiles = quantiles(f.all[i])
 		l.Persistence = l.Quantiles
 	}
-	return nil
+	return f, nil
+}
+
+// until cuts the forecast off before lead i, for which there is no
+// distribution; with nothing left that is an error with the text given.
+func (f *Forecast) until(i int, format string, args ...any) (*Forecast, error) {
+	if i == 0 {
+		return nil, quantrac.Errorf(quantrac.Unavailable, format, args...)
+	}
+	f.Leads, f.joint, f.all = f.Leads[:i], f.joint[:i], f.all[:i]
+	return f, nil
 }
 
 // quantiles reads Levels off sorted values: level p lies at rank p·(n+1), the
@@ -197,7 +207,11 @@ func (f *Forecast) Exceed(level float64) (byLead []float64, anywhere float64) {
 			hits++
 		}
 	}
-	return byLead, max(share(hits, n), slices.Max(byLead))
+	anywhere = slices.Max(byLead)
+	if n > 0 {
+		anywhere = max(anywhere, share(hits, n))
+	}
+	return byLead, anywhere
 }
 
 // share is the estimate (k+½)/(n+1) of a probability from k of n cases.

@@ -27,7 +27,6 @@ type Model struct {
 	bias    []bias    // by lead
 	rise    []float64 // by lead: largest rise seen
 	fall    []float64 // by lead: largest fall seen, ≥ 0
-	since   int       // row from which forecasts were recorded
 	reason  string    // why there is no regression, "" where there is
 }
 
@@ -79,7 +78,6 @@ func (m *Model) train(n int) {
 	m.bias = make([]bias, len(s.Leads))
 	m.blend = make([][]int, len(s.Leads))
 	m.sp = newSpread(s, m.t)
-	m.since = va
 
 	rows := 0
 	x := make([]float64, newDesign(s, 0, false, false).width)
@@ -92,14 +90,19 @@ func (m *Model) train(n int) {
 		}
 	}
 	var pred [][]float64
-	if need := minRows + len(x); rows < need {
+	if s.Plain {
+		m.reason = "persistence is this model"
+	} else if need := minRows + len(x); rows < need {
 		m.reason = fmt.Sprintf("%d complete rows to learn from, %d wanted", rows, need)
 	} else {
 		pred = m.compete(va)
 	}
-	none := make([]float64, len(s.Leads))
-	for r := va; r < n; r++ {
-		raw := slices.Clone(none)
+	first := va
+	if pred == nil {
+		first = 0 // persistence is right or wrong from the first row on
+	}
+	for r := first; r < n; r++ {
+		raw := make([]float64, len(s.Leads))
 		for h := range raw {
 			raw[h] = math.NaN()
 			if pred != nil {
@@ -152,7 +155,6 @@ func (m *Model) compete(va int) [][]float64 {
 // enter records the forecasts of a row, after what the row itself says about
 // older ones.
 func (m *Model) enter(row int, raw, widen []float64) {
-	m.sp.settle(row)
 	y := m.t.raw[0][row]
 	pred := make([]float64, len(raw))
 	for i, h := range m.spec.Leads {
@@ -161,6 +163,7 @@ func (m *Model) enter(row int, raw, widen []float64) {
 		}
 		pred[i] = m.cap(row, i, raw[i]+m.bias[i].value)
 	}
+	m.sp.settle(row)
 	m.sp.open(row, raw, pred, widen)
 }
 
@@ -303,3 +306,10 @@ func ones(n int) []float64 {
 	}
 	return out
 }
+
+// Reason says why there is no regression and every forecast is persistence; ""
+// where there is one.
+func (m *Model) Reason() string { return m.reason }
+
+// Plain says whether the model was told to be persistence.
+func (m *Model) Plain() bool { return m.spec.Plain }

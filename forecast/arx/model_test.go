@@ -315,6 +315,12 @@ func TestTooLittleToLearnFrom(t *testing.T) {
 	if p := m.Parameters(); len(p) != 1 || !strings.HasPrefix(p[0], "persistence only") {
 		t.Errorf("parameters %q", p)
 	}
+	m = train(t, spec(1, 30), down[:40], up[:40])
+	if f := forecast(t, m); len(f.Leads) != 1 || f.Leads[0].Ahead != hour {
+		t.Errorf("40 rows: leads %v, want the first alone", f.Leads)
+	} else if _, anywhere := f.Exceed(f.Base + 100); !(anywhere < 0.05) {
+		t.Errorf("P(maximum ≥ base + 100 m) = %g", anywhere)
+	}
 	m = train(t, spec(1, 3), down[:10], up[:10])
 	if _, err := m.Forecast(); quantrac.KindOf(err) != quantrac.Unavailable {
 		t.Errorf("10 rows: error %v, want unavailable", err)

@@ -55,6 +55,7 @@ type Spec struct {
 	Trail       int  // verified forecasts judged for the fallback; default 365, or 30 d below daily steps
 	Residuals   int  // issues kept for the distribution of errors; default 4000
 	NonNegative bool // no forecast below 0
+	Plain       bool // persistence alone: nothing is regressed
 }
 
 // Default lags: each step for short windows, then ever wider ones.

@@ -28,14 +28,22 @@ const (
 // issue is what was forecast at one row, and how it came out.
 type issue struct {
 	row    int
-	base   float64 // the gauge's value, held, that persistence repeats; NaN where none
-	change float64 // |base − value a step before|
-	wet    float64 // mean rain of the last two steps × √height
-	raw    []float64
-	pred   [sources][]float64 // by lead; NaN where there is none
+	base   float64            // the gauge's value, held, that persistence repeats; NaN where none
+	change float64            // |base − value a step before|
+	wet    float64            // mean rain of the last two steps × √height
+	raw    []float64          // by lead: the model's forecast before bias and cap; nil once verified
+	pred   []float64          // by lead: the model's forecast; NaN where there is none
 	key    []float64          // by lead: logarithm of the height forecast, to find its like
 	widen  []float64          // by lead, of the model
 	err    [sources][]float64 // observed − pred by lead; NaN until it is known
+}
+
+// center returns what a source forecast for a lead.
+func (is *issue) center(src source, lead int) float64 {
+	if src == byPersistence {
+		return is.base
+	}
+	return is.pred[lead]
 }
 
 // spread keeps the issues of the past and what they teach about errors.
@@ -111,11 +119,7 @@ func (sp *spread) open(row int, raw, pred, widen []float64) {
 	if n > 0 && !math.IsNaN(is.base) {
 		is.wet = sum / float64(n) * math.Sqrt(max(0, is.base-t.origin[0]))
 	}
-	same := make([]float64, len(sp.leads))
-	for i := range same {
-		same[i] = is.base
-	}
-	is.pred = [sources][]float64{byModel: pred, byPersistence: same}
+	is.pred = pred
 	for src := range is.err {
 		is.err[src] = make([]float64, len(sp.leads))
 		for i := range is.err[src] {
@@ -183,10 +187,14 @@ func (sp *spread) nearest(is *issue, past []*issue) []*issue {
 func (sp *spread) settle(row int) {
 	y := sp.t.raw[0][row]
 	for i, h := range sp.leads {
-		if is := sp.at(row - h); is != nil {
-			for src := range is.err {
-				is.err[src][i] = y - is.pred[src][i]
-			}
+		is := sp.at(row - h)
+		if is == nil {
+			continue
+		}
+		is.err[byModel][i] = y - is.pred[i]
+		is.err[byPersistence][i] = y - is.base
+		if i == len(sp.leads)-1 {
+			is.raw = nil // nothing more is learned from it
 		}
 	}
 }
@@ -196,11 +204,11 @@ func (sp *spread) factors(is *issue, src source, lead int) [factors]float64 {
 	h := sp.t.origin[0]
 	return [factors]float64{
 		0.02 * sp.t.mean[0],
-		math.Abs(is.pred[src][lead] - is.base),
+		math.Abs(is.center(src, lead) - is.base),
 		max(0, is.base-h),
 		is.change,
 		is.wet,
-		max(0, is.pred[src][lead]-h),
+		max(0, is.center(src, lead)-h),
 	}
 }
 

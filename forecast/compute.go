@@ -1,0 +1,169 @@
+package forecast
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"quantrac"
+	"quantrac/forecast/arx"
+)
+
+// order is all that a run depends on beside what the store says.
+type order struct {
+	cfg     Config
+	issue   quantrac.Millis
+	known   Known
+	trained quantrac.Millis // end of training, exclusive; 0: by the rule of fitFor
+	reason  string
+
+	// What the registry said at Issue.
+	thresholds []quantrac.Threshold
+	simulated  bool
+	unit       string
+	decimals   int
+}
+
+// fitted is a model trained on the rows before its end.
+type fitted struct {
+	key      string
+	model    *arx.Model // never moved on; runs take clones
+	training Training
+	cols     []*column
+}
+
+// fits keeps the newest trained models. A fit is a function of configuration,
+// end and store, so whether one was kept changes nothing but the time a run
+// takes.
+type fits struct {
+	mu  sync.Mutex
+	all []*fitted // newest use last
+}
+
+// keptFits bounds the memory of trained models, some 4 MB each.
+const keptFits = 48
+
+func (fs *fits) get(key string) *fitted {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for i, ft := range fs.all {
+		if ft.key == key {
+			fs.all = append(slices.Delete(fs.all, i, i+1), ft)
+			return ft
+		}
+	}
+	return nil
+}
+
+func (fs *fits) put(ft *fitted) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.all = append(fs.all, ft); len(fs.all) > keptFits {
+		fs.all = slices.Delete(fs.all, 0, 1)
+	}
+}
+
+// compute makes a run. It writes nothing.
+func (f *Forecaster) compute(ctx context.Context, o order) (*Run, error) {
+	ft, err := f.fitFor(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	step := time.Duration(o.cfg.Step)
+	since := make([]*column, len(ft.cols))
+	inputs := make([]Input, len(ft.cols))
+	for i, src := range o.cfg.inputs() {
+		if since[i], err = f.readColumn(ctx, &src, step, ft.training.To.Add(step), o.issue, o.known); err != nil {
+			return nil, err
+		}
+		inputs[i] = join(src, ft.cols[i], since[i])
+	}
+	m := ft.model.Clone()
+	row := make([]float64, len(since))
+	for r := range since[0].values {
+		for i, c := range since {
+			row[i] = c.values[r]
+		}
+		if err := m.Append(row); err != nil {
+			return nil, err
+		}
+	}
+	fc, err := m.Forecast()
+	if err != nil {
+		return nil, err
+	}
+	if fc.Issue != o.issue {
+		return nil, fmt.Errorf("model stands at %v, the run is of %v", fc.Issue, o.issue)
+	}
+	run := &Run{Config: o.cfg, Issue: o.issue, Reason: o.reason, Known: o.known, Training: ft.training, Inputs: inputs,
+		Simulated: o.simulated, Unit: o.unit, Decimals: o.decimals}
+	run.fill(fc, o.thresholds)
+	return run, run.check()
+}
+
+// fitFor returns the model to run: trained up to the newest multiple of Refit
+// before the issue time, on what was known just before that. Where there was
+// too little then (a young station, an import of old readings since), it is
+// trained up to the issue time itself. Both depend on nothing that a later
+// look would not find again.
+func (f *Forecaster) fitFor(ctx context.Context, o *order) (*fitted, error) {
+	if o.trained != 0 {
+		return f.fit(ctx, &o.cfg, o.trained)
+	}
+	end := floor(o.issue, time.Duration(o.cfg.Refit))
+	ft, err := f.fit(ctx, &o.cfg, end)
+	if err != nil || end == o.issue || ft.enough() {
+		return ft, err
+	}
+	return f.fit(ctx, &o.cfg, o.issue)
+}
+
+// enough says whether there was enough to train on.
+func (ft *fitted) enough() bool {
+	return ft.model.Reason() == "" || ft.model.Plain() && ft.cols[0].readings >= 500
+}
+
+// fit trains a model on the window of rows before end, as known just before
+// end.
+func (f *Forecaster) fit(ctx context.Context, c *Config, end quantrac.Millis) (*fitted, error) {
+	key := fmt.Sprintf("%s %d", c.digest(), end)
+	if ft := f.fits.get(key); ft != nil {
+		return ft, nil
+	}
+	step := time.Duration(c.Step)
+	first, last := end.Add(-time.Duration(c.Window)), end.Add(-step)
+	ft := &fitted{key: key, training: Training{From: first, To: last, Known: Known{Time: end - 1}}}
+	cols := make([][]float64, 0, 1+len(c.Upstream))
+	for _, src := range c.inputs() {
+		col, err := f.readColumn(ctx, &src, step, first, last, ft.training.Known)
+		if err != nil {
+			return nil, err
+		}
+		ft.cols = append(ft.cols, col)
+	}
+	// The window begins with the gauge's first reading in it.
+	gauge := ft.cols[0].values
+	begin := slices.IndexFunc(gauge, func(v float64) bool { return !math.IsNaN(v) })
+	if begin < 0 {
+		begin = len(gauge)
+	}
+	for _, col := range ft.cols {
+		col.values = col.values[begin:]
+		cols = append(cols, col.values)
+	}
+	first = first.Add(time.Duration(begin) * step)
+	ft.training.From = first
+	began := time.Now()
+	m, err := arx.Train(c.spec(), first, cols)
+	if err != nil {
+		return nil, err
+	}
+	f.stats.trained(time.Since(began))
+	ft.model = m
+	ft.training.Version, ft.training.Parameters = m.Version(), m.Parameters()
+	f.fits.put(ft)
+	return ft, nil
+}

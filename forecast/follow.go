@@ -1,0 +1,53 @@
+package forecast
+
+import (
+	"context"
+
+	"quantrac"
+	"quantrac/internal/journal"
+)
+
+// follow watches the journal for arriving inputs, which set off runs, and for
+// changes of the registry, which may change the models.
+func (f *Forecaster) follow(ctx context.Context) error {
+	for e, err := range f.journal.Tail(ctx, f.journal.Last().Number) {
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		switch {
+		case e.Kind == quantrac.RecordRegistry:
+			f.plan.change()
+		case e.Kind == quantrac.RecordBatch && f.o.Decode != nil:
+			f.look(e)
+		}
+	}
+	return nil
+}
+
+// look notes the readings of a batch that are inputs.
+func (f *Forecaster) look(e journal.Entry) {
+	b, err := f.o.Decode(e.Data)
+	if err != nil {
+		f.o.Logger.Warn("forecast: a batch that cannot be read", "commit", e.Number, "error", err)
+		return
+	}
+	now := max(f.o.Clock.Now(), e.Time)
+	switch b.Kind {
+	case quantrac.Forecasts:
+		return
+	case quantrac.Revocation:
+		f.plan.revised(now, f.o.Late)
+	}
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		station, sensor := r.Group.Station(), r.Group.Get(quantrac.LabelSensor)
+		for _, c := range r.Cells {
+			if b.Kind == quantrac.Corrections || c.Quality.Usable() {
+				f.plan.arrived(station, c.Property, sensor, r.Time, now, b.Kind == quantrac.Corrections, f.o.Settle, f.o.Late)
+			}
+		}
+	}
+}

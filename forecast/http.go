@@ -1,0 +1,141 @@
+package forecast
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"quantrac"
+)
+
+// Handler serves the room as JSON, below the path where it is mounted (with
+// http.StripPrefix):
+//
+//	GET /latest?station=&property=[&asof=]     newest run
+//	GET /runs?station=&property=[&model=&from=&to=&asof=&limit=]
+//	GET /runs/{id}                             one run
+//	GET /skill?station=&property=[&model=&from=&to=]  default the last 60 days
+//	GET /models                                what is forecast, and how it stands
+//
+// Times have the forms of quantrac.ParseTime. Forecasts are for staff (the
+// principal of the context), within the stations they may see; where
+// Options.Public says an issuing authority is recorded, for everybody. Errors
+// are {"error": kind, "message": text} with the kind's status.
+func (f *Forecaster) Handler() http.Handler {
+	mux := http.NewServeMux()
+	serve := func(pattern string, get func(r *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			v, err := get(r)
+			w.Header().Set("Cache-Control", "private, no-cache")
+			if err != nil {
+				kind := quantrac.KindOf(err)
+				answer(w, kind.HTTPStatus(), map[string]string{"error": kind.String(), "message": err.Error()})
+				return
+			}
+			answer(w, http.StatusOK, v)
+		})
+	}
+	serve("GET /latest", func(r *http.Request) (any, error) {
+		q, err := f.filter(r)
+		if err != nil {
+			return nil, err
+		}
+		return f.LatestAsOf(r.Context(), q.Station, q.Property, q.AsOf)
+	})
+	serve("GET /runs", func(r *http.Request) (any, error) {
+		q, err := f.filter(r)
+		if err != nil {
+			return nil, err
+		}
+		runs, err := f.Runs(r.Context(), q)
+		return map[string]any{"runs": slices.Clip(append([]*Run{}, runs...))}, err
+	})
+	serve("GET /runs/{id}", func(r *http.Request) (any, error) {
+		id, err := strconv.ParseUint(r.PathValue("id"), 10, 63)
+		if err != nil {
+			return nil, quantrac.Errorf(quantrac.Invalid, "run %q is no number", r.PathValue("id"))
+		}
+		run, err := f.Get(r.Context(), id)
+		if err != nil {
+			return nil, err
+		}
+		return run, f.allowed(r, run.Config.Station)
+	})
+	serve("GET /skill", func(r *http.Request) (any, error) {
+		q, err := f.filter(r)
+		if err != nil {
+			return nil, err
+		}
+		const sixtyDays = quantrac.Millis(60 * 24 * 3600 * 1000)
+		q.To = cmp.Or(q.To, f.o.Clock.Now())
+		q.From = cmp.Or(q.From, q.To-sixtyDays)
+		return f.Skill(r.Context(), q.Station, q.Property, q.Model, q.From, q.To)
+	})
+	serve("GET /models", func(r *http.Request) (any, error) {
+		models := []Model{}
+		for _, m := range f.Models() {
+			if f.allowed(r, m.Config.Station) == nil {
+				models = append(models, m)
+			}
+		}
+		return map[string]any{"models": models}, nil
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"internal","message":"the answer cannot be written as JSON"}`)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write(append(body, '\n')) // the client may have gone; nobody is left to tell
+}
+
+// allowed says whether who asks may see forecasts of a station.
+func (f *Forecaster) allowed(r *http.Request, station string) error {
+	p := quantrac.PrincipalFrom(r.Context())
+	if p.Staff() && (p.Stations == nil || slices.Contains(p.Stations, station)) {
+		return nil
+	}
+	if f.o.Public != nil && f.o.Public(station, f.o.Clock.Now()) {
+		return nil
+	}
+	return quantrac.Errorf(quantrac.Denied, "forecasts of %s are for signed-in staff: no issuing authority is recorded", station)
+}
+
+// filter reads the query of a request and checks that it may be asked.
+func (f *Forecaster) filter(r *http.Request) (Filter, error) {
+	v := r.URL.Query()
+	q := Filter{Station: v.Get("station"), Property: v.Get("property"), Model: v.Get("model")}
+	if q.Station == "" || q.Property == "" {
+		return q, quantrac.Errorf(quantrac.Invalid, "parameters station and property are wanted")
+	}
+	if v.Has("sensor") {
+		s := v.Get("sensor")
+		q.Sensor = &s
+	}
+	for name, at := range map[string]*quantrac.Millis{"from": &q.From, "to": &q.To, "asof": &q.AsOf} {
+		if text := v.Get(name); text != "" {
+			t, err := quantrac.ParseTime(text)
+			if err != nil {
+				return q, quantrac.Errorf(quantrac.Invalid, "parameter %s: %w", name, err)
+			}
+			*at = t
+		}
+	}
+	if q.From != 0 && q.To == 0 {
+		q.To = quantrac.MaxMillis
+	}
+	if text := v.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxRuns {
+			return q, quantrac.Errorf(quantrac.Invalid, "parameter limit: %q is not between 1 and %d", text, maxRuns)
+		}
+		q.Limit = n
+	}
+	return q, f.allowed(r, q.Station)
+}
