@@ -262,6 +262,80 @@ func TestRenewal(t *testing.T) {
 	eventually(t, func() bool { return len(r.all()) == 3 })
 }
 
+// TestClockDrivenSayingsAreFoundAgain loses the snapshot: renewals, silences
+// and forecasts, which no reading brings about again, are taken over from the
+// journal, and the next revision follows theirs.
+func TestClockDrivenSayingsAreFoundAgain(t *testing.T) {
+	r := newRoom(t, watch(1.5, 2.0))
+	r.read("tram-chim", at(0), 1.7)
+	r.clock.Set(at(18 * time.Hour))
+	eventually(t, func() bool { return len(r.all()) == 3 }) // silent, and renewed
+	if err := r.a.OnForecast(ctxT(t), exceedance(at(18*time.Hour), 0.9)); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	if err := r.fs.Remove("/alerting/rules.snapshot"); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	if err := r.a.OnForecast(ctxT(t), exceedance(at(18*time.Hour), 0.9)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.a.OnForecast(ctxT(t), exceedance(at(19*time.Hour), 0.9, 0.9)); err != nil {
+		t.Fatal(err)
+	}
+	r.read("tram-chim", at(20*time.Hour), 2.1)
+	r.expect("level tram-chim issue 1", "silence tram-chim issue 0", "level tram-chim update 1", "forecast tram-chim issue 1",
+		"forecast tram-chim update 2", "level tram-chim update 2", "silence tram-chim all_clear 0")
+	// Once more, with readings to be judged again.
+	r.close()
+	if err := r.fs.Remove("/alerting/rules.snapshot"); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	r.read("tram-chim", at(20*time.Hour+15*minute), 1.7)
+	r.read("tram-chim", at(20*time.Hour+30*minute), 1.7)
+	r.read("tram-chim", at(21*time.Hour+15*minute), 1.7)
+	ws := r.all()
+	if w := ws[len(ws)-1]; len(ws) != 8 || brief(w) != "level tram-chim update 1" || w.Revision != 4 {
+		t.Fatalf("%d revisions, the last %s, revision %d", len(ws), brief(w), w.Revision)
+	}
+	checkRevisions(t, ws)
+}
+
+// TestRaceOfClockAndReading: a reading was committed, then a renewal said, and
+// then came the kill, before the reading was judged. What it brings about
+// follows the renewal.
+func TestRaceOfClockAndReading(t *testing.T) {
+	r := newRoom(t, watch(1.5, 2.0))
+	r.read("tram-chim", at(0), 1.7)
+	first := r.all()[0]
+	r.close()
+	r.clock.Set(at(15 * minute))
+	j, err := journal.Open(r.fs, "/journal", journal.Options{Clock: r.clock, SegmentBytes: 64 << 10, ReserveBytes: 64 << 10, MinFreeBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := first
+	w.Revision, w.State = 2, quantrac.WarningUpdated
+	renewed, err := (&saying{Warning: w, Key: "level theo_doi " + w.Series, Labels: map[string]string{"__name__": w.Property, "station": w.Station}}).encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := batchRecord(&quantrac.Batch{Rows: []quantrac.Row{row("tram-chim", at(15*minute), 2.1, quantrac.Good)}})
+	if _, err := j.Append(context.Background(), b, renewed); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	r.expect("level tram-chim issue 1", "level tram-chim update 1", "level tram-chim update 2")
+	r.reopen()
+	r.read("tram-chim", at(30*minute), 2.1)
+	r.expect("level tram-chim issue 1", "level tram-chim update 1", "level tram-chim update 2")
+}
+
 func exceedance(issue quantrac.Millis, p ...float64) []quantrac.Exceedance {
 	var out []quantrac.Exceedance
 	for i, th := range thresholds("tram-chim", quantrac.ThresholdWatch, 0, 0, 1.5, 2.0, 2.5)[:len(p)] {

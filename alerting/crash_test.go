@@ -228,9 +228,6 @@ func TestCrashEverywhere(t *testing.T) {
 				if r.judged(r.j.Last().Number, &dead) { // before the registry moves on
 					done = r.play(acts, done, &dead)
 				}
-				if !dead.Load() && r.judged(r.j.Last().Number, &dead) {
-					checkHeard(t, &l, r.all())
-				}
 				l.stop()
 				_ = r.stop()
 			} else if !dead.Load() {
@@ -251,6 +248,9 @@ func TestCrashEverywhere(t *testing.T) {
 		}
 		r.fs = mem
 		r.open()
+		l.join(r)
+		checkHeard(t, &l, r.all())
+		l.stop()
 		if got := course(r.all()); !slices.Equal(got, want) {
 			t.Fatalf("operation %d:\ngot\n%s\nwant\n%s", k, lines(got), lines(want))
 		}

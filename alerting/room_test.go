@@ -194,15 +194,34 @@ func (r *room) registryChanged() {
 	r.append(journal.Record{Kind: quantrac.RecordRegistry, Data: []byte("{}")})
 }
 
-// all returns every revision ever said, in order.
+// all returns every revision ever said, in order, as the journal has it; the
+// tables have the same.
 func (r *room) all() []quantrac.Warning {
 	r.t.Helper()
-	if err := r.a.settled(ctxT(r.t)); err != nil {
+	last := r.j.Last().Number
+	if err := r.a.tables.Wait(ctxT(r.t), last); err != nil {
 		r.t.Fatal(err)
 	}
-	ws, err := r.a.warnings(context.Background(), "SELECT body FROM revisions ORDER BY commit_number")
+	var ws []quantrac.Warning
+	err := r.j.Replay(context.Background(), 0, func(e journal.Entry) error {
+		if e.Number > last || e.Kind != quantrac.RecordWarning || e.Flags != flagWarning {
+			return nil
+		}
+		s, err := decodeSaying(e.Commit, e.Data)
+		if err == nil {
+			ws = append(ws, s.Warning)
+		}
+		return err
+	})
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	stored, err := r.a.warnings(context.Background(), "SELECT body FROM revisions WHERE commit_number <= ? ORDER BY commit_number", int64(last))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if len(ws) != len(stored) || len(ws) > 0 && ws[len(ws)-1] != stored[len(stored)-1] {
+		r.t.Fatalf("the journal has %d revisions, the tables %d", len(ws), len(stored))
 	}
 	return ws
 }
