@@ -8,9 +8,10 @@ import (
 	"quantrac"
 )
 
-// visible says whether a principal may see a warning for an audience: staff
-// warnings only staff, warnings of stations that are not its own nobody.
-func visible(p quantrac.Principal, audience quantrac.Audience, w *quantrac.Warning) bool {
+// Visible says whether a principal may see a warning when it asks for an
+// audience: staff warnings only staff, warnings of stations that are not its
+// own nobody.
+func Visible(p quantrac.Principal, audience quantrac.Audience, w *quantrac.Warning) bool {
 	if w.Audience != quantrac.AudiencePublic && (audience != quantrac.AudienceStaff || !p.Staff()) {
 		return false
 	}
@@ -22,7 +23,7 @@ func visible(p quantrac.Principal, audience quantrac.Audience, w *quantrac.Warni
 // where the principal in the context is staff.
 func (a *Alerting) Current(ctx context.Context, audience quantrac.Audience) []quantrac.Warning {
 	p := quantrac.PrincipalFrom(ctx)
-	return slices.DeleteFunc(a.feed.open(), func(w quantrac.Warning) bool { return !visible(p, audience, &w) })
+	return slices.DeleteFunc(a.feed.open(), func(w quantrac.Warning) bool { return !Visible(p, audience, &w) })
 }
 
 // Get returns the newest revision of an episode.
@@ -45,7 +46,7 @@ func (a *Alerting) Episode(ctx context.Context, id string) ([]quantrac.Warning, 
 		return nil, err
 	}
 	p := quantrac.PrincipalFrom(ctx)
-	ws = slices.DeleteFunc(ws, func(w quantrac.Warning) bool { return !visible(p, quantrac.AudienceStaff, &w) })
+	ws = slices.DeleteFunc(ws, func(w quantrac.Warning) bool { return !Visible(p, quantrac.AudienceStaff, &w) })
 	if len(ws) == 0 {
 		return nil, quantrac.Errorf(quantrac.NotFound, "there is no warning %q", id)
 	}
@@ -100,7 +101,7 @@ func (a *Alerting) History(ctx context.Context, sel Selection) ([]quantrac.Warni
 			return nil, err
 		}
 		for i := range ws {
-			if visible(p, sel.Audience, &ws[i]) {
+			if Visible(p, sel.Audience, &ws[i]) {
 				out = append(out, ws[i])
 			}
 			if len(out) == limit {
@@ -126,7 +127,7 @@ func (a *Alerting) Recent(ctx context.Context, since quantrac.Millis) ([]quantra
 		return nil, err
 	}
 	p := quantrac.PrincipalFrom(ctx)
-	return slices.DeleteFunc(ws, func(w quantrac.Warning) bool { return !visible(p, quantrac.AudiencePublic, &w) }), nil
+	return slices.DeleteFunc(ws, func(w quantrac.Warning) bool { return !Visible(p, quantrac.AudiencePublic, &w) }), nil
 }
 
 // Position returns the commit of the newest revision told; Follow after it
@@ -177,7 +178,7 @@ func (a *Alerting) Follow(ctx context.Context, after uint64, audience quantrac.A
 			}
 			for i := range ws {
 				after = ws[i].Commit
-				if visible(p, audience, &ws[i]) && !yield(ws[i], nil) {
+				if Visible(p, audience, &ws[i]) && !yield(ws[i], nil) {
 					return
 				}
 			}

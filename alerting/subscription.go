@@ -86,6 +86,39 @@ const (
 	GivenUp   = "given_up"
 )
 
+// Failure is an error of a channel that says what to do about it. Any other
+// error of a channel means: try again later.
+type Failure struct {
+	Err        error
+	RetryAfter time.Duration // when the receiver asks for it; 0: the outbox's own backoff
+	Refused    bool          // this revision is refused; others may pass
+	Gone       bool          // the receiver wants no more: the subscription is to be disabled
+}
+
+// Error implements error.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns Err.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Message is what channels send of a revision, as JSON: type
+// ("warning.issue" …), timestamp (RFC 3339) and data, the warning.
+func Message(w *quantrac.Warning) ([]byte, error) {
+	kind := string(w.State)
+	if w.Rule == RuleTest {
+		kind = RuleTest
+	}
+	return json.Marshal(struct {
+		Type      string            `json:"type"`
+		Timestamp string            `json:"timestamp"`
+		Data      *quantrac.Warning `json:"data"`
+	}{"warning." + kind, w.Sent.String(), w})
+}
+
+// RuleTest marks a message that only tries a channel out; it is no warning and
+// not journalled.
+const RuleTest = "test"
+
 // book holds the subscriptions in memory. edits is taken before mu, and held
 // while a change is journalled; mu never is.
 type book struct {
@@ -163,6 +196,24 @@ func (a *Alerting) Subscribe(ctx context.Context, s Subscription) (Subscription,
 		}
 	}
 	s.ID = "sub_" + strings.ToLower(rand.Text()[:16])
+	return a.add(ctx, s, p)
+}
+
+// EnsureSubscription makes sure that a subscription of a fixed id is there, as
+// the service's own channels need one: it is added the first time.
+func (a *Alerting) EnsureSubscription(ctx context.Context, s Subscription) error {
+	if _, err := a.Subscription(s.ID); err == nil || s.ID == "" {
+		return err
+	}
+	if s.Audience == "" {
+		s.Audience = quantrac.AudiencePublic
+	}
+	_, err := a.add(ctx, s, quantrac.PrincipalFrom(ctx))
+	return err
+}
+
+// add journals a new subscription.
+func (a *Alerting) add(ctx context.Context, s Subscription, p quantrac.Principal) (Subscription, error) {
 	s.Secrets = []Secret{{Key: newSecret()}}
 	s.Created, s.By, s.Disabled, s.Reason = a.o.Clock.Now(), p.Name, false, ""
 	start := progressRecord{Subscription: s.ID, Progress: Progress{Commit: a.Position()}}
@@ -318,6 +369,15 @@ func (a *Alerting) SaveProgress(ctx context.Context, id string, p Progress, done
 	a.subs.mu.Unlock()
 	_, err = a.j.Append(ctx, rec)
 	return err
+}
+
+// EpisodeSince returns the revisions of an episode from a commit on, of any
+// audience: for the channels.
+func (a *Alerting) EpisodeSince(ctx context.Context, id string, from uint64) ([]quantrac.Warning, error) {
+	if err := a.settled(ctx); err != nil {
+		return nil, err
+	}
+	return a.warnings(ctx, "SELECT body FROM revisions WHERE id = ? AND commit_number >= ? ORDER BY commit_number", id, int64(from))
 }
 
 // Deliveries returns what became of the newest revisions for a subscription,
