@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -203,6 +204,31 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(used.Seconds()/n*1e6, "cpu-s/Mobs")
 	b.ReportMetric(n/b.Elapsed().Seconds(), "obs/s")
 	b.ReportMetric(float64(journalBytes)/n, "journal-B/obs")
+}
+
+// BenchmarkAppendMessage measures what a station's message of one row costs when
+// many send at a time: each is a commit of its own, written and synced together.
+func BenchmarkAppendMessage(b *testing.B) {
+	db, j := openBench(b, tsdb.Options{FlushBytes: 1 << 30})
+	b.ReportAllocs()
+	b.SetParallelism(64)
+	var station atomic.Int64
+	start := cpu()
+	b.RunParallel(func(pb *testing.PB) {
+		group := quantrac.NewLabels("station", fmt.Sprintf("st-%05d", station.Add(1)))
+		for t := quantrac.Millis(1_792_540_800_000); pb.Next(); t += 600_000 {
+			row := quantrac.Row{Group: group, Time: t, Received: t + 900}
+			for k, p := range benchProperties[:5] {
+				row.Cells = append(row.Cells, quantrac.Cell{Property: p, Value: float64(k) / 10})
+			}
+			if _, err := db.Append(context.Background(), &quantrac.Batch{Rows: []quantrac.Row{row}}); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric((cpu()-start).Seconds()/float64(b.N)*1e6, "cpu-µs/msg")
+	b.ReportMetric(float64(j.Stats().Bytes)/float64(b.N), "journal-B/msg")
 }
 
 // loaded returns a store with days of a fleet, flushed and merged.

@@ -118,6 +118,7 @@ func (v *view) newest(sc *scratch, t target) (lastValue, bool, error) {
 }
 
 func (v *view) newestOf(cells []rows.Cell) (lastValue, bool, error) {
+	times := map[uint64]quantrac.Millis{} // of commits: a forecast has many values by one
 	for end := len(cells); end > 0; {
 		start := end - 1
 		for start > 0 && cells[start-1].Time == cells[end-1].Time {
@@ -125,9 +126,13 @@ func (v *view) newestOf(cells []rows.Cell) (lastValue, bool, error) {
 		}
 		if k := v.Pick(cells[start:end]); k >= 0 {
 			c := &cells[start+k]
-			at, err := v.db.log.Time(c.Commit)
-			if err != nil {
-				return lastValue{}, false, err
+			at, ok := times[c.Commit]
+			if !ok {
+				var err error
+				if at, err = v.db.log.Time(c.Commit); err != nil {
+					return lastValue{}, false, err
+				}
+				times[c.Commit] = at
 			}
 			commit := quantrac.Commit{Number: c.Commit, Time: at}
 			if countsAsLast(c.Quality, c.Time, commit) {

@@ -82,7 +82,11 @@ func (v *view) run(ctx context.Context, q *Query, ts []target, yield func(target
 			return err
 		}
 		out := &Series{Labels: t.s.labels}
-		if err := v.series(sc, out, t.g, t.col, int64(q.From), int64(q.To), q.Qualities); err != nil {
+		most := 0
+		if q.MaxSamples > 0 {
+			most = max(q.MaxSamples-samples, 1) // one more is an error already
+		}
+		if err := v.series(ctx, sc, out, t, q, most); err != nil {
 			return err
 		}
 		if len(out.Times) == 0 {

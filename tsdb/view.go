@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
@@ -246,24 +247,28 @@ func sameTime(cells []rows.Cell) int {
 	return n
 }
 
-// series appends to out what the view shows of a series.
-func (v *view) series(sc *scratch, out *Series, g *group, col int, from, to int64, qs quantrac.QualitySet) error {
+// series appends to out what the view shows of a series; where that is more
+// than most (0 for no bound) it may stop early.
+func (v *view) series(ctx context.Context, sc *scratch, out *Series, t target, q *Query, most int) error {
+	from, to := int64(q.From), int64(q.To)
 	if v.nothing || from > to {
 		return nil
 	}
-	ps := v.pieces(sc, g, col, from, to)
+	ps := v.pieces(sc, t.g, t.col, from, to)
 	total := 0
 	for i := range ps {
 		total += ps[i].within(from, to)
 	}
 	out.grow(total)
-	for len(ps) > 0 {
+	for len(ps) > 0 && (most == 0 || len(out.Times) <= most) {
 		n := cluster(ps)
-		var err error
-		if p := &ps[0]; n == 1 && p.simple && p.maxCommit <= v.AsOf {
-			err = v.plain(sc, out, p, from, to, qs)
-		} else {
-			err = v.resolve(sc, out, ps[:n], from, to, qs)
+		err := ctx.Err()
+		switch p := &ps[0]; {
+		case err != nil:
+		case n == 1 && p.simple && p.maxCommit <= v.AsOf:
+			err = v.plain(sc, out, p, from, to, q.Qualities)
+		default:
+			err = v.resolve(sc, out, ps[:n], from, to, q.Qualities)
 		}
 		if err != nil {
 			return err
