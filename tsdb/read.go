@@ -1,0 +1,181 @@
+package tsdb
+
+import (
+	"context"
+	"math"
+
+	"quantrac"
+	"quantrac/tsdb/internal/rows"
+)
+
+// loaded is the rows of a piece, for one series. Slices are shared with others.
+type loaded struct {
+	times   []int64
+	commits []uint64
+	recv    []int64
+	kinds   []uint8
+	col     rows.Column
+}
+
+// load reads a piece; of a simple one that is wanted as it stands only times
+// and cells.
+func (v *view) load(sc *scratch, p *piece, simple, received bool) (loaded, error) {
+	if p.block == nil {
+		return loaded{p.run.Times, p.run.Commits, p.run.Received, p.run.Kinds, p.runCell}, nil
+	}
+	var err error
+	if sc.buf, err = p.block.r.Read(&sc.data, &p.group.chunks[p.chunk], len(p.group.cols), sc.buf); err != nil {
+		return loaded{}, err
+	}
+	if sc.times, err = sc.data.Times(sc.times[:0]); err != nil {
+		return loaded{}, err
+	}
+	sc.col.Values, sc.col.Qualities = sc.col.Values[:0], sc.col.Qualities[:0]
+	if sc.col, err = sc.data.Column(sc.col, p.column, canonicalNaN); err != nil {
+		return loaded{}, err
+	}
+	out := loaded{times: sc.times, col: sc.col}
+	if simple {
+		return out, nil
+	}
+	if sc.commits, err = sc.data.Commits(sc.commits[:0]); err != nil {
+		return loaded{}, err
+	}
+	if sc.kinds, err = sc.data.Kinds(sc.kinds[:0]); err != nil {
+		return loaded{}, err
+	}
+	out.commits, out.kinds = sc.commits, sc.kinds
+	if received {
+		if sc.recv, err = sc.data.Received(sc.recv[:0], sc.times); err != nil {
+			return loaded{}, err
+		}
+		out.recv = sc.recv
+	}
+	return out, nil
+}
+
+// cells gathers the cells of pieces between two times, in order; received
+// times only where asked for.
+func (v *view) cells(sc *scratch, ps []piece, from, to int64, received bool) ([]rows.Cell, error) {
+	sc.cells = sc.cells[:0]
+	for i := range ps {
+		l, err := v.load(sc, &ps[i], false, received)
+		if err != nil {
+			return nil, err
+		}
+		at, end := span(l.times, from, to)
+		end = min(end, len(l.col.Qualities))
+		for ; at < end; at++ {
+			q := l.col.Qualities[at]
+			if q == rows.Absent {
+				continue
+			}
+			c := rows.Cell{Time: l.times[at], Commit: l.commits[at], Value: l.col.Values[at], Kind: l.kinds[at], Quality: q}
+			if received {
+				c.Received = l.recv[at]
+			}
+			sc.cells = append(sc.cells, c)
+		}
+	}
+	rows.Sort(sc.cells)
+	return sc.cells, nil
+}
+
+// span returns the positions of the times from from to to, inclusive.
+func span(times []int64, from, to int64) (at, end int) {
+	t := rows.Table{Times: times}
+	if len(times) == 0 || times[0] >= from {
+		at = 0
+	} else {
+		at = t.Find(from)
+	}
+	if to == math.MaxInt64 || len(times) == 0 || times[len(times)-1] <= to {
+		return at, len(times)
+	}
+	return at, t.Find(to + 1)
+}
+
+// sameTime returns how many of the cells from the first on have its time.
+func sameTime(cells []rows.Cell) int {
+	n := 1
+	for n < len(cells) && cells[n].Time == cells[0].Time {
+		n++
+	}
+	return n
+}
+
+// series appends to out what the view shows of a series; where that is more
+// than most (0 for no bound) it may stop early.
+func (v *view) series(ctx context.Context, sc *scratch, out *Series, t target, q *Query, most int) error {
+	from, to := int64(q.From), int64(q.To)
+	if v.nothing || from > to {
+		return nil
+	}
+	ps := v.pieces(sc, t.g, t.col, from, to)
+	total := 0
+	for i := range ps {
+		total += ps[i].within(from, to)
+	}
+	out.grow(total)
+	for len(ps) > 0 && (most == 0 || len(out.Times) <= most) {
+		n := cluster(ps)
+		err := ctx.Err()
+		switch p := &ps[0]; {
+		case err != nil:
+		case n == 1 && p.simple && p.maxCommit <= v.AsOf:
+			err = v.plain(sc, out, p, from, to, q.Qualities)
+		default:
+			err = v.resolve(sc, out, ps[:n], from, to, q.Qualities)
+		}
+		if err != nil {
+			return err
+		}
+		ps = ps[n:]
+	}
+	return nil
+}
+
+// plain appends a piece as it stands.
+func (v *view) plain(sc *scratch, out *Series, p *piece, from, to int64, qs quantrac.QualitySet) error {
+	l, err := v.load(sc, p, true, false)
+	if err != nil {
+		return err
+	}
+	at, end := span(l.times, from, to)
+	for end = min(end, len(l.col.Qualities)); at < end; at++ {
+		if q := l.col.Qualities[at]; q != rows.Absent && qs.Has(quality(q)) {
+			out.add(l.times[at], l.col.Values[at], q)
+		}
+	}
+	return nil
+}
+
+// resolve appends what is seen of pieces whose rows lie between one another's.
+func (v *view) resolve(sc *scratch, out *Series, ps []piece, from, to int64, qs quantrac.QualitySet) error {
+	cells, err := v.cells(sc, ps, from, to, false)
+	if err != nil {
+		return err
+	}
+	for len(cells) > 0 {
+		n := sameTime(cells)
+		if k := v.Pick(cells[:n]); k >= 0 && qs.Has(quality(cells[k].Quality)) {
+			out.add(cells[k].Time, cells[k].Value, cells[k].Quality)
+		}
+		cells = cells[n:]
+	}
+	return nil
+}
+
+func (s *Series) add(t int64, v float64, q uint8) {
+	s.Times = append(s.Times, quantrac.Millis(t))
+	s.Values = append(s.Values, v)
+	s.Qualities = append(s.Qualities, quality(q))
+}
+
+// grow makes room for up to n values, within reason.
+func (s *Series) grow(n int) {
+	n = min(n, 1<<16)
+	s.Times = make([]quantrac.Millis, 0, n)
+	s.Values = make([]float64, 0, n)
+	s.Qualities = make([]quantrac.Quality, 0, n)
+}
