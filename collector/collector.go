@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"quantrac"
 	"quantrac/collector/decode"
@@ -14,8 +15,9 @@ import (
 type Options struct {
 	QueueMessages int           // messages that wait in one device's queue; 256
 	QueueBytes    int           // bytes of their payloads; 1 MiB. One message always fits
-	DrainMessages int           // messages made into one batch; 256
+	DrainMessages int           // messages made into one batch; 256, fewer while many devices send
 	DrainBytes    int           // bytes of their payloads; 1 MiB. One message always fits
+	TotalBytes    int64         // bytes of the payloads of all devices that wait or are worked on; 256 MiB. One message of each device always fits
 	Limits        decode.Limits // of one payload
 	Logger        *slog.Logger  // none
 }
@@ -30,6 +32,9 @@ func (o Options) withDefaults() Options {
 	def(&o.QueueBytes, 1<<20)
 	def(&o.DrainMessages, 256)
 	def(&o.DrainBytes, 1<<20)
+	if o.TotalBytes <= 0 {
+		o.TotalBytes = 256 << 20
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -49,6 +54,8 @@ type Collector struct {
 
 	closing chan struct{} // closed by Close
 	workers sync.WaitGroup
+	active  atomic.Int64 // sessions with a worker
+	memory  budget       // of payloads
 
 	mu       sync.Mutex // protects what follows; the last lock to be taken
 	closed   bool
@@ -57,9 +64,10 @@ type Collector struct {
 
 // New returns a Collector that is ready to take messages.
 func New(store Store, registry Registry, dead DeadLetters, clock quantrac.Clock, o Options) *Collector {
+	o = o.withDefaults()
 	return &Collector{
 		store: store, registry: registry, dead: dead, clock: clock,
-		o: o.withDefaults(), metrics: newMetrics(), seed: maphash.MakeSeed(),
+		o: o, metrics: newMetrics(), seed: maphash.MakeSeed(), memory: newBudget(o.TotalBytes),
 		closing: make(chan struct{}), sessions: map[string]*session{},
 	}
 }
@@ -144,6 +152,15 @@ func (c *Collector) start(s *session) error {
 	s.users++
 	c.workers.Go(s.run)
 	return nil
+}
+
+// quantum is how many messages of one device may go into a batch now. After an
+// outage of the whole province every device comes with a backlog: each gets a
+// small turn, so that a commit stays short and what a device has just measured
+// is not behind the backlogs of all the others.
+func (c *Collector) quantum() int {
+	const rows, least = 4096, 8 // of all batches that one group commit takes together
+	return max(min(least, c.o.DrainMessages), min(c.o.DrainMessages, rows/max(1, int(c.active.Load()))))
 }
 
 // release forgets the session of a device that the registry does not know once

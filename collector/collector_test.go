@@ -254,6 +254,69 @@ func TestQueueIsBoundedAndNobodyStarves(t *testing.T) {
 	})
 }
 
+// The memory of all devices together is bounded, and yet every device gets on.
+func TestTotalIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		payload := `{"values":{"rainfall_millimeters":2}}`
+		r := newRig(t, Options{TotalBytes: int64(10 * len(payload)), DrainMessages: 1})
+		hold := make(chan struct{})
+		r.store.set(func(*quantrac.Batch) error { <-hold; return nil })
+		const devices, each = 20, 5
+		var mu sync.Mutex
+		taken, done := 0, 0
+		for i := range devices {
+			name := fmt.Sprint("c", i)
+			r.registry[name] = binding(name, name)
+		}
+		for i := range devices {
+			name := fmt.Sprint("c", i)
+			go func() {
+				for range each {
+					m := Message{Device: name, Topic: "v1/" + name + "/obs", Payload: []byte(payload), Ack: func(err error) {
+						mu.Lock()
+						defer mu.Unlock()
+						if done++; err != nil {
+							t.Error(err)
+						}
+					}}
+					if err := r.Take(t.Context(), m); err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					taken++
+					mu.Unlock()
+				}
+			}()
+		}
+		synctest.Wait()
+		// Of each device one message is with the store and one waits at most.
+		if taken < devices || taken > 2*devices {
+			t.Errorf("%d messages taken with room for 10", taken)
+		}
+		close(hold)
+		synctest.Wait()
+		if done != devices*each || r.memory.used != 0 {
+			t.Errorf("%d messages done, want %d; %d bytes are still counted", done, devices*each, r.memory.used)
+		}
+	})
+}
+
+func TestQuantum(t *testing.T) {
+	f := func(drain int, active int64, want int) {
+		t.Helper()
+		c := New(nil, nil, nil, nil, Options{DrainMessages: drain})
+		c.active.Store(active)
+		if got := c.quantum(); got != want {
+			t.Errorf("%d devices, at most %d: %d messages, want %d", active, drain, got, want)
+		}
+	}
+	f(256, 0, 256)
+	f(256, 16, 256)
+	f(256, 100, 40)
+	f(256, 5000, 8)
+	f(4, 5000, 4)
+}
+
 // What waits behind a batch that failed is given back too, so that it comes
 // again in its order.
 func TestFailureGivesBackTheQueue(t *testing.T) {

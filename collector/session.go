@@ -39,12 +39,15 @@ func newSession(c *Collector, device string) *session {
 // put appends a message to the queue, waiting while it is full, and sees that a
 // worker runs.
 func (s *session) put(ctx context.Context, m Message) error {
+	size := len(m.Payload)
 	for {
 		s.mu.Lock()
-		if s.fits(len(m.Payload)) {
-			break
-		}
 		space := s.space
+		if s.fits(size) {
+			if space = s.c.memory.take(size, len(s.queue) == 0); space == nil {
+				break
+			}
+		}
 		s.mu.Unlock()
 		select {
 		case <-space:
@@ -57,12 +60,13 @@ func (s *session) put(ctx context.Context, m Message) error {
 	defer s.mu.Unlock()
 	if !s.running {
 		if err := s.c.start(s); err != nil {
+			s.c.memory.give(size)
 			return err
 		}
 		s.running = true
 	}
 	s.queue = append(s.queue, m)
-	s.bytes += len(m.Payload)
+	s.bytes += size
 	return nil
 }
 
@@ -73,24 +77,40 @@ func (s *session) fits(size int) bool {
 // run works until the queue is empty.
 func (s *session) run() {
 	defer s.c.release(s)
+	s.c.active.Add(1)
+	defer s.c.active.Add(-1)
 	for {
 		ms := s.drain()
 		if ms == nil {
 			return
 		}
-		select {
-		case <-s.c.closing:
-			acknowledge(ms, errClosing)
-			continue
-		default:
-		}
-		s.work.Lock()
-		err := s.take(ms)
-		s.work.Unlock()
-		if err != nil {
-			s.refuse(err)
-		}
+		s.workOn(ms)
+		s.c.memory.give(payloads(ms))
 	}
+}
+
+// workOn makes messages durable, unless the collector is closing.
+func (s *session) workOn(ms []Message) {
+	select {
+	case <-s.c.closing:
+		acknowledge(ms, errClosing)
+		return
+	default:
+	}
+	s.work.Lock()
+	err := s.take(ms)
+	s.work.Unlock()
+	if err != nil {
+		s.refuse(err)
+	}
+}
+
+func payloads(ms []Message) int {
+	n := 0
+	for i := range ms {
+		n += len(ms[i].Payload)
+	}
+	return n
 }
 
 // drain takes from the queue what fits one batch, nil at the end of the work.
@@ -102,8 +122,8 @@ func (s *session) drain() []Message {
 		s.queue = nil // its memory goes until it is needed again
 		return nil
 	}
-	n, bytes := 0, 0
-	for n < len(s.queue) && n < s.c.o.DrainMessages && (n == 0 || bytes+len(s.queue[n].Payload) <= s.c.o.DrainBytes) {
+	n, bytes, most := 0, 0, s.c.quantum()
+	for n < len(s.queue) && n < most && (n == 0 || bytes+len(s.queue[n].Payload) <= s.c.o.DrainBytes) {
 		bytes += len(s.queue[n].Payload)
 		n++
 	}
@@ -129,6 +149,7 @@ func (s *session) refuse(err error) {
 	s.mu.Unlock()
 	s.c.metrics.withheld.Add(float64(len(ms)))
 	acknowledge(ms, err)
+	s.c.memory.give(payloads(ms))
 }
 
 func acknowledge(ms []Message, err error) {
