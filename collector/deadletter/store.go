@@ -1,10 +1,11 @@
 // Package deadletter keeps what the collector could not take in: journalled, so
 // that the sender can be acknowledged, and listed in a table for people.
 //
-// What it promises: Put returns once the letters are durable; the newest are
-// kept within bounds of number and bytes, and what was let go for newer ones is
-// counted. A letter's payload beyond Options.MaxPayload is cut, and its problems
-// say so.
+// What it promises: Put returns once the letters are durable; they are kept
+// within bounds of number and bytes, and what was let go for newer ones is
+// counted. What goes is the oldest letter of the device that holds most, so that
+// one that sends nothing but nonsense pushes out its own. A letter's payload
+// beyond Options.MaxPayload is cut, and its problems say so.
 //
 // Use: Open, hand it to collector.New, Run in a goroutine, mount Handler behind
 // staff's sign-in. Only cmd imports it.
@@ -33,7 +34,7 @@ var migrations embed.FS
 type Options struct {
 	MaxLetters int          // kept; 20,000
 	MaxBytes   int64        // of them in all; 64 MiB
-	MaxPayload int          // bytes kept of one payload; 64 KiB
+	MaxPayload int          // bytes kept of one payload; 1 MiB
 	Logger     *slog.Logger // none
 }
 
@@ -55,7 +56,7 @@ func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 		o.MaxBytes = 64 << 20
 	}
 	if o.MaxPayload <= 0 {
-		o.MaxPayload = 64 << 10
+		o.MaxPayload = 1 << 20
 	}
 	s := &Store{j: j, o: o}
 	sub, err := fs.Sub(migrations, "migrations")
@@ -120,27 +121,53 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
 	if err != nil {
 		return err
 	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO holder VALUES (?, 1, ?) ON CONFLICT (device) DO UPDATE SET letters = letters + 1, bytes = bytes + excluded.bytes`, l.Device, len(body))
+	if err != nil {
+		return err
+	}
 	return s.trim(ctx, tx, int64(len(body)))
 }
 
-// trim counts a new letter and lets the oldest go until the bounds hold.
+// trim counts a new letter and lets others go until the bounds hold. One letter
+// stays, however large it is.
 func (s *Store) trim(ctx context.Context, tx *sql.Tx, added int64) error {
 	var n, bytes, gone, goneBytes int64
 	if err := tx.QueryRowContext(ctx, `SELECT letters + 1, bytes + ?, dropped_letters, dropped_bytes FROM tally`, added).Scan(&n, &bytes, &gone, &goneBytes); err != nil {
 		return err
 	}
 	for n > int64(s.o.MaxLetters) || bytes > s.o.MaxBytes && n > 1 {
-		var id, size int64
-		if err := tx.QueryRowContext(ctx, `SELECT id, bytes FROM letter ORDER BY id LIMIT 1`).Scan(&id, &size); err != nil {
-			return err
+		most := "letters"
+		if n <= int64(s.o.MaxLetters) {
+			most = "bytes"
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM letter WHERE id = ?`, id); err != nil {
+		size, err := letGo(ctx, tx, most)
+		if err != nil {
 			return err
 		}
 		n, bytes, gone, goneBytes = n-1, bytes-size, gone+1, goneBytes+size
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE tally SET letters = ?, bytes = ?, dropped_letters = ?, dropped_bytes = ?`, n, bytes, gone, goneBytes)
 	return err
+}
+
+// letGo drops the oldest letter of the device that holds most letters or bytes
+// and returns its size.
+func letGo(ctx context.Context, tx *sql.Tx, most string) (size int64, err error) {
+	var id int64
+	var device string
+	err = tx.QueryRowContext(ctx, `SELECT id, device, bytes FROM letter WHERE device = (SELECT device FROM holder ORDER BY `+most+` DESC LIMIT 1) ORDER BY id LIMIT 1`).
+		Scan(&id, &device, &size)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM letter WHERE id = ?`, id); err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE holder SET letters = letters - 1, bytes = bytes - ? WHERE device = ?`, size, device); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM holder WHERE device = ? AND letters = 0`, device)
+	return size, err
 }
 
 // Filter narrows List. The zero value selects the newest of all.

@@ -109,6 +109,38 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// A device that sends nothing but nonsense pushes out its own letters.
+func TestWhoHoldsMostGivesWay(t *testing.T) {
+	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{MaxLetters: 4})
+	defer j.Close()
+	defer s.Close()
+	ctx := context.Background()
+	if err := s.Put(ctx, letter("quiet", "1", nil), letter("noisy", "2", nil), letter("noisy", "3", nil), letter("noisy", "4", nil), letter("noisy", "5", nil), letter("other", "6", nil)); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, s, j)
+	got, err := s.List(ctx, Filter{})
+	var reasons []string
+	for _, l := range got {
+		reasons = append(reasons, l.Reason)
+	}
+	if err != nil || strings.Join(reasons, " ") != "6 5 4 1" {
+		t.Errorf("kept %v, %v", reasons, err)
+	}
+	// The same where bytes are short and not places.
+	s2, j2 := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{MaxBytes: 3000})
+	defer j2.Close()
+	defer s2.Close()
+	long := strings.Repeat("x", 1000)
+	if err := s2.Put(ctx, letter("quiet", "short", nil), letter("noisy", long, nil), letter("noisy", long, nil), letter("noisy", long, nil)); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, s2, j2)
+	if got, err := s2.List(ctx, Filter{Device: "quiet"}); err != nil || len(got) != 1 {
+		t.Errorf("the quiet device's: %+v, %v", got, err)
+	}
+}
+
 func TestDiskFullIsTold(t *testing.T) {
 	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{})
 	defer s.Close()

@@ -2,8 +2,14 @@ package mqtt
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os/exec"
 	"strings"
@@ -11,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"quantrac"
@@ -692,4 +699,60 @@ func TestMosquittoPub(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TLS is a listener of its own kind; nothing else changes.
+func TestTLS(t *testing.T) {
+	cert, pool := selfSigned(t)
+	ls, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ls[0].Addr().String()
+	in := newIntake()
+	b := New(in, keys{}, Options{ConnectTimeout: time.Second})
+	go func() {
+		_ = b.Run(context.Background(), tls.NewListener(ls[0], &tls.Config{Certificates: []tls.Certificate{cert}}))
+	}()
+	t.Cleanup(func() { b.Close() })
+	o := paho.NewClientOptions().AddBroker("ssl://" + addr).SetClientID("d1").SetUsername("d1").SetPassword("secret-d1").
+		SetAutoReconnect(false).SetTLSConfig(&tls.Config{RootCAs: pool, ServerName: "quantrac.test"})
+	c := paho.NewClient(o)
+	waitFor(t, c.Connect())
+	token := c.Publish("v1/d1/obs", 1, false, strings.Repeat("x", 100_000))
+	m := in.next(t)
+	if len(m.Payload) != 100_000 {
+		t.Errorf("%d bytes came", len(m.Payload))
+	}
+	m.Ack(nil)
+	waitFor(t, token)
+	// Somebody who speaks no TLS gets nowhere, and Close does not wait for them.
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"quantrac.test"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }

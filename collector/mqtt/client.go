@@ -107,6 +107,7 @@ type link struct {
 	waiting map[string][]collector.Message // by device; an entry means that a goroutine hands them over
 	unacked int
 	worked  bool // something was acknowledged
+	closed  bool // no work is begun any more
 }
 
 // once connects, works until the connection is lost, and says whether any
@@ -134,7 +135,8 @@ func (c *Client) once(ctx context.Context) (worked bool, err error) {
 // close ends the connection in good order; the broker keeps the session.
 func (l *link) close() {
 	l.cancel(nil)
-	l.mu.Lock() // whoever starts work looks at the context under it
+	l.mu.Lock()
+	l.closed = true
 	l.mu.Unlock()
 	l.paho.Disconnect(250)
 	l.work.Wait()
@@ -211,7 +213,7 @@ func (l *link) receive(m paho.Message) {
 	msg.Ack = func(err error) { l.outcome(m, err) }
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx.Err() != nil {
+	if l.closed {
 		return
 	}
 	if l.unacked++; l.unacked > l.c.o.MaxUnacked {
@@ -256,7 +258,7 @@ func (l *link) outcome(m paho.Message, err error) {
 	defer l.mu.Unlock()
 	l.unacked--
 	l.worked = true
-	if l.ctx.Err() == nil {
+	if !l.closed {
 		l.work.Go(m.Ack)
 	}
 }
