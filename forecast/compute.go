@@ -17,7 +17,7 @@ type order struct {
 	cfg     Config
 	issue   quantrac.Millis
 	known   Known
-	trained quantrac.Millis // end of training, exclusive; 0: by the rule of fitFor
+	trained *basis // nil: by the rule of fitFor
 	reason  string
 
 	// What the registry said at Issue.
@@ -25,6 +25,13 @@ type order struct {
 	simulated  bool
 	unit       string
 	decimals   int
+}
+
+// basis is what a model is trained on: the window of rows before end, as known
+// at a state.
+type basis struct {
+	end   quantrac.Millis
+	known Known
 }
 
 // fitted is a model trained on the rows before its end.
@@ -107,18 +114,22 @@ func (f *Forecaster) compute(ctx context.Context, o order) (*Run, error) {
 // fitFor returns the model to run: trained up to the newest multiple of Refit
 // before the issue time, on what was known just before that. Where there was
 // too little then (a young station, an import of old readings since), it is
-// trained up to the issue time itself. Both depend on nothing that a later
-// look would not find again.
+// trained up to the issue time on what was known just before it, and where
+// that too was little, on what the run itself knows. All depends on nothing
+// that a later look would not find again.
 func (f *Forecaster) fitFor(ctx context.Context, o *order) (*fitted, error) {
-	if o.trained != 0 {
-		return f.fit(ctx, &o.cfg, o.trained)
+	if o.trained != nil {
+		return f.fit(ctx, &o.cfg, *o.trained)
 	}
 	end := floor(o.issue, time.Duration(o.cfg.Refit))
-	ft, err := f.fit(ctx, &o.cfg, end)
-	if err != nil || end == o.issue || ft.enough() {
-		return ft, err
+	ft, err := f.fit(ctx, &o.cfg, basis{end, Known{Time: end - 1}})
+	if err == nil && !ft.enough() {
+		ft, err = f.fit(ctx, &o.cfg, basis{o.issue, Known{Time: o.issue - 1}})
 	}
-	return f.fit(ctx, &o.cfg, o.issue)
+	if err == nil && !ft.enough() {
+		ft, err = f.fit(ctx, &o.cfg, basis{o.issue, o.known})
+	}
+	return ft, err
 }
 
 // enough says whether there was enough to train on.
@@ -126,16 +137,15 @@ func (ft *fitted) enough() bool {
 	return ft.model.Reason() == "" || ft.model.Plain() && ft.cols[0].readings >= 500
 }
 
-// fit trains a model on the window of rows before end, as known just before
-// end.
-func (f *Forecaster) fit(ctx context.Context, c *Config, end quantrac.Millis) (*fitted, error) {
-	key := fmt.Sprintf("%s %d", c.digest(), end)
+// fit trains a model.
+func (f *Forecaster) fit(ctx context.Context, c *Config, on basis) (*fitted, error) {
+	key := fmt.Sprintf("%s %+v", c.digest(), on)
 	if ft := f.fits.get(key); ft != nil {
 		return ft, nil
 	}
 	step := time.Duration(c.Step)
-	first, last := end.Add(-time.Duration(c.Window)), end.Add(-step)
-	ft := &fitted{key: key, training: Training{From: first, To: last, Known: Known{Time: end - 1}}}
+	first, last := on.end.Add(-time.Duration(c.Window)), on.end.Add(-step)
+	ft := &fitted{key: key, training: Training{From: first, To: last, Known: on.known}}
 	cols := make([][]float64, 0, 1+len(c.Upstream))
 	for _, src := range c.inputs() {
 		col, err := f.readColumn(ctx, &src, step, first, last, ft.training.Known)

@@ -65,9 +65,10 @@ type Config struct {
 	Leads    []Duration `json:"leads" yaml:"leads"` // multiples of Step, rising
 	Upstream []Source   `json:"upstream,omitempty" yaml:"upstream"`
 
-	Window Duration   `json:"window" yaml:"window"` // of training; default 400 days, or 30 years at daily steps
-	Refit  Duration   `json:"refit" yaml:"refit"`   // between trainings; default a day, or 30 at daily steps
-	Cycles []Duration `json:"cycles,omitempty" yaml:"cycles"`
+	Window Duration   `json:"window" yaml:"window"`           // of training; default 400 days, or 30 years at daily steps
+	Refit  Duration   `json:"refit" yaml:"refit"`             // between trainings; default a day, or 30 at daily steps
+	Cycles []Duration `json:"cycles,omitempty" yaml:"cycles"` // periods that the gauge may follow: tides, day, year
+	Lags   []Duration `json:"lags,omitempty" yaml:"lags"`     // ages of the readings used, multiples of Step from 0; default by the longest lead
 
 	// Delay is how long after an issue time the run waits for inputs that have
 	// not arrived; default a quarter of a step, at most 10 minutes. Cron, in
@@ -105,6 +106,11 @@ func (c Config) withDefaults() (Config, error) {
 	for _, l := range c.Leads {
 		if time.Duration(l)%step != 0 {
 			return bad("lead %v is no multiple of the step %v", time.Duration(l), step)
+		}
+	}
+	for _, l := range c.Lags {
+		if time.Duration(l)%step != 0 {
+			return bad("lag %v is no multiple of the step %v", time.Duration(l), step)
 		}
 	}
 	daily := step >= 24*time.Hour
@@ -154,9 +160,13 @@ func (c *Config) spec() arx.Spec {
 	for _, p := range c.Cycles {
 		s.Periods = append(s.Periods, time.Duration(p))
 	}
+	var lags []int
+	for _, l := range c.Lags {
+		lags = append(lags, int(time.Duration(l)/s.Step))
+	}
 	wets := 0
 	for i, src := range c.inputs() {
-		in := arx.Input{Name: src.String()}
+		in := arx.Input{Name: src.String(), Lags: lags}
 		if src.Sum {
 			in.Kind = arx.Rain
 			in.Wets = wets
@@ -194,13 +204,24 @@ func floor(t quantrac.Millis, step time.Duration) quantrac.Millis {
 	return t - r
 }
 
-// Tidal cycles of the mixed semi-diurnal tide of the delta, by their periods:
-// S2, M2, N2, K1, O1 (Doodson's speeds 30, 28.9841042, 28.4397295, 15.0410686
-// and 13.9430356 degrees an hour).
+// milliseconds makes a Duration.
+func milliseconds(ms int64) Duration { return Duration(time.Duration(ms) * time.Millisecond) }
+
+// tidalCycles are the periods that matter in the mixed tide of the delta: S2,
+// M2, N2, K2, K1, O1, P1, Q1, the shallow-water M4 and MS4, the fortnightly Mf
+// and the year. From the speeds of Doodson & Warburg, Admiralty Manual of
+// Tides, 1941, in degrees an hour: 30, 28.9841042, 28.4397295, 30.0821373,
+// 15.0410686, 13.9430356, 14.9589314, 13.3986609, 57.9682084, 58.9841042,
+// 1.0980331, 0.0410686.
 var tidalCycles = []Duration{
-	Duration(12 * time.Hour), Duration(44714164 * time.Millisecond), Duration(45570054 * time.Millisecond),
-	Duration(86164091 * time.Millisecond), Duration(92949630 * time.Millisecond),
+	milliseconds(43200000), milliseconds(44714164), milliseconds(45570054), milliseconds(43082045),
+	milliseconds(86164091), milliseconds(92949630), milliseconds(86637205), milliseconds(96726084),
+	milliseconds(22357082), milliseconds(21972021), milliseconds(1180292288), milliseconds(31556955923),
 }
+
+// tidalLags are ages, in steps of an hour, that see half a day, a day and two
+// days of tide on both sides of high water.
+var tidalLags = []int{0, 1, 2, 3, 6, 9, 12, 13, 24, 25, 37, 49}
 
 // Defaults returns a configuration for every stage of every gauge that the
 // registry knows at an instant: hourly steps up to two days ahead, its
@@ -228,6 +249,11 @@ func Defaults(reg Registry, at quantrac.Millis) []Config {
 			for h := 1; h <= 48; h++ {
 				if h < 3 || h%3 == 0 {
 					c.Leads = append(c.Leads, Duration(h)*c.Step)
+				}
+			}
+			if time.Duration(c.Step) == time.Hour {
+				for _, l := range tidalLags {
+					c.Lags = append(c.Lags, Duration(l)*c.Step)
 				}
 			}
 			c.Upstream = inputsFrom(reg, st)

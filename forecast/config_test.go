@@ -57,6 +57,8 @@ func TestConfigErrors(t *testing.T) {
 		"delay":       {func(c *Config) { c.Delay = h }, "delay"},
 		"cron":        {func(c *Config) { c.Cron = "at seven" }, "cron"},
 		"cron every":  {func(c *Config) { c.Cron = "@every 1h" }, "five fields"},
+		"odd lag":     {func(c *Config) { c.Lags = []Duration{0, h + 1} }, "multiple"},
+		"late lag":    {func(c *Config) { c.Lags = []Duration{h} }, "lags"},
 		"short cycle": {func(c *Config) { c.Cycles = []Duration{h} }, "period"},
 	} {
 		c2 := good
@@ -121,10 +123,10 @@ func TestDefaults(t *testing.T) {
 	if !slices.Equal(inputs, want) {
 		t.Errorf("inputs %v, want %v", inputs, want)
 	}
-	if a.Inputs[1].Kind != arx.Rain || a.Inputs[1].Wets != 0 || a.Inputs[3].Wets != 2 || len(a.Periods) != 5 {
+	if a.Inputs[1].Kind != arx.Rain || a.Inputs[1].Wets != 0 || a.Inputs[3].Wets != 2 || len(a.Periods) != 12 || len(a.Inputs[0].Lags) != 12 {
 		t.Errorf("spec %+v", a)
 	}
-	if d := cs[2]; time.Duration(d.Step) != 24*time.Hour || len(d.Cycles) != 0 {
+	if d := cs[2]; time.Duration(d.Step) != 24*time.Hour || len(d.Cycles) != 2 || len(d.Lags) != 0 {
 		t.Errorf("a daily gauge: step %v, cycles %v", time.Duration(d.Step), d.Cycles)
 	}
 }

@@ -282,8 +282,9 @@ func (f *Forecaster) Reproduce(ctx context.Context, id uint64) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := order{cfg: old.Config, issue: old.Issue, known: old.Known, trained: old.Training.To.Add(time.Duration(old.Config.Step)),
-		reason: old.Reason, simulated: old.Simulated, unit: old.Unit, decimals: old.Decimals}
+	o := order{cfg: old.Config, issue: old.Issue, known: old.Known,
+		trained: &basis{end: old.Training.To.Add(time.Duration(old.Config.Step)), known: old.Training.Known},
+		reason:  old.Reason, simulated: old.Simulated, unit: old.Unit, decimals: old.Decimals}
 	for i := range old.Thresholds {
 		o.thresholds = append(o.thresholds, old.Thresholds[i].Threshold.root(&old.Config))
 	}

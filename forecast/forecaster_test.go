@@ -1,10 +1,13 @@
 package forecast_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -369,5 +372,73 @@ func TestFaultValuesAndSuspects(t *testing.T) {
 	}())
 	if run := w.issue(); run.Base != 1.7 {
 		t.Errorf("base %g, want the suspect reading where there is no other", run.Base)
+	}
+}
+
+// TestImportedHistory: a year-old gauge whose readings are imported in one go
+// is forecast at once, and that run can be made again.
+func TestImportedHistory(t *testing.T) {
+	w := newWorld(t)
+	down, up := river(500)
+	w.clock.Set(begin + 499*hour + 30*60_000)
+	var rows []quantrac.Row
+	for i := range down {
+		at := begin + quantrac.Millis(i)*hour
+		rows = append(rows, reading("down", at, down[i]), reading("up", at, up[i]))
+	}
+	w.put(quantrac.Readings, rows...)
+	run := w.issue()
+	if run.Fallback != "" || run.Training.Known != run.Known || run.Issue != begin+499*hour {
+		t.Errorf("fallback %q, issue %v, trained on what was known at %+v", run.Fallback, run.Issue, run.Training.Known)
+	}
+	w.clock.Advance(time.Hour)
+	w.put(quantrac.Corrections, reading("down", begin+100*hour, 3))
+	if again, err := w.f.Reproduce(background, run.ID); err != nil || asJSON(t, again) != asJSON(t, run) {
+		t.Errorf("the run again differs (%v)", err)
+	}
+	// An hour later what was known before the hour suffices, and is kept.
+	next := w.issue()
+	if k := next.Training.Known; k.Commit != 0 || k.Time != next.Issue-1 {
+		t.Errorf("an hour later trained on what was known at %+v", k)
+	}
+}
+
+// TestPublishingFails: a run that cannot be written ahead, or of which nobody
+// can be told, is archived all the same, the error says so, and the room tries
+// again with a new run.
+func TestPublishingFails(t *testing.T) {
+	w := newWorld(t)
+	w.close()
+	broken, exceed := errors.New("no ear"), w.o.Exceed
+	var deaf atomic.Bool
+	w.o.Exceed = func(ctx context.Context, run []quantrac.Exceedance) error {
+		if deaf.Load() {
+			return broken
+		}
+		return exceed(ctx, run)
+	}
+	w.open()
+	down, up := river(300)
+	w.live(down, up, 0, 290)
+	deaf.Store(true)
+	run, err := w.f.Issue(background, name)
+	if !errors.Is(err, broken) || run == nil || run.ID == 0 {
+		t.Fatalf("run %v, error %v", run, err)
+	}
+	if len(w.runs(forecast.Filter{})) != 1 || w.f.Stats().Failures != 1 || !errors.Is(w.f.Stats().LastError, broken) {
+		t.Errorf("%d runs archived, stats %+v", len(w.runs(forecast.Filter{})), w.f.Stats())
+	}
+	w.live(down, up, 290, 291)
+	w.start()
+	w.wait("a second failure", func() bool { return w.f.Models()[0].Why != "" })
+	deaf.Store(false)
+	w.wait("a run that is told", func() bool {
+		w.clock.Advance(time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.told) > 0
+	})
+	if m := w.f.Models()[0]; m.Issued == 0 {
+		w.wait("it to be noted", func() bool { return w.f.Models()[0].Issued != 0 && w.f.Models()[0].Why == "" })
 	}
 }

@@ -104,7 +104,7 @@ func (f *Forecaster) allowed(r *http.Request, station string) error {
 	if f.o.Public != nil && f.o.Public(station, f.o.Clock.Now()) {
 		return nil
 	}
-	return quantrac.Errorf(quantrac.Denied, "forecasts of %s are for signed-in staff: no issuing authority is recorded", station)
+	return quantrac.Errorf(quantrac.Denied, "forecasts of %s are for signed-in staff who may see it: no issuing authority is recorded", station)
 }
 
 // filter reads the query of a request and checks that it may be asked.

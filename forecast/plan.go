@@ -217,6 +217,15 @@ func (p *plan) due(name string, now quantrac.Millis, reason string) {
 	p.ask(name, reason, now)
 }
 
+// again asks for a run that could not be published.
+func (p *plan) again(name string, at quantrac.Millis) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.models[name] != nil {
+		p.ask(name, ReasonSchedule, at)
+	}
+}
+
 // Model says how a model stands.
 type Model struct {
 	Name   string          `json:"name"`

@@ -166,8 +166,8 @@ func (f *Forecaster) work(ctx context.Context) error {
 	return nil
 }
 
-// attempt makes a run; a failure is logged, counted, shown by Models, and the
-// next one on the schedule tries anew.
+// attempt makes a run; a failure is logged, counted and shown by Models, and
+// the next one on the schedule, or sooner where that may help, tries anew.
 func (f *Forecaster) attempt(ctx context.Context, name, reason string) {
 	c, ok := f.plan.config(name)
 	if !ok {
@@ -179,9 +179,6 @@ func (f *Forecaster) attempt(ctx context.Context, name, reason string) {
 		return
 	}
 	run, err := f.issue(ctx, name, reason)
-	if run != nil {
-		issue = run.Issue
-	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -190,6 +187,9 @@ func (f *Forecaster) attempt(ctx context.Context, name, reason string) {
 		level := slog.LevelWarn
 		if quantrac.KindOf(err) == quantrac.Unavailable {
 			level = slog.LevelInfo // a young or silent gauge
+		}
+		if run != nil || quantrac.KindOf(err) == quantrac.Busy {
+			f.plan.again(name, f.o.Clock.Now().Add(f.o.Late)) // made but not published: a new run will be
 		}
 		f.o.Logger.Log(ctx, level, "forecast: no run", "model", name, "issue", issue, "reason", reason, "error", err)
 		return
