@@ -278,8 +278,8 @@ func TestWorkloadWithoutFaults(t *testing.T) {
 // TestFaults fails the k-th operation on the store's and the journal's files,
 // for every k and in several ways. Every failure is reported or harmless, what
 // is acknowledged is read all the while, and is there after a restart and after
-// a power loss. By default every third k of the rarer ways is tried;
-// QUANTRAC_FAULTS=1 tries all.
+// a power loss. By default every other k is tried, of the rarer ways every
+// fifth; QUANTRAC_FAULTS=1 tries all.
 func TestFaults(t *testing.T) {
 	faults := map[string]*vfs.Fault{
 		"error":      {Err: syscall.EIO},
@@ -291,9 +291,12 @@ func TestFaults(t *testing.T) {
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
-			stride := int64(3)
-			if name == "error" || envInt(t, "QUANTRAC_FAULTS", 0) > 0 {
+			stride := int64(5)
+			switch {
+			case envInt(t, "QUANTRAC_FAULTS", 0) > 0:
 				stride = 1
+			case name == "error":
+				stride = 2
 			}
 			for k := int64(1); ; k += stride {
 				fired := ""
