@@ -65,6 +65,10 @@ type Entry struct {
 // and a negative number none.
 type Options struct {
 	Clock quantrac.Clock // SystemClock
+	// Driven says that the clock is set from outside, by a replay, and stands
+	// at the beginning until then: Open does not compare it with the last
+	// commit. Whoever drives it begins no earlier than Last.
+	Driven bool
 	// SegmentBytes is when a new segment file is begun; 64 MiB.
 	SegmentBytes int64
 	// MinFreeBytes is the free disk space below which records that are not
@@ -222,7 +226,7 @@ func (j *Journal) open() error {
 	if err := j.holds.load(); err != nil {
 		return err
 	}
-	if now, last := j.o.Clock.Now(), j.pub.last; now < last.Time {
+	if now, last := j.o.Clock.Now(), j.pub.last; now < last.Time && !j.o.Driven {
 		return quantrac.Errorf(quantrac.Unavailable,
 			"journal %s: the clock says %s, but the last commit (number %d) was made at %s: set the clock right, or wait %s, and start again",
 			j.dir, now, last.Number, last.Time, last.Time.Sub(now))
