@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"quantrac"
+	"quantrac/collector/influx"
+	"quantrac/devices/accounts"
+	"quantrac/devices/httpapi"
+)
+
+// door is where the service is reached: the HTTP server and the broker.
+type door struct {
+	server *http.Server
+	http   []net.Listener
+	mqtt   []net.Listener
+}
+
+// openDoor listens and serves in the group. Everything behind it is open.
+func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.Context) (_ *door, err error) {
+	d := &door{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(d.http), closeAll(d.mqtt))
+		}
+	}()
+	if d.http, err = listen(ctx, s.c.HTTP); err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
+	if s.c.MQTT != "off" {
+		if d.mqtt, err = listen(ctx, s.c.MQTT); err != nil {
+			return nil, fmt.Errorf("mqtt: %w", err)
+		}
+		g.Go(func() error { return named("mqtt", s.broker.Run(gctx, d.mqtt...)) })
+	}
+	d.server = &http.Server{
+		Handler:           s.guard(s.routes()),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return gctx },
+		Protocols:         new(http.Protocols),
+	}
+	d.server.Protocols.SetHTTP1(true)
+	d.server.Protocols.SetUnencryptedHTTP2(true) // gRPC clients of the warning stream
+	for _, l := range d.http {
+		g.Go(func() error {
+			if err := d.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("http: %w", err)
+			}
+			return nil
+		})
+	}
+	return d, nil
+}
+
+func named(name string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func closeAll(ls []net.Listener) error {
+	var errs []error
+	for _, l := range ls {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// close takes no more requests and waits for those under way; streams that
+// would never end are cut after the patience.
+func (d *door) close(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := d.server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return d.server.Close()
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// routes is the one table of what answers where.
+func (s *system) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.page)
+	mux.Handle("/api/v1/", staffOnly(s.promql.Handler()))
+	in := influx.New(s.collector, influx.Options{Authorize: whoWrites, Logger: s.log})
+	for _, p := range influx.Paths() {
+		mux.Handle(p, in)
+	}
+	mux.Handle("/api/auth/", s.accounts.Handler(accounts.HandlerOptions{}))
+	mux.Handle("/api/registry/", httpapi.New(s.registry, s.clock))
+	mux.Handle("/api/dead-letters", s.letters.Handler())
+	mux.Handle("/api/dead-letters/", s.letters.Handler())
+	s.alertingRoutes(mux)
+	s.forecastRoutes(mux)
+	if s.driven != nil {
+		mux.Handle("PUT /api/clock", adminOnly(clockHandler(s.driven)))
+	}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-s.stopping:
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+		default:
+			fmt.Fprintln(w, "ready")
+		}
+	})
+	return mux
+}
+
+// guard finds out who asks, and keeps out what other sites' pages could do.
+func (s *system) guard(next http.Handler) http.Handler {
+	return s.accounts.Guard(accounts.GuardOptions{
+		Local:  s.c.Dev,
+		Hosts:  s.hosts(),
+		Reads:  reads,
+		Device: s.registry.AuthenticateStation,
+	}, next)
+}
+
+// hosts are the names under which people reach the service.
+func (s *system) hosts() []string {
+	var out []string
+	if host, _, err := net.SplitHostPort(s.c.HTTP); err == nil && host != "" {
+		out = append(out, host)
+	}
+	if _, rest, ok := strings.Cut(s.c.BaseURL, "://"); ok {
+		host, _, _ := strings.Cut(rest, "/")
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		out = append(out, host)
+	}
+	return out
+}
+
+// reads says which requests by POST only read.
+func reads(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/api/v1/")
+}
+
+// staffOnly lets signed-in people and their programs through.
+func staffOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !quantrac.PrincipalFrom(r.Context()).Staff() {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("WWW-Authenticate", `Basic realm="Quantrac"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"status":"error","errorType":"unauthorized","error":"sign in, or send an API token as Authorization: Bearer"}`+"\n")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func adminOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if quantrac.PrincipalFrom(r.Context()).Role != quantrac.RoleAdmin {
+			http.Error(w, "administrators only", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// mayWrite are the roles that may send readings over HTTP.
+var mayWrite = []quantrac.Role{quantrac.RoleDevice, quantrac.RoleTechnician, quantrac.RoleAdmin}
+
+// whoWrites says for whom a write is: a device that has shown its token, or ""
+// for a program that writes series as they come.
+func whoWrites(r *http.Request) (string, error) {
+	p := quantrac.PrincipalFrom(r.Context())
+	if device, ok := strings.CutPrefix(p.Name, "device "); ok && p.Role == quantrac.RoleDevice {
+		return device, nil
+	}
+	switch {
+	case p.Role == quantrac.RolePublic || p.Role == "":
+		return "", influx.ErrUnauthorized
+	case !slices.Contains(mayWrite, p.Role):
+		return "", quantrac.Errorf(quantrac.Denied, "%s has the role %s, which may not write readings", p.Name, p.Role)
+	}
+	return "", nil
+}
+
+// greet says where to look.
+func (s *system) greet(out io.Writer, d *door) {
+	host := d.http[0].Addr().String()
+	if h, _, err := net.SplitHostPort(s.c.HTTP); err == nil && h == "localhost" {
+		_, port, _ := net.SplitHostPort(host)
+		host = net.JoinHostPort("localhost", port)
+	}
+	fmt.Fprintf(out, "Quantrac %s, data in %s\n", version, s.c.Data)
+	fmt.Fprintf(out, "  page         http://%s/\n", host)
+	fmt.Fprintf(out, "  PromQL       http://%s/api/v1/query (a Prometheus data source for Grafana)\n", host)
+	fmt.Fprintf(out, "  line prot.   http://%s/write, /api/v2/write\n", host)
+	for _, l := range d.mqtt {
+		fmt.Fprintf(out, "  MQTT         mqtt://%s\n", l.Addr())
+	}
+	if s.c.Dev {
+		fmt.Fprintln(out, "  --dev: local requests are the administrator's, local devices need no credential")
+	}
+	if s.c.Simulate {
+		fmt.Fprintln(out, "  MÔ PHỎNG / SIMULATED: the network sim_… is made up; none of it is an observation")
+	}
+	if code, expires := s.accounts.SetupCode(); code != "" && !s.c.Dev {
+		fmt.Fprintf(out, "  no account yet: open http://%s/ and enter the setup code %s (until %s)\n", host, code, expires)
+	}
+	fmt.Fprintln(out, "ready")
+}

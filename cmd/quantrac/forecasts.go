@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"quantrac"
+	"quantrac/dashboards"
+	"quantrac/devices"
+	"quantrac/forecast"
+	"quantrac/tsdb"
+)
+
+func (s *system) openForecast(context.Context) (err error) {
+	s.forecast, err = forecast.Open(s.path("forecast.db"), s.journal, forecastStore{s.db}, s.registry, forecast.Options{
+		Clock: s.clock, Decode: tsdb.DecodeBatch, Exceed: s.alerting.OnForecast, Public: s.hasAuthority, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.own("forecast", s.forecast.Run, s.forecast.Close)
+	return nil
+}
+
+func (s *system) hasAuthority(station string, at quantrac.Millis) bool {
+	return s.authority(station, at) != ""
+}
+
+func (s *system) forecastRoutes(mux *http.ServeMux) {
+	mux.Handle("/api/forecast/", http.StripPrefix("/api/forecast", s.forecast.Handler()))
+}
+
+// forecastStore is the engine as the forecast room reads it: one series, as
+// known at a commit.
+type forecastStore struct{ *tsdb.DB }
+
+// Read implements forecast.Store.
+func (f forecastStore) Read(ctx context.Context, series quantrac.Labels, from, to quantrac.Millis, known quantrac.Commit) ([]quantrac.Millis, []float64, []quantrac.Quality, error) {
+	ms := make([]*quantrac.Matcher, len(series))
+	for i, l := range series {
+		ms[i] = quantrac.Equals(l.Name, l.Value)
+	}
+	q := tsdb.Query{Matchers: ms, From: from, To: to, AsOfCommit: known.Number, MaxSeries: 1}
+	if known.Number == 0 {
+		q.AsOf = known.Time
+	}
+	for got, err := range f.Select(ctx, q) {
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return got.Times, got.Values, got.Qualities, nil
+	}
+	return nil, nil, nil, nil
+}
+
+// pageForecasts is the run archive as the page asks for it.
+type pageForecasts struct{ s *system }
+
+// Current implements dashboards.Forecasts.
+func (f pageForecasts) Current(ctx context.Context, station, property string) ([]dashboards.Forecast, error) {
+	run, err := f.s.forecast.Latest(ctx, station, property)
+	if quantrac.KindOf(err) == quantrac.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := dashboards.Forecast{
+		Model: run.Config.Model, Issue: run.Issue, Quantiles: run.Levels,
+		Values: make([][]float64, len(run.Levels)), Authority: f.s.authority(station, f.s.clock.Now()),
+	}
+	for _, lead := range run.Leads {
+		out.Times = append(out.Times, lead.Time)
+		for i := range run.Levels {
+			out.Values[i] = append(out.Values[i], lead.Quantiles[i])
+		}
+	}
+	return []dashboards.Forecast{out}, nil
+}
+
+// queryRegistry is the registry as PromQL asks for it. A forecast is seen until
+// the next of its grid is due.
+type queryRegistry struct{ *devices.Registry }
+
+// forecastGap is the step of the grid of forecasts: forecast.Defaults runs by
+// the hour.
+const forecastGap = time.Hour
+
+// Interval implements promql.Registry.
+func (r queryRegistry) Interval(series quantrac.Labels) time.Duration {
+	if series.Get(quantrac.LabelModel) != "" {
+		return forecastGap
+	}
+	if isThreshold(series.Metric()) {
+		return thresholdStep
+	}
+	return r.Registry.Interval(series)
+}

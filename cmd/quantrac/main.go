@@ -1,0 +1,94 @@
+// Command quantrac is the one binary of the service: it runs it (serve) and
+// carries every operator's verb. It is the only place that knows all rooms;
+// here they are wired to each other, and nowhere else.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build.
+var version = "devel"
+
+// cli is the command line. Values come from the configuration file, then the
+// environment, then flags; the last one given wins.
+type cli struct {
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" env:"QUANTRAC_LOG_LEVEL" help:"Least level to log: ${enum}."`
+	LogFormat string `default:"text" enum:"text,json" env:"QUANTRAC_LOG_FORMAT" help:"Form of the log: ${enum}."`
+
+	Serve    serveCmd    `cmd:"" help:"Run the service."`
+	Simulate simulateCmd `cmd:"" help:"Publish a made-up network shaped like the province's as MQTT devices."`
+	Replay   replayCmd   `cmd:"" help:"Publish a recorded CSV as MQTT devices."`
+	Station  stationCmd  `cmd:"" help:"Stations of the registry."`
+	Config   configCmd   `cmd:"" help:"Check or print the configuration."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program: exit status 0 for success, 1 for a failure, 2 for
+// a command line that cannot be understood.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	var c cli
+	exited := false
+	parser, err := kong.New(&c,
+		kong.Name("quantrac"),
+		kong.Description("Runs a province's ground observation network: readings in, warnings and forecasts out."),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(n int) { code, exited = n, true }),
+		kong.Configuration(yamlResolver),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "quantrac:", err)
+		return 1
+	}
+	k, err := parser.Parse(args)
+	if exited { // --help has been answered
+		return code
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "quantrac:", err)
+		fmt.Fprintln(stderr, "Run quantrac --help, or quantrac COMMAND --help.")
+		return 2
+	}
+	if err := k.Run(c.logger(stderr)); err != nil {
+		fmt.Fprintln(stderr, "quantrac:", err)
+		return 1
+	}
+	return code
+}
+
+func (c *cli) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // the parser admits only levels there are
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+type versionCmd struct{}
+
+// Run implements the command.
+func (versionCmd) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, "quantrac", version)
+	return err
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+
+	"quantrac"
+	"quantrac/collector"
+	"quantrac/collector/deadletter"
+	"quantrac/collector/mqtt"
+	"quantrac/dashboards"
+	"quantrac/devices"
+)
+
+func (s *system) openCollector(context.Context) (err error) {
+	if s.letters, err = deadletter.Open(s.path("deadletters.db"), s.journal, deadletter.Options{Logger: s.log}); err != nil {
+		return err
+	}
+	s.own("dead letters", s.letters.Run, s.letters.Close)
+	bindings := deviceGate{s}
+	s.collector = collector.New(s.db, bindings, s.letters, s.clock, collector.Options{Logger: s.log})
+	s.own("collector", s.collector.Run, s.collector.Close)
+	s.broker = mqtt.New(s.collector, bindings, mqtt.Options{Logger: s.log})
+	s.own("broker", nil, s.broker.Close)
+	return nil
+}
+
+// deviceGate lets devices in: those of the registry with their tokens and, on a
+// developer's machine, any, which it registers as it turns up.
+type deviceGate struct{ s *system }
+
+// AuthenticateDevice implements mqtt.Auth.
+func (g deviceGate) AuthenticateDevice(device, secret string) bool {
+	if g.s.c.Dev && secret == "" {
+		return devices.ValidID(device)
+	}
+	return g.s.registry.AuthenticateDevice(device, secret)
+}
+
+// AuthenticateSubscriber implements mqtt.SubscriberAuth: people and programs
+// that read, by an API token as the password.
+func (g deviceGate) AuthenticateSubscriber(_, secret string) (quantrac.Principal, bool) {
+	if secret == "" {
+		return quantrac.Principal{}, false
+	}
+	return g.s.accounts.Authenticate(secret)
+}
+
+// Binding implements collector.Registry.
+func (g deviceGate) Binding(device string) (*quantrac.Binding, bool) {
+	b, ok := g.s.registry.Binding(device)
+	if !g.s.c.Dev {
+		return b, ok
+	}
+	if !ok {
+		ctx := quantrac.WithPrincipal(context.Background(), quantrac.Principal{Name: "serve --dev", Role: quantrac.RoleAdmin})
+		var err error
+		if b, err = g.s.registry.EnsureDevice(ctx, devices.LocalDevice{Device: device}); err != nil {
+			g.s.log.Warn("register local device", "device", device, "err", err)
+			return nil, false
+		}
+	}
+	if len(b.Properties) == 0 { // nobody has said what it measures
+		open := *b
+		open.Open = true
+		b = &open
+	}
+	return b, true
+}
+
+func (s *system) openPage(context.Context) (err error) {
+	s.page, err = dashboards.New(dashboards.Deps{
+		Registry: pageRegistry{s.registry}, Readings: pageReadings{s.db}, Warnings: s.alerting, Forecasts: pageForecasts{s}, Feed: pageFeed{s.journal},
+	}, dashboards.Options{Clock: s.clock, Logger: s.log, OpenData: s.c.OpenData, SignIn: !s.c.Dev})
+	if err != nil {
+		return err
+	}
+	s.own("page", s.page.Run, nil)
+	return nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"quantrac"
+)
+
+// serveCmd runs the service.
+type serveCmd struct {
+	ConfigFile kong.ConfigFlag `name:"config" placeholder:"FILE" env:"QUANTRAC_CONFIG" help:"Configuration: YAML whose keys are the names of these flags."`
+
+	Data string `required:"" placeholder:"DIR" env:"QUANTRAC_DATA" help:"Data folder; made if it is not there."`
+	HTTP string `name:"http" default:"localhost:8420" placeholder:"HOST:PORT" env:"QUANTRAC_HTTP" help:"Address of pages and APIs; localhost is both loopback addresses."`
+	MQTT string `name:"mqtt" default:"localhost:1883" placeholder:"HOST:PORT" env:"QUANTRAC_MQTT" help:"Address of the embedded broker; off switches it off."`
+
+	Broker         string `name:"mqtt-broker" placeholder:"URL" env:"QUANTRAC_MQTT_BROKER" help:"Read from this external broker too, such as mqtt://user@host:1883."`
+	BrokerPassword string `name:"mqtt-broker-password" env:"QUANTRAC_MQTT_BROKER_PASSWORD" help:"Password for the external broker."`
+
+	Dev      bool `help:"For a developer's machine: local requests are the administrator's, local devices need no credential. Refuses to listen beyond loopback."`
+	Simulate bool `help:"Register and publish the simulated network from inside; wants --dev."`
+	// SimulateDays is how much simulated past is there at the first start.
+	SimulateDays float64 `name:"simulate-days" default:"7" help:"Days of simulated history at the first start."`
+
+	Clock string `default:"system" enum:"system,replay" help:"Where the time comes from: the machine, or a replay with --drive-clock (${enum})."`
+
+	PublicPage bool   `name:"public-page" default:"true" negatable:"" env:"QUANTRAC_PUBLIC_PAGE" help:"Show the phone page to everybody."`
+	OpenData   bool   `name:"open-data" env:"QUANTRAC_OPEN_DATA" help:"Serve the CAP feed and open data under /open."`
+	Sender     string `name:"cap-sender" default:"quantrac.invalid" env:"QUANTRAC_CAP_SENDER" help:"Sender in CAP messages: an address or domain of the operator."`
+	BaseURL    string `name:"base-url" env:"QUANTRAC_BASE_URL" help:"Address under which people reach the page, for links in messages; by default that of --http."`
+
+	WebhookPrivate bool `name:"webhook-private" env:"QUANTRAC_WEBHOOK_PRIVATE" help:"Let webhooks go to private addresses and without TLS: receivers on the province's own network."`
+
+	SilenceHold time.Duration `name:"silence-hold" default:"30m" env:"QUANTRAC_SILENCE_HOLD" help:"How long after it goes stale a silent series is reported to staff."`
+	MinFree     int64         `name:"min-free-bytes" default:"134217728" env:"QUANTRAC_MIN_FREE_BYTES" help:"Free disk space below which readings are refused while warnings still go out."`
+}
+
+// check says what is wrong with the settings.
+func (c *serveCmd) check() error {
+	var errs []error
+	if c.Data == "" {
+		errs = append(errs, errors.New("data: name the data folder"))
+	}
+	for name, address := range map[string]string{"http": c.HTTP, "mqtt": c.MQTT} {
+		if name == "mqtt" && address == "off" {
+			continue
+		}
+		if err := checkAddress(address); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		} else if c.Dev && !loopback(address) {
+			errs = append(errs, fmt.Errorf("%s: %s is reachable from other machines, and --dev gives everybody the administrator's rights; use localhost", name, address))
+		}
+	}
+	if c.Simulate && !c.Dev {
+		errs = append(errs, errors.New("simulate: wants --dev, so that made-up readings never mix with a network in service; use quantrac simulate against a test service otherwise"))
+	}
+	if c.Simulate && c.MQTT == "off" {
+		errs = append(errs, errors.New("simulate: wants the embedded broker, and mqtt is off"))
+	}
+	if c.Clock == "replay" && !c.Dev {
+		errs = append(errs, errors.New("clock: replay wants --dev: whoever sends can move the clock"))
+	}
+	if c.MinFree < 0 || c.SilenceHold < 0 {
+		errs = append(errs, errors.New("min-free-bytes and silence-hold: want 0 or more"))
+	}
+	return errors.Join(errs...)
+}
+
+// settings returns the configuration as config print shows it.
+func (c *serveCmd) settings() map[string]any {
+	m := map[string]any{
+		"data": c.Data, "http": c.HTTP, "mqtt": c.MQTT, "dev": c.Dev, "simulate": c.Simulate, "simulate-days": c.SimulateDays,
+		"clock": c.Clock, "public-page": c.PublicPage, "open-data": c.OpenData, "cap-sender": c.Sender, "base-url": c.BaseURL,
+		"webhook-private": c.WebhookPrivate,
+		"silence-hold":    c.SilenceHold.String(), "min-free-bytes": c.MinFree, "mqtt-broker": c.Broker,
+	}
+	if c.BrokerPassword != "" {
+		m["mqtt-broker-password"] = "(set)"
+	}
+	return m
+}
+
+// Run implements the command.
+func (c *serveCmd) Run(ctx context.Context, out io.Writer, log *slog.Logger) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return err
+	}
+	s, err := open(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.run(ctx, out)
+}
+
+// newClock returns the clock of the service and, where a replay drives it, the
+// handle to set it.
+func (c *serveCmd) newClock() (quantrac.Clock, *quantrac.ManualClock) {
+	if c.Clock == "replay" {
+		m := quantrac.NewManualClock(0)
+		return m, m
+	}
+	return quantrac.SystemClock{}, nil
+}
+
+// baseURL is where people reach the page.
+func (c *serveCmd) baseURL() string {
+	if c.BaseURL != "" {
+		return strings.TrimSuffix(c.BaseURL, "/")
+	}
+	return "http://" + c.HTTP
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"quantrac"
+	"quantrac/alerting"
+	"quantrac/alerting/outbox"
+	"quantrac/alerting/webhook"
+	"quantrac/collector"
+	"quantrac/collector/deadletter"
+	"quantrac/collector/mqtt"
+	"quantrac/dashboards"
+	"quantrac/devices"
+	"quantrac/devices/accounts"
+	"quantrac/forecast"
+	"quantrac/internal/audit"
+	"quantrac/internal/journal"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb"
+	"quantrac/tsdb/promql"
+)
+
+// system is the whole service, wired. Fields are set once, by open.
+type system struct {
+	c      *serveCmd
+	log    *slog.Logger
+	clock  quantrac.Clock
+	driven *quantrac.ManualClock // the clock, where a replay drives it
+
+	metrics   *prometheus.Registry
+	journal   *journal.Journal
+	audit     *audit.Log
+	registry  *devices.Registry
+	accounts  *accounts.Store
+	db        *tsdb.DB
+	letters   *deadletter.Store
+	collector *collector.Collector
+	broker    *mqtt.Broker
+	alerting  *alerting.Alerting
+	webhook   *webhook.Sender
+	outbox    *outbox.Outbox
+	forecast  *forecast.Forecaster
+	page      *dashboards.Page
+	promql    *promql.API
+
+	stopping chan struct{} // closed when the service begins to stop: streams end
+
+	closers []namedFunc
+	runners []runner
+}
+
+// runner is a part that works until its context ends.
+type runner struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+type namedFunc struct {
+	name string
+	do   func() error
+}
+
+// open opens every room, lowest first: the journal, what holds its past, and
+// what judges it. A failure closes what is open.
+func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
+	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
+	s.clock, s.driven = c.newClock()
+	steps := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"journal", s.openJournal},
+		{"registry", s.openRegistry},
+		{"engine", s.openEngine},
+		{"collector", s.openCollector},
+		{"alerting", s.openAlerting},
+		{"forecast", s.openForecast},
+		{"page", s.openPage},
+	}
+	for _, step := range steps {
+		if err := step.do(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, err), s.close())
+		}
+	}
+	if err := s.exportMetrics(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *system) path(elem ...string) string {
+	return filepath.Join(append([]string{s.c.Data}, elem...)...)
+}
+
+// own notes a part: how to run it, and how to close it.
+func (s *system) own(name string, run func(context.Context) error, closer func() error) {
+	if run != nil {
+		s.runners = append(s.runners, runner{name, run})
+	}
+	if closer != nil {
+		s.closers = append(s.closers, namedFunc{name, closer})
+	}
+}
+
+func (s *system) openJournal(context.Context) (err error) {
+	if err := vfs.OS().MkdirAll(s.c.Data, 0o750); err != nil {
+		return err
+	}
+	s.journal, err = journal.Open(vfs.OS(), s.path("journal"), journal.Options{
+		Clock: s.clock, MinFreeBytes: s.c.MinFree, Logger: s.log, Driven: s.driven != nil,
+	})
+	if err != nil {
+		return err
+	}
+	s.own("journal", nil, s.journal.Close)
+	if s.driven != nil {
+		s.driven.Set(s.journal.Last().Time)
+	}
+	return nil
+}
+
+func (s *system) openRegistry(context.Context) (err error) {
+	if s.audit, err = audit.Open(s.path("audit.db"), s.journal, audit.Options{Clock: s.clock, Logger: s.log}); err != nil {
+		return err
+	}
+	s.own("audit", s.audit.Run, s.audit.Close)
+	s.registry, err = devices.Open(s.path("registry.db"), s.journal, devices.Options{Clock: s.clock, Audit: s.audit, Local: s.c.Dev, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.own("registry", s.registry.Run, s.registry.Close)
+	s.accounts, err = accounts.Open(s.path("accounts.db"), s.journal, accounts.Options{Audit: s.audit, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.own("accounts", s.accounts.Run, s.accounts.Close)
+	return nil
+}
+
+func (s *system) openEngine(context.Context) (err error) {
+	s.db, err = tsdb.Open(vfs.OS(), s.path("tsdb"), s.journal, tsdb.Options{Clock: s.clock, Reserved: s.registry.Reserved, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.own("engine", s.db.Run, s.db.Close)
+	s.promql = promql.New(thresholdStore{s.db, s.registry, s.clock}, queryRegistry{s.registry}, promql.Options{Clock: s.clock, Version: version, Logger: s.log})
+	return nil
+}
+
+// localPrincipal is in whose name the service itself acts.
+func localPrincipal(ctx context.Context, name string) context.Context {
+	return quantrac.WithPrincipal(ctx, quantrac.Principal{Name: name, Role: quantrac.RoleAdmin})
+}
+
+// run serves until the context ends, then takes no more, finishes what has
+// come in, and returns.
+func (s *system) run(ctx context.Context, out io.Writer) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	g, gctx := errgroup.WithContext(work)
+	for _, r := range s.runners {
+		g.Go(func() error {
+			if err := r.run(gctx); err != nil && gctx.Err() == nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			return nil
+		})
+	}
+	door, err := s.openDoor(ctx, g, gctx)
+	if err != nil {
+		stopWork()
+		return errors.Join(err, g.Wait())
+	}
+	s.greet(out, door)
+	if s.c.Simulate {
+		g.Go(func() error {
+			if err := s.simulate(gctx, "mqtt://"+door.mqtt[0].Addr().String(), out); gctx.Err() == nil && ctx.Err() == nil {
+				return named("simulation", err)
+			}
+			return nil
+		})
+	}
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping")
+	case <-gctx.Done(): // a part has failed
+	}
+	close(s.stopping)
+	err = door.close(shutdownPatience)
+	stopWork()
+	return errors.Join(err, g.Wait())
+}
+
+// shutdownPatience is how long requests under way may take to finish.
+const shutdownPatience = 10 * time.Second
+
+// close closes the parts, the last opened first.
+func (s *system) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		if err := s.closers[i].do(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", s.closers[i].name, err))
+		}
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"quantrac"
+	"quantrac/devices"
+	"quantrac/tsdb"
+)
+
+// thresholdStore is the engine with the registry's thresholds as series beside
+// the readings: water_level_threshold_meters{station, kind, level} has the
+// value in force, at every full hour of its validity. They are made when they
+// are read; nothing of them is stored, so that the registry stays the one place
+// that knows.
+type thresholdStore struct {
+	*tsdb.DB
+	reg   *devices.Registry
+	clock quantrac.Clock
+}
+
+// thresholdStep is the time between two points of such a series.
+const thresholdStep = time.Hour
+
+// thresholdMetric returns the metric of a property's thresholds: the word
+// threshold goes before the unit, as forecast does in forecasts.
+func thresholdMetric(property string) string {
+	i := strings.LastIndexByte(property, '_')
+	if i < 0 {
+		return property + "_threshold"
+	}
+	return property[:i] + "_threshold" + property[i:]
+}
+
+func isThreshold(metric string) bool { return strings.Contains(metric, "_threshold") }
+
+// made is the series of one threshold within its validity.
+type made struct {
+	labels   quantrac.Labels
+	value    float64
+	from, to quantrac.Millis // to exclusive
+}
+
+// thresholds returns the series that pass, sorted by labels; of one label set
+// several follow each other in time.
+func (s thresholdStore) thresholds(ctx context.Context, ms []*quantrac.Matcher) []made {
+	for _, m := range ms {
+		if m.Name == quantrac.LabelMetric && m.Kind == quantrac.MatchEqual && !isThreshold(m.Value) {
+			return nil // the common case: a query for readings
+		}
+	}
+	p := quantrac.PrincipalFrom(ctx)
+	var out []made
+	for _, t := range s.reg.AllThresholds() {
+		if p.Stations != nil && !slices.Contains(p.Stations, t.Station) {
+			continue
+		}
+		ls := quantrac.NewLabels(quantrac.LabelMetric, thresholdMetric(t.Property), quantrac.LabelStation, t.Station, "kind", string(t.Kind), "level", strconv.Itoa(t.Level))
+		if quantrac.MatchAll(ls, ms) {
+			out = append(out, made{ls, t.Value, t.ValidFrom, t.ValidTo})
+		}
+	}
+	slices.SortFunc(out, func(a, b made) int {
+		if c := a.labels.Compare(b.labels); c != 0 {
+			return c
+		}
+		return int(max(-1, min(1, a.from-b.from)))
+	})
+	return out
+}
+
+// points appends the points of a threshold from from to to, both inclusive.
+func (m made) points(dst *tsdb.Series, from, to quantrac.Millis) {
+	step := quantrac.Millis(thresholdStep.Milliseconds())
+	from, to = max(from, m.from), min(to, m.to-1)
+	for t := (from + step - 1) / step * step; t <= to; t += step {
+		dst.Times = append(dst.Times, t)
+		dst.Values = append(dst.Values, m.value)
+		dst.Qualities = append(dst.Qualities, quantrac.Good)
+	}
+}
+
+// series returns the threshold series of a query.
+func (s thresholdStore) series(ctx context.Context, q tsdb.Query) []*tsdb.Series {
+	var out []*tsdb.Series
+	// The future of a threshold is not known: none is shown beyond the present.
+	to := min(q.To, s.clock.Now())
+	for _, m := range s.thresholds(ctx, q.Matchers) {
+		if n := len(out); n == 0 || !out[n-1].Labels.Equal(m.labels) {
+			out = append(out, &tsdb.Series{Labels: m.labels})
+		}
+		m.points(out[len(out)-1], q.From, to)
+	}
+	return slices.DeleteFunc(out, func(s *tsdb.Series) bool { return len(s.Times) == 0 })
+}
+
+// Select implements promql.Store: both kinds of series in one order.
+func (s thresholdStore) Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Series, error] {
+	extra := s.series(ctx, q)
+	if len(extra) == 0 {
+		return s.DB.Select(ctx, q)
+	}
+	return func(yield func(*tsdb.Series, error) bool) {
+		for got, err := range s.DB.Select(ctx, q) {
+			for err == nil && len(extra) > 0 && extra[0].Labels.Compare(got.Labels) < 0 {
+				if !yield(extra[0], nil) {
+					return
+				}
+				extra = extra[1:]
+			}
+			if !yield(got, err) || err != nil {
+				return
+			}
+		}
+		for _, e := range extra {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Latest implements promql.Store.
+func (s thresholdStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error) {
+	last, err := s.DB.Latest(ctx, ms)
+	if err != nil {
+		return nil, err
+	}
+	now := s.clock.Now()
+	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: now.Add(-thresholdStep), To: now}) {
+		n := len(e.Times) - 1
+		last = append(last, tsdb.Last{Labels: e.Labels, Time: e.Times[n], Value: e.Values[n], Quality: e.Qualities[n]})
+	}
+	slices.SortFunc(last, func(a, b tsdb.Last) int { return a.Labels.Compare(b.Labels) })
+	return last, nil
+}
+
+// Series implements promql.Store.
+func (s thresholdStore) Series(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) ([]quantrac.Labels, error) {
+	out, err := s.DB.Series(ctx, ms, from, to)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: from, To: to}) {
+		out = append(out, e.Labels)
+	}
+	slices.SortFunc(out, quantrac.Labels.Compare)
+	return out, nil
+}
+
+// LabelNames implements promql.Store.
+func (s thresholdStore) LabelNames(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) ([]string, error) {
+	out, err := s.DB.LabelNames(ctx, ms, from, to)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: from, To: to}) {
+		for _, l := range e.Labels {
+			out = append(out, l.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// LabelValues implements promql.Store.
+func (s thresholdStore) LabelValues(ctx context.Context, name string, ms []*quantrac.Matcher, from, to quantrac.Millis, limit int) ([]string, error) {
+	out, err := s.DB.LabelValues(ctx, name, ms, from, to, limit)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: from, To: to}) {
+		if v := e.Labels.Get(name); v != "" {
+			out = append(out, v)
+		}
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if limit > 0 && len(out) > limit {
+		out = out[:limit]
+	}
+	return out, nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"quantrac"
+	"quantrac/alerting"
+	"quantrac/alerting/cap"
+	"quantrac/alerting/outbox"
+	"quantrac/alerting/stream"
+	"quantrac/alerting/topic"
+	"quantrac/alerting/webhook"
+	"quantrac/internal/jsonapi"
+	"quantrac/tsdb"
+)
+
+func (s *system) openAlerting(ctx context.Context) (err error) {
+	s.alerting, err = alerting.Open(ctx, s.path("alerting"), s.journal, tsdb.DecodeBatch, s.registry, alerting.Options{
+		Clock: s.clock, Logger: s.log, SilenceHold: s.c.SilenceHold, Authority: s.authority,
+	})
+	if err != nil {
+		return err
+	}
+	s.own("alerting", s.alerting.Run, s.alerting.Close)
+	s.webhook = webhook.New(webhook.Options{AllowPrivate: s.c.Dev || s.c.WebhookPrivate, AllowHTTP: s.c.Dev || s.c.WebhookPrivate})
+	senders := map[string]outbox.Sender{"webhook": s.webhook}
+	if s.c.MQTT != "off" {
+		senders[topic.Channel] = topic.New(topicPublisher{s})
+		sub := topic.Subscription()
+		if err := s.alerting.EnsureSubscription(ctx, sub); err != nil {
+			return err
+		}
+	}
+	// Deliveries are retried in real time, also where a replay drives the clock.
+	s.outbox = outbox.New(s.alerting, senders, outbox.Options{Logger: s.log})
+	s.own("outbox", s.outbox.Run, nil)
+	return nil
+}
+
+// topicPublisher publishes warnings on the embedded broker.
+type topicPublisher struct{ s *system }
+
+// Publish implements topic.Publisher.
+func (p topicPublisher) Publish(ctx context.Context, name string, payload []byte) error {
+	return p.s.broker.PublishWarning(ctx, strings.TrimPrefix(name, topic.Prefix), payload)
+}
+
+// authority names in whose name forecasts for a station may be published.
+func (s *system) authority(station string, at quantrac.Millis) string {
+	a, ok := s.registry.Authority(station, at)
+	if !ok {
+		return ""
+	}
+	return a.Name
+}
+
+const subscriptionsPath = "/api/alerting/subscriptions"
+
+func (s *system) alertingRoutes(mux *http.ServeMux) {
+	subs := outbox.Handler(s.alerting, s.outbox, subscriptionsPath, s.webhook.Check)
+	mux.Handle(subscriptionsPath, subs)
+	mux.Handle(subscriptionsPath+"/", subs)
+	mux.HandleFunc("GET /api/alerting/warnings", s.warningsNow)
+	mux.HandleFunc("GET /api/alerting/history", s.warningHistory)
+	streamPath, handler := stream.New(s.alerting, stream.Options{Stop: s.stopping})
+	mux.Handle(streamPath, handler)
+	if s.c.OpenData {
+		mux.Handle("/open/cap/", s.capFeed())
+		mux.Handle("/open/cap", s.capFeed())
+	}
+}
+
+// warningsNow answers the open episodes, each by its newest revision: what is
+// public to everybody, the technical ones with audience=staff to staff.
+func (s *system) warningsNow(w http.ResponseWriter, r *http.Request) {
+	audience, err := audienceOf(r)
+	if err != nil {
+		jsonapi.Fail(w, err)
+		return
+	}
+	jsonapi.Answer(w, map[string]any{"warnings": orEmpty(s.alerting.Current(r.Context(), audience)), "commit": s.alerting.Position()})
+}
+
+// warningHistory answers revisions, the newest first: station, from, to (times
+// of sending), before (a commit: the next page) and limit narrow it.
+func (s *system) warningHistory(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	sel := alerting.Selection{Station: q.Get("station")}
+	var err error
+	if sel.Audience, err = audienceOf(r); err != nil {
+		jsonapi.Fail(w, err)
+		return
+	}
+	for name, at := range map[string]*quantrac.Millis{"from": &sel.From, "to": &sel.To} {
+		if v := q.Get(name); v != "" {
+			if *at, err = quantrac.ParseTime(v); err != nil {
+				jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "%s: %w", name, err))
+				return
+			}
+		}
+	}
+	if v := q.Get("before"); v != "" {
+		if sel.Before, err = strconv.ParseUint(v, 10, 63); err != nil {
+			jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "before=%q: want a commit number", v))
+			return
+		}
+	}
+	if v := q.Get("limit"); v != "" {
+		if sel.Limit, err = strconv.Atoi(v); err != nil || sel.Limit < 1 || sel.Limit > 1000 {
+			jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "limit=%q: want 1 to 1000", v))
+			return
+		}
+	}
+	warnings, err := s.alerting.History(r.Context(), sel)
+	if err != nil {
+		jsonapi.Fail(w, err)
+		return
+	}
+	jsonapi.Answer(w, map[string]any{"warnings": orEmpty(warnings)})
+}
+
+// orEmpty makes JSON's [] of no warnings.
+func orEmpty(ws []quantrac.Warning) []quantrac.Warning {
+	if ws == nil {
+		return []quantrac.Warning{}
+	}
+	return ws
+}
+
+func audienceOf(r *http.Request) (quantrac.Audience, error) {
+	switch a := quantrac.Audience(r.URL.Query().Get("audience")); a {
+	case "", quantrac.AudiencePublic:
+		return quantrac.AudiencePublic, nil
+	case quantrac.AudienceStaff:
+		return a, nil
+	default:
+		return "", quantrac.Errorf(quantrac.Invalid, "audience=%q: want public or staff", a)
+	}
+}
+
+func (s *system) capFeed() http.Handler {
+	return cap.Feed(s.alerting, s.clock, "/open/cap", cap.Options{Sender: s.c.Sender, BaseURL: s.c.baseURL()})
+}
