@@ -1,0 +1,299 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// patience bounds every wait: far beyond what a busy machine needs, so that it
+// ends a hang and measures nothing.
+const patience = 90 * time.Second
+
+var binary struct { // built once for all tests of the package
+	once sync.Once
+	dir  string
+	path string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binary.dir != "" {
+		os.RemoveAll(binary.dir)
+	}
+	os.Exit(code)
+}
+
+// quantracBinary builds the program under test.
+func quantracBinary(t testing.TB) string {
+	t.Helper()
+	binary.once.Do(func() {
+		if binary.dir, binary.err = os.MkdirTemp("", "quantrac-e2e"); binary.err != nil {
+			return
+		}
+		binary.path = filepath.Join(binary.dir, "quantrac")
+		out, err := exec.Command("go", "build", "-o", binary.path, "quantrac/cmd/quantrac").CombinedOutput()
+		if err != nil {
+			binary.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if binary.err != nil {
+		t.Fatal(binary.err)
+	}
+	return binary.path
+}
+
+// service is one run of the binary's serve.
+type service struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	log  *logBuffer
+	http string // base URL
+	mqtt string // URL
+	done chan struct{}
+	err  error // of Wait; read after done
+}
+
+// logBuffer keeps what the process printed, for the test's own log on failure.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// freePort returns a loopback port that is free now.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// launch starts the service on ports of its own, or those given, without
+// waiting for it.
+func launch(t testing.TB, dir string, httpPort, mqttPort int, args ...string) *service {
+	t.Helper()
+	if httpPort == 0 {
+		httpPort = freePort(t)
+	}
+	if mqttPort == 0 {
+		mqttPort = freePort(t)
+	}
+	s := &service{
+		t: t, log: &logBuffer{}, done: make(chan struct{}),
+		http: fmt.Sprintf("http://127.0.0.1:%d", httpPort),
+		mqtt: fmt.Sprintf("mqtt://127.0.0.1:%d", mqttPort),
+	}
+	all := append([]string{
+		"serve", "--data", dir, "--http", fmt.Sprintf("127.0.0.1:%d", httpPort), "--mqtt", fmt.Sprintf("127.0.0.1:%d", mqttPort),
+	}, args...)
+	s.cmd = exec.Command(quantracBinary(t), all...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			text := s.log.String()
+			if len(text) > 6000 {
+				text = "…" + text[len(text)-6000:]
+			}
+			t.Logf("service log:\n%s", text)
+		}
+	})
+	return s
+}
+
+// start launches the service and waits until it is ready.
+func start(t testing.TB, dir string, args ...string) *service {
+	t.Helper()
+	s := launch(t, dir, 0, 0, args...)
+	s.waitReady()
+	return s
+}
+
+func (s *service) waitReady() {
+	s.t.Helper()
+	eventually(s.t, "service ready", func() error {
+		select {
+		case <-s.done:
+			s.t.Fatalf("service ended: %v\n%s", s.err, s.log)
+		default:
+		}
+		resp, err := http.Get(s.http + "/-/ready")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != 200 {
+			return fmt.Errorf("status %d", resp.StatusCode)
+		}
+		return nil
+	})
+}
+
+// kill ends the process as a power cut would end it, and waits.
+func (s *service) kill() {
+	_ = s.cmd.Process.Kill() // it may have ended by itself
+	<-s.done
+}
+
+// stop asks the process to end and waits for it.
+func (s *service) stop() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		s.t.Fatal("service did not end on SIGTERM")
+	}
+	if s.err != nil {
+		s.t.Fatalf("service ended with %v\n%s", s.err, s.log)
+	}
+}
+
+// eventually retries until f succeeds.
+func eventually(t testing.TB, what string, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// call makes a request and returns status and body.
+func call(ctx context.Context, method, target, contentType string, body io.Reader) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return 0, nil, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, b, err
+}
+
+// must makes a request that has to answer with the status wanted.
+func (s *service) must(method, path, contentType, body string, want int) []byte {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	status, b, err := call(ctx, method, s.http+path, contentType, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if status != want {
+		s.t.Fatalf("%s %s: status %d, want %d: %s", method, path, status, want, b)
+	}
+	return b
+}
+
+// sample is one result of a query.
+type sample struct {
+	Metric map[string]string
+	Value  [2]any
+	Values [][2]any
+}
+
+// query runs a PromQL query; params are further name, value pairs.
+func (s *service) query(path, expr string, params ...string) ([]sample, error) {
+	form := url.Values{"query": {expr}}
+	for i := 0; i+1 < len(params); i += 2 {
+		form.Set(params[i], params[i+1])
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	status, b, err := call(ctx, "POST", s.http+path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Status, Error string
+		Data          struct{ Result []sample }
+	}
+	if err := json.Unmarshal(b, &answer); err != nil {
+		return nil, fmt.Errorf("status %d: %w: %s", status, err, b)
+	}
+	if answer.Status != "success" {
+		return nil, errors.New(answer.Error)
+	}
+	return answer.Data.Result, nil
+}
+
+// device connects an MQTT device.
+func (s *service) device(id string) mqtt.Client {
+	s.t.Helper()
+	c := mqtt.NewClient(deviceOptions(s.mqtt, id))
+	t := c.Connect()
+	if !t.WaitTimeout(patience) || t.Error() != nil {
+		s.t.Fatalf("connect %s: %v", id, t.Error())
+	}
+	s.t.Cleanup(func() { c.Disconnect(0) })
+	return c
+}
+
+func deviceOptions(broker, id string) *mqtt.ClientOptions {
+	return mqtt.NewClientOptions().AddBroker(strings.Replace(broker, "mqtt://", "tcp://", 1)).SetClientID(id).SetUsername(id).
+		SetCleanSession(false).SetAutoReconnect(true).SetConnectRetry(true).SetConnectRetryInterval(100 * time.Millisecond).
+		SetMaxReconnectInterval(200 * time.Millisecond).SetConnectTimeout(5 * time.Second).SetOrderMatters(false)
+}
+
+// publish sends with QoS 1 and waits for the acknowledgement.
+func (s *service) publish(c mqtt.Client, topic, payload string) {
+	s.t.Helper()
+	t := c.Publish(topic, 1, false, payload)
+	if !t.WaitTimeout(patience) || t.Error() != nil {
+		s.t.Fatalf("publish to %s: %v", topic, t.Error())
+	}
+}
