@@ -37,7 +37,7 @@ generate: ## rebuild generated Go and the page's assets (needs npm)
 	$(GO) generate ./...
 
 checkgenerate: generate ## fail where committed generated files are not current
-	git diff --exit-code -- api dashboards
+	@test -z "$$(git status --porcelain -- api dashboards)" || { git status --short -- api dashboards; echo "generated files are not current: commit what make generate made"; exit 1; }
 
 bench: ## the weekly-trend figures
 	$(GO) run ./cmd/bench

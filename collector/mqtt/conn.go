@@ -42,7 +42,7 @@ type conn struct {
 	answers   []*answer     // of messages, in the order in which they came
 	inFlight  int           // messages with the collector
 	inBytes   int           // bytes of their payloads
-	room      chan struct{} // closed when one of them is done; nil while nobody waits
+	room      chan struct{} // closed, and replaced, when one of them is done
 	failed    bool          // a message was not durable: nothing is taken any more
 	will      *message
 	willDelay time.Duration
@@ -58,7 +58,7 @@ var (
 func newConn(b *Broker, nc net.Conn) *conn {
 	c := &conn{
 		b: b, nc: nc, br: bufio.NewReaderSize(nc, 4096),
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), room: make(chan struct{}),
 		rate: newRate(b.o.MessagesPerSec),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(b.ctx)

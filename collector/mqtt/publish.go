@@ -75,9 +75,6 @@ func (c *conn) enter(n int) error {
 			c.mu.Unlock()
 			return nil
 		}
-		if c.room == nil {
-			c.room = make(chan struct{})
-		}
 		room := c.room
 		c.mu.Unlock()
 		select {
@@ -93,10 +90,8 @@ func (c *conn) leave(n int) {
 	defer c.mu.Unlock()
 	c.inFlight--
 	c.inBytes -= n
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
-	}
+	close(c.room)
+	c.room = make(chan struct{})
 }
 
 // outcome is told by the collector what became of a message.
