@@ -19,10 +19,32 @@ func (f *Forecaster) follow(ctx context.Context) error {
 		}
 		switch {
 		case e.Kind == quantrac.RecordRegistry:
+			if err := f.registryAt(ctx, e.Number); err != nil {
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
+			}
 			f.plan.change()
 		case e.Kind == quantrac.RecordBatch && f.o.Decode != nil:
 			f.look(e)
 		}
+	}
+	return nil
+}
+
+// follower is the optional part of a Registry that follows the journal by
+// itself and may be a moment behind.
+type follower interface {
+	// Wait returns when what is read holds every change up to a commit.
+	Wait(ctx context.Context, commit uint64) error
+}
+
+// registryAt returns once the registry shows a change: read earlier, it would
+// show the models of before, and nobody would look again.
+func (f *Forecaster) registryAt(ctx context.Context, commit uint64) error {
+	if w, ok := f.reg.(follower); ok {
+		return w.Wait(ctx, commit)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (g deviceGate) Binding(device string) (*quantrac.Binding, bool) {
 
 func (s *system) openPage(context.Context) (err error) {
 	s.page, err = dashboards.New(dashboards.Deps{
-		Registry: pageRegistry{s.registry}, Readings: pageReadings{s.db}, Warnings: s.alerting, Forecasts: pageForecasts{s}, Feed: pageFeed{s.journal},
+		Registry: pageRegistry{s.registry}, Readings: pageReadings{s.db}, Warnings: s.alerting, Forecasts: pageForecasts{s}, Feed: pageFeed{s.journal, s.registry},
 	}, dashboards.Options{Clock: s.clock, Logger: s.log, OpenData: s.c.OpenData, SignIn: !s.c.Dev})
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type serveCmd struct {
 	Dev      bool `help:"For a developer's machine: local requests are the administrator's, local devices need no credential. Refuses to listen beyond loopback."`
 	Simulate bool `help:"Register and publish the simulated network from inside; wants --dev."`
 	// SimulateDays is how much simulated past is there at the first start.
-	SimulateDays float64 `name:"simulate-days" default:"7" help:"Days of simulated history at the first start."`
+	SimulateDays float64 `name:"simulate-days" default:"30" help:"Days of simulated history at the first start."`
 
 	Clock string `default:"system" enum:"system,replay" help:"Where the time comes from: the machine, or a replay with --drive-clock (${enum})."`
 

@@ -20,7 +20,7 @@ type simulateCmd struct {
 	Token  string        `help:"API token for --http." env:"QUANTRAC_TOKEN"`
 	Seed   uint64        `default:"1" help:"Two runs of one seed publish the same."`
 	Factor int           `default:"1" help:"So many times the network of the plan (31 stations)."`
-	Days   float64       `default:"7" help:"Days of history to publish first."`
+	Days   float64       `default:"30" help:"Days of history to publish first."`
 	For    time.Duration `help:"Stop after this long; without it, run until interrupted."`
 	Speed  float64       `default:"1" help:"Simulated seconds per second once the history is out; above 1 the stamps run ahead of the clock."`
 
@@ -93,7 +93,7 @@ func (s *simulation) history(ctx context.Context, from, to quantrac.Millis) erro
 	const chunk = 6 * time.Hour
 	progress := newProgress(s.out, "history", int64(to-from))
 	for t := from; t < to; t = t.Add(chunk) {
-		if err := s.send(ctx, s.feed.Span(t, min(t.Add(chunk), to))); err != nil {
+		if err := s.send(ctx, simnet.Bulk(s.feed.Span(t, min(t.Add(chunk), to)))); err != nil {
 			return err
 		}
 		progress.at(int64(t.Add(chunk) - from))

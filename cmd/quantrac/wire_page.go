@@ -52,7 +52,8 @@ func (r pageReadings) Range(ctx context.Context, ms []*quantrac.Matcher, from, t
 
 // pageFeed tells the page what each commit touched.
 type pageFeed struct {
-	j *journal.Journal
+	j   *journal.Journal
+	reg *devices.Registry
 }
 
 func (f pageFeed) Changes(ctx context.Context) iter.Seq2[dashboards.Change, error] {
@@ -63,6 +64,9 @@ func (f pageFeed) Changes(ctx context.Context) iter.Seq2[dashboards.Change, erro
 				return
 			}
 			c, err := changeOf(e)
+			if c.Registry { // the page reads it at once
+				err = f.reg.Wait(ctx, e.Number)
+			}
 			if !yield(c, err) || err != nil {
 				return
 			}

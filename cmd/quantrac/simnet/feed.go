@@ -176,3 +176,38 @@ func baseTrap(id string) string {
 	}
 	return id
 }
+
+// bulkRows is how many rows a logger puts into one message when it sends what
+// it has kept.
+const bulkRows = 200
+
+// Bulk puts the rows that each device sends one by one into messages of many,
+// as loggers do with a backlog. A message goes out when its last row would have.
+func Bulk(msgs []Message) []Message {
+	var out []Message
+	open := map[string]int{} // topic → index in out of the message that still takes rows
+	rows := map[string]int{}
+	for _, m := range msgs {
+		if !strings.HasSuffix(m.Topic, "/obs") {
+			out = append(out, m)
+			continue
+		}
+		i, ok := open[m.Topic]
+		if !ok || rows[m.Topic] == bulkRows {
+			open[m.Topic], rows[m.Topic] = len(out), 1
+			m.Payload = append([]byte{'['}, m.Payload...)
+			out = append(out, m)
+			continue
+		}
+		rows[m.Topic]++
+		out[i].At = m.At
+		out[i].Payload = append(append(out[i].Payload, ','), m.Payload...)
+	}
+	for i := range out {
+		if strings.HasSuffix(out[i].Topic, "/obs") {
+			out[i].Payload = append(out[i].Payload, ']')
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Message) int { return cmp.Compare(a.At, b.At) })
+	return out
+}

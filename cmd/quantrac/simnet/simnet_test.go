@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -156,5 +157,35 @@ func TestTrapNight(t *testing.T) {
 		if !strings.HasSuffix(m.Topic, "/line") || !bytes.Contains(m.Payload, []byte("insect,species=cyrtorhinus_lividipennis catch=")) {
 			t.Errorf("night lacks the natural enemies: %s %s", m.Topic, m.Payload)
 		}
+	}
+}
+
+func TestBulkKeepsEveryRow(t *testing.T) {
+	f := Feed{Stations: Network(1, 2), Seed: 2, Faults: DefaultFaults}
+	from := at(t, "2026-10-01T00:00:00Z")
+	single := f.Span(from, from.Add(12*time.Hour))
+	rows := map[string]int{}
+	for _, m := range single {
+		rows[m.Topic]++
+	}
+	bulk := Bulk(single)
+	for _, m := range bulk {
+		if !strings.HasSuffix(m.Topic, "/obs") {
+			rows[m.Topic]--
+			continue
+		}
+		var got []json.RawMessage
+		if err := json.Unmarshal(m.Payload, &got); err != nil || len(got) > bulkRows {
+			t.Fatalf("%s: %v, %d rows: %s", m.Topic, err, len(got), m.Payload)
+		}
+		rows[m.Topic] -= len(got)
+	}
+	for topic, n := range rows {
+		if n != 0 {
+			t.Errorf("%s: %d rows lost", topic, n)
+		}
+	}
+	if len(bulk) > len(single)/20 {
+		t.Errorf("%d messages became %d", len(single), len(bulk))
 	}
 }
