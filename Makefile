@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS  = -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz lint vuln generate checkgenerate bench score clean
+.PHONY: help run build test test-kill race lint vuln generate checkgenerate bench score-flood clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-zA-Z_%-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,11 +39,16 @@ generate: ## rebuild generated Go and the page's assets (needs npm)
 checkgenerate: generate ## fail where committed generated files are not current
 	@test -z "$$(git status --porcelain -- api dashboards)" || { git status --short -- api dashboards; echo "generated files are not current: commit what make generate made"; exit 1; }
 
-bench: ## the weekly-trend figures
-	$(GO) run ./cmd/bench
+test-kill: ## kill the service fifty times under load, and compare with what it acknowledged
+	QUANTRAC_E2E_KILLS=50 $(GO) test -count=1 -timeout 20m -run '^TestKill$$' -v ./internal/e2e
 
-score-%: ## scorecard of one room, such as score-flood
-	$(GO) run ./internal/score $*
+bench: ## the weekly-trend figures: ingest, bytes per observation, reads, latency to the receiver
+	$(GO) test -run '^$$' -bench 'Append|Store|Select|Latest' -benchtime 1s ./tsdb
+	$(GO) test -run '^$$' -bench 'Q1|Q3' -benchtime 1s ./tsdb/promql
+	$(GO) test -run '^$$' -bench Latency -benchtime 10x ./internal/e2e
+
+score-flood: ## scorecard of the flood forecasts against their bars
+	$(GO) run ./forecast/internal/score/flood
 
 clean: ## remove what was built (never data)
 	rm -rf bin dist

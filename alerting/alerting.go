@@ -42,7 +42,6 @@ type Alerting struct {
 type counters struct {
 	processed atomic.Uint64
 	batches   atomic.Uint64
-	readings  atomic.Uint64
 	corrupt   atomic.Uint64
 	retries   atomic.Uint64
 	snapshot  atomic.Uint64

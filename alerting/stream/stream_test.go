@@ -207,8 +207,7 @@ func TestHeartbeatAndShutdown(t *testing.T) {
 // heavy is a source with long texts, so that a reader that stops reading fills
 // every buffer.
 type heavy struct {
-	mu sync.Mutex
-	n  uint64
+	n uint64
 }
 
 func (h *heavy) Current(context.Context, quantrac.Audience) []quantrac.Warning { return nil }

@@ -157,11 +157,6 @@ func (s *system) openEngine(context.Context) (err error) {
 	return nil
 }
 
-// localPrincipal is in whose name the service itself acts.
-func localPrincipal(ctx context.Context, name string) context.Context {
-	return quantrac.WithPrincipal(ctx, quantrac.Principal{Name: name, Role: quantrac.RoleAdmin})
-}
-
 // run serves until the context ends, then takes no more, finishes what has
 // come in, and returns.
 func (s *system) run(ctx context.Context, out io.Writer) error {
