@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net/url"
 
 	"quantrac"
 	"quantrac/collector"
@@ -21,6 +23,20 @@ func (s *system) openCollector(context.Context) (err error) {
 	s.own("collector", s.collector.Run, s.collector.Close)
 	s.broker = mqtt.New(s.collector, bindings, mqtt.Options{Logger: s.log})
 	s.own("broker", nil, s.broker.Close)
+	if s.c.Broker == "" {
+		return nil
+	}
+	u, err := url.Parse(s.c.Broker)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("mqtt-broker %q: write it as mqtt://USER@HOST:1883 or mqtts://USER@HOST:8883", s.c.Broker)
+	}
+	user := u.User.Username()
+	u.User = nil
+	if scheme, ok := map[string]string{"mqtt": "tcp", "mqtts": "ssl"}[u.Scheme]; ok {
+		u.Scheme = scheme
+	}
+	s.external = mqtt.NewClient(s.collector, mqtt.ClientOptions{URL: u.String(), Username: user, Password: s.c.BrokerPassword, Logger: s.log})
+	s.own("external broker", s.external.Run, nil)
 	return nil
 }
 

@@ -46,6 +46,7 @@ type system struct {
 	letters   *deadletter.Store
 	collector *collector.Collector
 	broker    *mqtt.Broker
+	external  *mqtt.Client // nil without an external broker
 	alerting  *alerting.Alerting
 	webhook   *webhook.Sender
 	outbox    *outbox.Outbox
