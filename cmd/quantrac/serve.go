@@ -41,7 +41,7 @@ type serveCmd struct {
 	WebhookPrivate bool `name:"webhook-private" env:"QUANTRAC_WEBHOOK_PRIVATE" help:"Let webhooks go to private addresses and without TLS: receivers on the province's own network."`
 
 	SilenceHold time.Duration `name:"silence-hold" default:"30m" env:"QUANTRAC_SILENCE_HOLD" help:"How long after it goes stale a silent series is reported to staff."`
-	MinFree     int64         `name:"min-free-bytes" default:"134217728" env:"QUANTRAC_MIN_FREE_BYTES" help:"Free disk space below which readings are refused while warnings still go out."`
+	MinFree     int64         `name:"min-free-bytes" default:"134217728" env:"QUANTRAC_MIN_FREE_BYTES" help:"Free disk space below which readings are refused while warnings still go out; with 0 they are refused once nothing is free."`
 }
 
 // check says what is wrong with the settings.
@@ -113,6 +113,14 @@ func (c *serveCmd) newClock() (quantrac.Clock, *quantrac.ManualClock) {
 		return m, m
 	}
 	return quantrac.SystemClock{}, nil
+}
+
+// minFree is the setting as the journal takes it, where 0 means its default.
+func (c *serveCmd) minFree() int64 {
+	if c.MinFree == 0 {
+		return -1
+	}
+	return c.MinFree
 }
 
 // baseURL is where people reach the page.

@@ -118,7 +118,7 @@ func (s *system) openJournal(context.Context) (err error) {
 		return err
 	}
 	s.journal, err = journal.Open(vfs.OS(), s.path("journal"), journal.Options{
-		Clock: s.clock, MinFreeBytes: s.c.MinFree, Logger: s.log, Driven: s.driven != nil,
+		Clock: s.clock, MinFreeBytes: s.c.minFree(), Logger: s.log, Driven: s.driven != nil,
 	})
 	if err != nil {
 		return err
