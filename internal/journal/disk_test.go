@@ -170,6 +170,42 @@ func TestMixedGroupOnFullDisk(t *testing.T) {
 	}
 }
 
+// TestReserveIsForWarnings: once warnings go to the reserve, readings that would
+// fit in it are refused all the same, also where no space is kept free beside it.
+func TestReserveIsForWarnings(t *testing.T) {
+	mem := vfs.NewMem()
+	o := small(nil)
+	o.MinFreeBytes = -1
+	j := open(t, mem, o)
+	mustAppend(t, j, "before")
+	mem.SetCapacity(mem.Used())
+	for i := range 3 {
+		if !tryAppend(t, j, warning(fmt.Sprint("warning ", i))) {
+			t.Fatal("a warning was refused while there is a reserve")
+		}
+		if tryAppend(t, j, record("reading")) {
+			t.Error("a reading was put into the reserve")
+		}
+		if !j.Stats().Full {
+			t.Error("the journal does not say that the disk is full")
+		}
+	}
+	mem.SetCapacity(mem.Used() + o.ReserveBytes - 1)
+	if tryAppend(t, j, record("reading")) {
+		t.Error("a reading was taken while the reserve cannot be made anew")
+	}
+	mem.SetCapacity(0)
+	mustAppend(t, j, "again")
+	if info, err := mem.Stat("/j/reserve"); err != nil || info.Size() != o.ReserveBytes {
+		t.Errorf("the reserve: %v, %v", info, err)
+	}
+	want := []string{"1:before", "2:warning 0", "3:warning 1", "4:warning 2", "5:again"}
+	equal(t, contents(t, j, 0), want)
+	for seed := range uint64(5) {
+		equal(t, contents(t, open(t, mem.Crash(seed), small(nil)), 0), want)
+	}
+}
+
 // TestReserveFaults: also on a full disk every single operation may fail
 // without loss.
 func TestReserveFaults(t *testing.T) {

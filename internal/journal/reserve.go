@@ -136,6 +136,7 @@ func (w *writer) useReserve() error {
 		return errors.Join(err, f.Close())
 	}
 	w.enter(f, w.j.o.ReserveBytes)
+	w.spending = true
 	w.j.o.Logger.Warn("journal: disk full, warnings now go to the reserve", "path", f.Name(), "bytes", w.j.o.ReserveBytes)
 	return nil
 }

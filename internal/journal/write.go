@@ -24,7 +24,9 @@ type writer struct {
 	limit    int64    // where the segment ends, its first group excepted
 	sequence uint64   // of the newest segment file ever begun
 
-	reserve reserve
+	reserve  reserve
+	spending bool // the segment being written is what the reserve became
+
 	full    bool // for lack of space; logged when it changes
 	failing bool // for other reasons; likewise
 }
@@ -38,8 +40,16 @@ func (w *writer) commit(g *group) {
 		return
 	}
 	free, known := w.free()
-	low := known && free < uint64(j.o.MinFreeBytes)
-	if low && !g.refuse(w.errLow(free)) {
+	keep := uint64(j.o.MinFreeBytes)
+	if w.spending { // what is left of the reserve is for warnings, until it can be made anew
+		keep = max(keep, uint64(j.o.ReserveBytes))
+	}
+	low := known && free < keep
+	if w.spending && known && !low {
+		w.abandon()
+		w.spending = false
+	}
+	if low && !g.refuse(w.errLow(free, keep)) {
 		w.refused(g, true)
 		return
 	}
@@ -70,9 +80,9 @@ func (w *writer) commit(g *group) {
 	}
 }
 
-func (w *writer) errLow(free uint64) error {
+func (w *writer) errLow(free, keep uint64) error {
 	return quantrac.Errorf(quantrac.Unavailable, "journal %s: disk full: %d MiB are free, the last %d MiB are kept for warnings; nothing of this was stored",
-		w.j.dir, free>>20, w.j.o.MinFreeBytes>>20)
+		w.j.dir, free>>20, keep>>20)
 }
 
 // free returns the free disk space where it matters and can be known.
@@ -214,6 +224,7 @@ func (w *writer) roll() error {
 		return err
 	}
 	w.enter(f, w.j.o.SegmentBytes)
+	w.spending = false
 	return nil
 }
 
