@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -88,7 +89,25 @@ func (c *conn) run() {
 	c.end(c.read())
 	writer.Wait()
 	c.b.disconnected(c)
-	c.b.o.Logger.Debug("mqtt: disconnected", "client", c.who, "cause", context.Cause(c.ctx))
+	cause, level := context.Cause(c.ctx), slog.LevelDebug
+	if brokeOff(cause) {
+		c.b.metrics.brokenOff.Inc()
+		level = slog.LevelWarn // a client that sends the same again never gets further
+	}
+	c.b.o.Logger.Log(context.Background(), level, "mqtt: disconnected", "client", c.who, "cause", cause)
+}
+
+// brokeOff says whether a connection was ended for what the client sent.
+func brokeOff(cause error) bool {
+	var e *packet.Error
+	if !errors.As(cause, &e) {
+		return false
+	}
+	switch e.Reason {
+	case packet.ServerShuttingDown, packet.ServerBusy, packet.SessionTakenOver, packet.KeepAliveTimeout:
+		return false
+	}
+	return true
 }
 
 // end ends the connection for a reason; the first one counts.

@@ -7,7 +7,7 @@ type metrics struct {
 	all []prometheus.Collector
 
 	connections                             prometheus.Gauge
-	refusedConns                            prometheus.Counter
+	refusedConns, brokenOff                 prometheus.Counter
 	received, sent, dropped, lost, withheld prometheus.Counter
 }
 
@@ -21,6 +21,7 @@ func newMetrics() *metrics {
 	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "quantrac", Subsystem: "mqtt", Name: "connections", Help: "Clients connected."})
 	m.all = append(m.all, m.connections)
 	m.refusedConns = counter("refused_connections_total", "Connections refused: no room, no valid CONNECT, wrong credentials.")
+	m.brokenOff = counter("broken_connections_total", "Connections ended for what the client sent: no MQTT, a packet too large, what is not offered.")
 	m.received = counter("received_messages_total", "Messages from clients.")
 	m.sent = counter("sent_messages_total", "Messages to subscribers, those sent again included.")
 	m.dropped = counter("dropped_messages_total", "Messages to a subscriber given up: its queue was full, it takes no packet so large, or the message had expired.")
