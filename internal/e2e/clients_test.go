@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -43,25 +44,29 @@ func missing(t testing.TB, format string, args ...any) {
 }
 
 // mosquittoPub publishes one message with QoS 1 as a device, by the client that
-// people have at hand, and returns once it is acknowledged.
-func (s *service) mosquittoPub(device, topic string, payload []byte, more ...string) error {
+// people have at hand, and returns what it printed once it is acknowledged. An
+// empty payload is a message without one.
+func (s *service) mosquittoPub(device, topic string, payload []byte, more ...string) (string, error) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	host, port, ok := strings.Cut(strings.TrimPrefix(s.mqtt, "mqtt://"), ":")
-	if strings.HasPrefix(s.mqtt, "mqtt://[") {
-		host, port, ok = strings.Cut(strings.TrimPrefix(s.mqtt, "mqtt://["), "]:")
+	broker, err := url.Parse(s.mqtt)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	if !ok {
-		s.t.Fatalf("broker address %s", s.mqtt)
+	args := []string{"-h", broker.Hostname(), "-p", broker.Port(), "-q", "1", "-i", device, "-u", device, "-t", topic}
+	if len(payload) == 0 {
+		args = append(args, "-n")
+	} else {
+		args = append(args, "-s") // standard input
 	}
-	args := append([]string{"-h", host, "-p", port, "-q", "1", "-i", device, "-u", device, "-t", topic, "-s"}, more...)
-	cmd := exec.CommandContext(ctx, tool(s.t, "mosquitto_pub"), args...)
+	cmd := exec.CommandContext(ctx, tool(s.t, "mosquitto_pub"), append(args, more...)...)
 	cmd.Stdin = bytes.NewReader(payload)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return errors.Join(err, errors.New(strings.TrimSpace(string(out))))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", errors.Join(err, errors.New(strings.TrimSpace(string(out))))
 	}
-	return nil
+	return string(out), nil
 }
 
 // ran is what became of a run of the program.
