@@ -33,6 +33,13 @@ func (s *system) openAlerting(ctx context.Context) (err error) {
 		if err := s.alerting.EnsureSubscription(ctx, sub); err != nil {
 			return err
 		}
+		// What was retained is gone with the last process; those who subscribe
+		// now are to find the warnings that stand.
+		for _, w := range s.alerting.Current(ctx, quantrac.AudiencePublic) {
+			if err := senders[topic.Channel].Send(ctx, sub, &w); err != nil {
+				return err
+			}
+		}
 	}
 	// Deliveries are retried in real time, also where a replay drives the clock.
 	s.outbox = outbox.New(s.alerting, senders, outbox.Options{Logger: s.log})
