@@ -16,7 +16,7 @@ run: build ## start the service with the simulated network (Ctrl-C ends it; data
 	$(BIN) serve --dev --simulate --data $(DATA)
 
 build: ## build bin/quantrac
-	$(GO) build -trimpath $(LDFLAGS) -o $(BIN) ./cmd/quantrac
+	$(GO) build $(LDFLAGS) -o $(BIN) ./cmd/quantrac
 
 test: ## all tests (under 10 minutes on 2 cores)
 	$(GO) test -timeout 10m ./...
