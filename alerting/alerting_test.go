@@ -318,7 +318,7 @@ func TestRaceOfClockAndReading(t *testing.T) {
 	}
 	w := first
 	w.Revision, w.State = 2, quantrac.WarningUpdated
-	renewed, err := (&saying{Warning: w, Key: "level theo_doi " + w.Series, Labels: map[string]string{"__name__": w.Property, "station": w.Station}}).encode()
+	renewed, err := (&saying{Warning: w, Judged: first.Commit, Key: "level theo_doi " + w.Series, Labels: map[string]string{"__name__": w.Property, "station": w.Station}}).encode()
 	if err != nil {
 		t.Fatal(err)
 	}

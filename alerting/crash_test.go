@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -354,47 +355,108 @@ func (r *room) playOnce(a act) error {
 	return err
 }
 
-// TestRestartKeepsClockDrivenState kills the room again and again around
-// silences and renewals: no revision is doubled or lost, whichever way a race
-// between clock and reading went.
-func TestRestartKeepsClockDrivenState(t *testing.T) {
-	for k := int64(1); k < 60; k++ {
+// TestRandomLives plays random readings, corrections, laws, forecasts and leaps
+// of the clock without waiting for the judge, through power failures. Whatever
+// way each race went, no revision is doubled, lost or set back; and who judges
+// the whole journal again without a snapshot has nothing to add.
+func TestRandomLives(t *testing.T) {
+	lives := uint64(60)
+	if testing.Short() {
+		lives = 10
+	}
+	said := map[quantrac.WarningState]int{}
+	for seed := uint64(1); seed <= lives; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 5))
 		mem := vfs.NewMem()
-		reg := &registry{}
-		reg.set(laws()[1]...)
-		r := &room{t: t, clock: quantrac.NewManualClock(t0), reg: reg, o: Options{SnapshotCommits: 7, Validity: 4 * time.Hour}}
-		var dead atomic.Bool
-		from := vfs.From(5+k, errors.New("power failure"))
-		r.fs = vfs.Faulty(mem, func(op vfs.Op) error {
-			err := from(op)
-			if err != nil {
-				dead.Store(true)
-			}
-			return err
-		})
-		if err := r.tryOpen(); err != nil {
-			if !dead.Load() {
-				t.Fatal(err)
-			}
-		} else {
-			for i := 0; i < 40 && !dead.Load(); i++ {
-				r.clock.Advance(time.Duration(7+i*5%90) * minute)
-				c, err := r.j.Append(context.Background(), batchRecord(&quantrac.Batch{Rows: []quantrac.Row{row("tan-quoi", r.clock.Now(), 1.1+float64(i%3)/10, quantrac.Good)}}))
-				if err == nil && i%3 == 0 {
-					r.judged(c[0].Number, &dead)
+		r := &room{t: t, clock: quantrac.NewManualClock(t0), reg: &registry{}, o: Options{SnapshotCommits: 3 + int(seed%9), Validity: 4 * time.Hour}}
+		r.reg.set(laws()[1]...)
+		for range 3 {
+			var dead atomic.Bool
+			from := vfs.From(10+rng.Int64N(60), errors.New("power failure"))
+			r.fs = vfs.Faulty(mem, func(op vfs.Op) error {
+				err := from(op)
+				if err != nil {
+					dead.Store(true)
 				}
+				return err
+			})
+			if err := r.tryOpen(); err != nil {
+				if !dead.Load() {
+					t.Fatal(err)
+				}
+			} else {
+				for i := 0; i < 40 && !dead.Load(); i++ {
+					r.randomAct(rng, &dead)
+				}
+				_ = r.stop()
 			}
-			_ = r.stop()
+			mem = mem.Crash(rng.Uint64())
 		}
-		r.fs = mem.Crash(uint64(k))
+		r.fs = mem
 		r.open()
-		r.read("tan-quoi", r.clock.Now().Add(minute), 1.0)
+		for range 4 { // below every level, and no longer silent
+			for _, station := range []string{"tan-quoi", "tram-chim"} {
+				r.read(station, r.clock.Now().Add(10*minute), 0.1)
+			}
+		}
 		ws := r.all()
 		checkRevisions(t, ws)
-		if open := r.a.Current(staff(), quantrac.AudienceStaff); len(open) != 0 {
-			t.Fatalf("operation %d: after a usable reading below every level there is still %q", k, brief(open[0]))
+		for _, w := range ws {
+			said[w.State]++
+		}
+		for _, w := range r.a.Current(staff(), quantrac.AudienceStaff) {
+			if w.Rule != quantrac.RuleForecast {
+				t.Fatalf("seed %d: after usable readings below every level there is still %q", seed, brief(w))
+			}
 		}
 		r.close()
+		if err := vfs.RemoveAll(r.fs, "/alerting"); err != nil {
+			t.Fatal(err)
+		}
+		r.open()
+		if again := r.all(); len(again) != len(ws) {
+			t.Fatalf("seed %d: judged again there is something to add: %q", seed, brief(again[len(ws)]))
+		}
+		r.close()
+	}
+	t.Logf("said: %v", said)
+	for _, s := range states {
+		if said[s] == 0 {
+			t.Errorf("never said %s", s)
+		}
+	}
+}
+
+func (r *room) randomAct(rng *rand.Rand, dead *atomic.Bool) {
+	station := []string{"tan-quoi", "tram-chim"}[rng.IntN(2)]
+	value := float64(rng.IntN(26)) / 10
+	now := r.clock.Now()
+	var rec journal.Record
+	switch p := rng.IntN(20); {
+	case p < 2:
+		r.clock.Advance(time.Duration(rng.IntN(400)) * minute)
+		return
+	case p < 3:
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		_ = r.a.OnForecast(ctx, exceedance(now, rng.Float64(), rng.Float64()/2))
+		return
+	case p < 4:
+		law := 1 + rng.IntN(3)
+		r.reg.set(laws()[law]...)
+		rec = journal.Record{Kind: quantrac.RecordRegistry, Data: []byte{byte(law)}}
+	case p < 6:
+		rec = batchRecord(&quantrac.Batch{Kind: quantrac.Corrections, Author: "an", Reason: "r", Correction: fmt.Sprint("c", rng.IntN(3)),
+			Rows: []quantrac.Row{row(station, now, value, quantrac.Good)}})
+	case p < 7:
+		rec = batchRecord(&quantrac.Batch{Kind: quantrac.Revocation, Author: "an", Reason: "r", Correction: fmt.Sprint("c", rng.IntN(3))})
+	default:
+		r.clock.Advance(time.Duration(1+rng.IntN(20)) * minute)
+		q := []quantrac.Quality{quantrac.Good, quantrac.Good, quantrac.Suspect, quantrac.Fail}[rng.IntN(4)]
+		rec = batchRecord(&quantrac.Batch{Rows: []quantrac.Row{row(station, r.clock.Now(), value, q)}})
+	}
+	if c, err := r.j.Append(context.Background(), rec); err == nil && rng.IntN(4) == 0 {
+		r.judged(c[0].Number, dead)
 	}
 }
 

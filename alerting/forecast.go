@@ -134,7 +134,7 @@ func (g *judge) outlook(ctx context.Context, o *outlook, es []*quantrac.Exceedan
 			now = k
 		}
 	}
-	due := o.open != nil && g.a.o.Clock.Now() >= renewal(&o.open.Warning)
+	due := o.open != nil && g.a.o.Clock.Now() >= g.renewal(&o.open.Warning)
 	if now == told && !due || now == 0 && told == 0 {
 		return nil
 	}

@@ -20,6 +20,7 @@ type judge struct {
 	processed uint64              // commit up to which everything is judged
 	rec       *recovery           // until the entries there were at the start are judged
 	pending   []*saying           // said, not yet journalled
+	said      uint64              // commit of the newest saying that is part of this state
 	timers    timers
 	started   quantrac.Millis // when this run began
 	snapped   uint64          // commit of the newest snapshot
@@ -77,7 +78,7 @@ func (g *judge) take(ctx context.Context, ev event) error {
 		err = g.batch(ctx, ev.Commit, ev.batch)
 	case ev.kind == quantrac.RecordRegistry && g.rec == nil:
 		err = g.reload(ctx, ev.Number, false)
-	case ev.said != nil && g.rec != nil:
+	case ev.said != nil && g.rec != nil && ev.said.Cause.Commit != 0:
 		g.adopt(ev.said)
 	}
 	if err == nil && g.rec != nil {
@@ -88,7 +89,10 @@ func (g *judge) take(ctx context.Context, ev event) error {
 		return err
 	}
 	g.processed = ev.Number
-	if g.rec != nil && g.processed >= g.rec.horizon {
+	if g.rec == nil {
+		return nil
+	}
+	if g.adoptClock(); g.processed >= g.rec.horizon {
 		return g.recovered(ctx)
 	}
 	return nil
@@ -264,9 +268,11 @@ func (g *judge) reload(ctx context.Context, commit uint64, first bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := g.a.append(ctx, rec); err != nil {
+	commits, err := g.a.append(ctx, rec)
+	if err != nil {
 		return err
 	}
+	g.said = max(g.said, commits[0].Number)
 	return g.apply(ctx, commit, sets)
 }
 
@@ -397,9 +403,13 @@ func (g *judge) scene(station, property string, at quantrac.Millis) (*scene, str
 	return sc, sc.prop.Unit
 }
 
-// renewal is how long before its end a warning is renewed.
-func renewal(w *quantrac.Warning) quantrac.Millis {
-	return w.Expires - max(w.Expires-w.Sent, 0)/4
+// renewal is when a warning is said again: when a quarter of its time is left.
+func (g *judge) renewal(w *quantrac.Warning) quantrac.Millis {
+	sent := w.Sent
+	if sent == 0 { // not yet journalled: about now
+		sent = g.a.o.Clock.Now()
+	}
+	return w.Expires - max(w.Expires-sent, 0)/4
 }
 
 // renew says again that an open episode stands, shortly before it expires.

@@ -221,6 +221,9 @@ func (r *room) all() []quantrac.Warning {
 		r.t.Fatal(err)
 	}
 	if len(ws) != len(stored) || len(ws) > 0 && ws[len(ws)-1] != stored[len(stored)-1] {
+		for _, w := range ws {
+			r.t.Logf("%d %s %d %s at %s sent %s", w.Commit, w.ID, w.Revision, brief(w), w.ValidTime, w.Sent)
+		}
 		r.t.Fatalf("the journal has %d revisions, the tables %d", len(ws), len(stored))
 	}
 	return ws

@@ -22,21 +22,24 @@ type recovery struct {
 	top     map[string]int // highest revision by episode
 	used    map[uint64]bool
 	rules   map[uint64][]ruleSet // by the commit after which they hold
+	clock   []*saying            // those no reading brought about, in order
+	seen    map[string]int       // highest revision taken over, by episode
 }
 
 func causeKey(key string, c cause) string { return fmt.Sprintf("%s %d %d", key, c.Commit, c.Time) }
 
-// look reads the sayings and rules after a commit.
-func (a *Alerting) look(ctx context.Context, after uint64) (*recovery, error) {
+// look reads the sayings and rules after a commit, less those up to the commit
+// known, which are part of the state already.
+func (a *Alerting) look(ctx context.Context, after, known uint64) (*recovery, error) {
 	r := &recovery{
 		horizon: a.j.Last().Number, byCause: map[string]*saying{}, top: map[string]int{},
-		used: map[uint64]bool{}, rules: map[uint64][]ruleSet{},
+		used: map[uint64]bool{}, rules: map[uint64][]ruleSet{}, seen: map[string]int{},
 	}
 	if r.horizon <= after {
 		return nil, nil
 	}
 	err := a.j.Replay(ctx, after, func(e journal.Entry) error {
-		if e.Kind != quantrac.RecordWarning || e.Number > r.horizon {
+		if e.Kind != quantrac.RecordWarning || e.Number > r.horizon || e.Number <= known {
 			return nil
 		}
 		if e.Flags == flagRules {
@@ -51,7 +54,9 @@ func (a *Alerting) look(ctx context.Context, after uint64) (*recovery, error) {
 			return err
 		}
 		r.top[s.Warning.ID] = max(r.top[s.Warning.ID], s.Warning.Revision)
-		if s.Cause.Commit != 0 {
+		if s.Cause.Commit == 0 {
+			r.clock = append(r.clock, s)
+		} else {
 			if k := causeKey(s.Key, s.Cause); r.byCause[k] == nil {
 				r.byCause[k] = s
 			}
@@ -66,9 +71,11 @@ func (a *Alerting) look(ctx context.Context, after uint64) (*recovery, error) {
 // journalled for the same cause before a restart.
 func (g *judge) say(_ context.Context, s *saying, old *saying, sc *scene) (*saying, error) {
 	w := &s.Warning
+	s.Judged = g.processed
 	if g.rec != nil && s.Cause.Commit != 0 {
 		if done := g.rec.byCause[causeKey(s.Key, s.Cause)]; done != nil {
 			g.rec.used[done.Warning.Commit] = true
+			g.rec.seen[w.ID] = done.Warning.Revision
 			return done, nil
 		}
 	}
@@ -81,6 +88,7 @@ func (g *judge) say(_ context.Context, s *saying, old *saying, sc *scene) (*sayi
 	}
 	now := g.a.o.Clock.Now()
 	w.Revision, w.Epoch = top+1, g.a.j.Epoch()
+	w.Commit, w.Sent = 0, 0 // until it is journalled
 	switch {
 	case w.Ended():
 		w.Expires = now.Add(min(g.a.o.Validity, 6*time.Hour)) // long enough to be fetched
@@ -115,7 +123,8 @@ func (g *judge) flush(ctx context.Context) error {
 			return err
 		}
 		for i, s := range part {
-			s.Warning.Commit, s.Warning.Sent = commits[i].Number, commits[i].Time
+			s.stamp(commits[i])
+			g.said = commits[i].Number
 		}
 		g.a.publish(part)
 		g.pending = g.pending[len(part):]
@@ -149,13 +158,24 @@ func (a *Alerting) append(ctx context.Context, recs ...journal.Record) ([]quantr
 	}
 }
 
+// adoptClock takes over the sayings that no reading brought about (renewals,
+// silences, forecasts) where they were said: after the same commit was judged.
+func (g *judge) adoptClock() {
+	for len(g.rec.clock) > 0 && g.rec.clock[0].Judged <= g.processed {
+		g.adopt(g.rec.clock[0])
+		g.rec.clock = g.rec.clock[1:]
+	}
+}
+
 // adopt takes over a journalled revision that nothing judged again has brought
-// about by itself: a renewal, a silence, a forecast, or a saying of a judge
-// that saw things otherwise. What was said stands.
+// about by itself: one of the clock's, or a saying of a judge that saw things
+// otherwise. What was said stands.
 func (g *judge) adopt(s *saying) {
-	if g.rec.used[s.Warning.Commit] {
+	w := &s.Warning
+	if g.rec.used[w.Commit] || w.Commit <= g.said || w.Revision <= g.rec.seen[w.ID] {
 		return
 	}
+	g.rec.seen[w.ID] = w.Revision
 	var open *saying
 	if !s.Warning.Ended() {
 		open = s
@@ -209,18 +229,10 @@ func newer(s, open *saying) bool {
 
 // recovered ends the recovery: everything there was is judged.
 func (g *judge) recovered(ctx context.Context) error {
-	g.rec.byCause, g.rec.rules = nil, nil
-	for _, s := range g.sorted() {
-		// A gauge that spoke again before its silence was written down.
-		if s.silent != nil && s.last > s.silent.Warning.ValidTime && s.set != nil {
-			if err := g.endSilence(ctx, s, cause{0, s.last}); err != nil {
-				return err
-			}
-		}
-	}
 	if err := g.flush(ctx); err != nil {
 		return err
 	}
+	g.said = max(g.said, g.rec.horizon)
 	g.rec = nil
 	// What the registry changed at the very end, before the judge saw it.
 	return g.reload(ctx, g.processed, false)

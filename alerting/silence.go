@@ -112,11 +112,7 @@ func (t *timers) next() (quantrac.Millis, bool) {
 func (g *judge) schedule(s *saying) {
 	w := &s.Warning
 	if w.Rule == quantrac.RuleLevel && !w.Ended() {
-		sent := w.Sent
-		if sent == 0 { // not yet journalled: about now
-			sent = g.a.o.Clock.Now()
-		}
-		g.timers.add(timer{at: w.Expires - max(w.Expires-sent, 0)/4, id: w.ID})
+		g.timers.add(timer{at: g.renewal(w), id: w.ID})
 	}
 }
 
@@ -158,7 +154,7 @@ func (g *judge) tickRenewal(ctx context.Context, id string, now quantrac.Millis)
 			if k.open == nil || k.open.Warning.ID != id {
 				continue
 			}
-			if at := renewal(&k.open.Warning); at > now {
+			if at := g.renewal(&k.open.Warning); at > now {
 				return nil // said again since; its own timer is set
 			}
 			return g.renew(ctx, s, k)

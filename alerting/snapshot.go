@@ -25,7 +25,8 @@ import (
 const snapshotMagic = "qtalert\x01"
 
 type stored struct {
-	Commit   uint64
+	Commit   uint64 // judged up to here
+	Said     uint64 // sayings up to here are part of it
 	Rules    []ruleSet
 	Series   []storedSeries
 	Outlooks []storedOutlook
@@ -62,7 +63,7 @@ func (g *judge) snapshot() error {
 	if len(g.pending) > 0 || g.rec != nil || g.processed == g.snapped && g.snapped != 0 {
 		return nil
 	}
-	st := stored{Commit: g.processed}
+	st := stored{Commit: g.processed, Said: g.said}
 	for _, s := range g.rules.list() {
 		st.Rules = append(st.Rules, *s)
 	}
@@ -137,7 +138,7 @@ func (g *judge) restore(ctx context.Context) error {
 		return err
 	}
 	a.hold = a.j.Hold("alerting rules", g.processed)
-	if g.rec, err = a.look(ctx, g.processed); err != nil {
+	if g.rec, err = a.look(ctx, g.processed, g.said); err != nil {
 		return err
 	}
 	for _, s := range g.sorted() {
@@ -153,11 +154,12 @@ func (g *judge) restore(ctx context.Context) error {
 	case g.rec == nil:
 		return g.reload(ctx, g.processed, first)
 	case len(g.rec.rules[g.processed]) > 0:
-		return g.apply(ctx, g.processed, g.rec.rules[g.processed])
+		err = g.apply(ctx, g.processed, g.rec.rules[g.processed])
 	case first && len(g.rec.rules) == 0: // nothing is written down of the law of those times
-		return g.reload(ctx, g.processed, true)
+		err = g.reload(ctx, g.processed, true)
 	}
-	return nil
+	g.adoptClock()
+	return err
 }
 
 func (a *Alerting) readSnapshot() (*stored, error) {
@@ -181,7 +183,7 @@ func (a *Alerting) readSnapshot() (*stored, error) {
 
 // resume sets the state of a snapshot.
 func (g *judge) resume(st *stored) {
-	g.processed, g.snapped = st.Commit, st.Commit
+	g.processed, g.snapped, g.said = st.Commit, st.Commit, st.Said
 	for i := range st.Rules {
 		g.rules.put(&st.Rules[i])
 	}
@@ -215,7 +217,7 @@ func (g *judge) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.rec = &recovery{used: map[uint64]bool{}}
+	g.rec = &recovery{seen: map[string]int{}}
 	for _, s := range open {
 		if s.Warning.Commit <= g.processed {
 			g.adopt(s)

@@ -34,6 +34,7 @@ type saying struct {
 	Key     string            `json:"key"` // of the rule's state
 	Labels  map[string]string `json:"labels,omitempty"`
 	Cause   cause             `json:"cause"`
+	Judged  uint64            `json:"judged"`          // commit up to which all was judged when it was said
 	Core    level.Core        `json:"core"`            // of the level rule, after it
 	Issue   quantrac.Millis   `json:"issue,omitempty"` // of the forecast rule
 }
@@ -62,8 +63,15 @@ func decodeSaying(c quantrac.Commit, data []byte) (*saying, error) {
 	if s.Warning.ID == "" || s.Warning.Revision < 1 {
 		return nil, quantrac.Errorf(quantrac.Corrupt, "warning of commit %d has id %q and revision %d", c.Number, s.Warning.ID, s.Warning.Revision)
 	}
-	s.Warning.Commit, s.Warning.Sent = c.Number, c.Time
+	s.stamp(c)
 	return &s, nil
+}
+
+// stamp sets what the commit decides. A warning that the disk took only after
+// its time expires as it is sent, and is renewed at once.
+func (s *saying) stamp(c quantrac.Commit) {
+	w := &s.Warning
+	w.Commit, w.Sent, w.Expires = c.Number, c.Time, max(w.Expires, c.Time)
 }
 
 // rulesRecord says which thresholds hold for the entries after commit After.

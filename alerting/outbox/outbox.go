@@ -9,8 +9,8 @@
 //     get the last one again: (ID, Revision, Epoch) is its key.
 //   - A receiver that fails is tried again with growing pauses (doubling from
 //     Options.First to Options.Most, less or more by a fifth at random), or
-//     when it asks for by Retry-After, for Options.GiveUp; what is older by
-//     then is given up and can be sent again by hand.
+//     when it asks for by Retry-After, for Options.GiveUp; what is older than
+//     that by then is given up and can be sent again by hand.
 //   - A receiver that refuses one revision (a Refused failure) gets the other
 //     episodes meanwhile; the refused one waits with all its later revisions.
 //   - No subscription waits for another: each has its own goroutine and its
@@ -59,7 +59,7 @@ type Options struct {
 
 	First  time.Duration // pause after the first failure; 5 s
 	Most   time.Duration // longest pause; 1 h
-	GiveUp time.Duration // how old a revision is tried; 72 h
+	GiveUp time.Duration // how long a revision is tried; 72 h
 	Held   int           // episodes that may wait apart for one subscription; 64
 	Seed   uint64        // of the jitter
 }

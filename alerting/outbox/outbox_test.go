@@ -439,6 +439,27 @@ func TestResendAndTest(t *testing.T) {
 	})
 }
 
+// TestDrivenClock: a recording of years ago is replayed; its warnings are no
+// older to a receiver than those of today.
+func TestDrivenClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, snd := newSource("x"), newSender(nil)
+		n := 0
+		snd.behave(func(context.Context, string, *quantrac.Warning) error {
+			if n++; n < 4 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		src.say("a", "b")
+		src.do(func() { src.ws[0].Sent, src.ws[1].Sent = 1, 2 })
+		_, stop := run(src, snd, outbox.Options{})
+		defer stop()
+		time.Sleep(time.Hour)
+		expect(t, snd, "x", "a/1 b/1")
+	})
+}
+
 // TestKills stops the outbox at random moments, with receivers that fail,
 // refuse, and answer only after they took a message: each gets every revision
 // at least once and none of an episode after a higher one.

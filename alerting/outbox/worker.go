@@ -22,6 +22,7 @@ type worker struct {
 	rng      *rand.Rand
 	p        alerting.Progress
 	attempts int             // failed in a row
+	since    quantrac.Millis // when the first of them failed
 	next     quantrac.Millis // not before
 	held     map[string]*pause
 }
@@ -29,6 +30,7 @@ type worker struct {
 // pause is how long an episode that was refused waits.
 type pause struct {
 	attempts int
+	since    quantrac.Millis
 	next     quantrac.Millis
 }
 
@@ -122,7 +124,7 @@ func (w *worker) one(ctx context.Context, s alerting.Subscription, v *quantrac.W
 	case !s.Wants(v) || w.isHeld(v.ID):
 		w.p.Commit = v.Commit // found out again after a restart
 		return nil
-	case w.attempts > 0 && w.tooOld(v):
+	case w.attempts > 0 && w.tooOld(v, w.since):
 		w.p.Commit = v.Commit
 		w.done(ctx, v, alerting.GivenUp, w.b.Status(w.id).LastError)
 		return nil
@@ -147,8 +149,11 @@ func (w *worker) isHeld(id string) bool {
 	return slices.ContainsFunc(w.p.Held, func(h alerting.Held) bool { return h.ID == id })
 }
 
-func (w *worker) tooOld(v *quantrac.Warning) bool {
-	return w.b.o.Clock.Now().Sub(v.Sent) > w.b.o.GiveUp
+// tooOld says whether a revision has been tried for long enough: it is old, and
+// the receiver has failed for as long. (Old alone would not do: a recording
+// drives the service's clock, but not ours.)
+func (w *worker) tooOld(v *quantrac.Warning, since quantrac.Millis) bool {
+	return w.b.o.Clock.Now().Sub(max(v.Sent, since)) > w.b.o.GiveUp
 }
 
 // retry tries the revisions of a held episode, in order, up to where the
@@ -168,7 +173,7 @@ func (w *worker) retry(ctx context.Context, s alerting.Subscription, h alerting.
 			if !failure(err).Refused {
 				return err
 			}
-			if !w.tooOld(v) {
+			if p := w.held[h.ID]; p == nil || !w.tooOld(v, p.since) {
 				w.hold(h.ID, err)
 				return nil
 			}
@@ -200,7 +205,7 @@ func (w *worker) release(id string) {
 func (w *worker) hold(id string, err error) {
 	p := w.held[id]
 	if p == nil {
-		p = &pause{}
+		p = &pause{since: w.b.o.Clock.Now()}
 		w.held[id] = p
 	}
 	p.attempts++
@@ -222,7 +227,9 @@ func (w *worker) failed(err error) {
 			return
 		}
 	}
-	w.attempts++
+	if w.attempts++; w.attempts == 1 {
+		w.since = w.b.o.Clock.Now()
+	}
 	w.next = w.b.o.Clock.Now().Add(w.backoff(w.attempts, f.RetryAfter))
 	w.b.note(w.id, func(st *Status) {
 		st.Failures++

@@ -205,9 +205,7 @@ func TestHeartbeatAndShutdown(t *testing.T) {
 
 // heavy is a source with long texts, so that a reader that stops reading fills
 // every buffer.
-type heavy struct {
-	n uint64
-}
+type heavy struct{ n uint64 }
 
 func (h *heavy) Current(context.Context, quantrac.Audience) []quantrac.Warning { return nil }
 func (h *heavy) Episode(context.Context, string) ([]quantrac.Warning, error)   { return nil, nil }
@@ -228,7 +226,7 @@ func (h *heavy) Revisions(_ context.Context, after uint64, limit int) ([]quantra
 
 // TestSlowReader stops reading: it is disconnected, and resumes without a gap.
 func TestSlowReader(t *testing.T) {
-	src := &heavy{n: 150} // 15 MB
+	src := &heavy{n: 120} // 12 MB
 	path, h := stream.New(src, stream.Options{SendTimeout: 200 * time.Millisecond})
 	ended := make(chan struct{}, 1)
 	mux := http.NewServeMux()
