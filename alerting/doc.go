@@ -21,6 +21,14 @@
 //     record, and then they name it. "Báo động" is said only where a decision
 //     sets the level. What is simulated says so.
 //
+// What is judged: every series (a sensor of a station) whose station and
+// property have thresholds, each kind of threshold by itself; readings ahead of
+// the centre's clock by more than quantrac.MaxAhead count as failed. Late,
+// repeated and corrected readings: see package level. A correction that shows
+// that a warning should not have been cancels it; so does withdrawing its
+// thresholds. Silence is judged by valid time, never by our own absence, and
+// ends with the first usable reading that is not stale itself.
+//
 // How: one goroutine (the judge) follows the journal's tail, runs a level.Track
 // for each watched series and kind of threshold, and appends what it has to say;
 // a snapshot of its state bounds what must be judged again at a start. Tables

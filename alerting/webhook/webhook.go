@@ -49,8 +49,6 @@ type Options struct {
 	AllowHTTP bool
 	Timeout   time.Duration // of a delivery from connecting to the answer; 15 s
 	UserAgent string        // "quantrac-webhook/1"
-	// Resolver finds addresses; the machine's.
-	Resolver *net.Resolver
 }
 
 // maxAnswer is how much of an answer is read: for the log, and so that the
@@ -75,7 +73,7 @@ func New(o Options) *Sender {
 		o.UserAgent = "quantrac-webhook/1"
 	}
 	s := &Sender{o: o}
-	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), Resolver: o.Resolver, Control: s.control}
+	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), Control: s.control}
 	s.client = &http.Client{
 		Timeout: o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
