@@ -356,7 +356,8 @@ func (a *Alerting) Progress(id string) Progress {
 // the next start: a warning must not wait for a disk. Of a subscription that
 // is gone it does nothing.
 func (a *Alerting) SaveProgress(ctx context.Context, id string, p Progress, done ...Outcome) error {
-	rec, err := deliveryRecord(flagProgress, progressRecord{id, p, done}, true)
+	// Not priority: on a full disk the reserve is for warnings.
+	rec, err := deliveryRecord(flagProgress, progressRecord{id, p, done}, false)
 	if err != nil {
 		return err
 	}

@@ -347,12 +347,18 @@ func TestRoomToReceiver(t *testing.T) {
 		}
 		r.mu.Unlock()
 	}
-	stop()
-	subs := room.Subscriptions()
-	ds, err := room.Deliveries(context.Background(), subs[0].ID, 1000)
-	if err != nil || len(ds) != len(want) {
-		t.Errorf("%d deliveries on record, want %d: %v", len(ds), len(want), err)
+	for _, sub := range room.Subscriptions() { // the answer reaches us after the receiver has counted
+		for limit := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+			ds, err := room.Deliveries(context.Background(), sub.ID, 1000)
+			if err == nil && len(ds) == len(want) {
+				break
+			}
+			if err != nil || time.Now().After(limit) {
+				t.Fatalf("%d deliveries on record, want %d: %v", len(ds), len(want), err)
+			}
+		}
 	}
+	stop()
 }
 
 // BenchmarkReadingToReceiver is the time from the append of a reading to the
