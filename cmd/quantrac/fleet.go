@@ -8,6 +8,7 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // fleet publishes as many MQTT devices, each over a connection of its own, as
@@ -17,7 +18,13 @@ type fleet struct {
 	broker   string
 	password func(device string) string
 	mu       sync.Mutex // guards clients
-	clients  map[string]mqtt.Client
+	clients  map[string]*device
+}
+
+// device is the connection of one device and what it has still to hear of.
+type device struct {
+	mqtt.Client
+	unacked *unacked
 }
 
 func newFleet(rawURL string, password func(device string) string) (*fleet, error) {
@@ -39,38 +46,106 @@ func newFleet(rawURL string, password func(device string) string) (*fleet, error
 	if password == nil {
 		password = func(string) string { return "" }
 	}
-	return &fleet{broker: u.String(), password: password, clients: map[string]mqtt.Client{}}, nil
+	return &fleet{broker: u.String(), password: password, clients: map[string]*device{}}, nil
 }
 
 // client returns the connection of a device, made on first use.
-func (f *fleet) client(ctx context.Context, device string) (mqtt.Client, error) {
+func (f *fleet) client(ctx context.Context, id string) (*device, error) {
 	f.mu.Lock()
-	c := f.clients[device]
+	d := f.clients[id]
 	f.mu.Unlock()
-	if c != nil {
-		return c, nil
+	if d != nil {
+		return d, nil
 	}
-	o := mqtt.NewClientOptions().AddBroker(f.broker).SetClientID(device).SetUsername(device).SetPassword(f.password(device)).
-		SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(5 * time.Second).
-		SetKeepAlive(30 * time.Second).SetConnectTimeout(10 * time.Second).SetOrderMatters(false)
-	c = mqtt.NewClient(o)
-	if err := wait(ctx, c.Connect()); err != nil {
-		return nil, fmt.Errorf("connect %s to %s: %w", device, f.broker, err)
+	d = &device{unacked: newUnacked()}
+	d.Client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker(f.broker).SetClientID(id).SetUsername(id).SetPassword(f.password(id)).
+		SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(5 * time.Second).SetStore(d.unacked).
+		SetKeepAlive(30 * time.Second).SetConnectTimeout(10 * time.Second).SetOrderMatters(false))
+	if err := wait(ctx, d.Connect()); err != nil {
+		return nil, fmt.Errorf("connect %s to %s: %w", id, f.broker, err)
 	}
 	f.mu.Lock()
-	f.clients[device] = c
+	f.clients[id] = d
 	f.mu.Unlock()
-	return c, nil
+	return d, nil
 }
 
-// publish sends a message with QoS 1; the token completes with its
-// acknowledgement.
-func (f *fleet) publish(ctx context.Context, device, topic string, payload []byte) (mqtt.Token, error) {
-	c, err := f.client(ctx, device)
+// publish sends a message with QoS 1.
+func (f *fleet) publish(ctx context.Context, id, topic string, payload []byte) (*delivery, error) {
+	d, err := f.client(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return c.Publish(topic, 1, false, payload), nil
+	return &delivery{d, d.Publish(topic, 1, false, payload)}, nil
+}
+
+// delivery is a message on its way.
+type delivery struct {
+	device *device
+	token  mqtt.Token
+}
+
+// wait returns once the broker has acknowledged the message.
+func (d *delivery) wait(ctx context.Context) error {
+	if err := wait(ctx, d.token); err != nil {
+		return err
+	}
+	// The library calls a publication over also when it has sent it again on a
+	// new connection, and not yet heard of it.
+	if p, ok := d.token.(*mqtt.PublishToken); ok {
+		return d.device.unacked.wait(ctx, p.MessageID())
+	}
+	return nil
+}
+
+// unacked is the store in which the library keeps a message until the broker
+// has acknowledged it.
+type unacked struct {
+	*mqtt.MemoryStore
+	mu   sync.Mutex
+	keys map[string]bool
+	gone chan struct{} // closed, and replaced, when one has gone
+}
+
+func newUnacked() *unacked {
+	return &unacked{MemoryStore: mqtt.NewMemoryStore(), keys: map[string]bool{}, gone: make(chan struct{})}
+}
+
+// Put implements mqtt.Store.
+func (u *unacked) Put(key string, p packets.ControlPacket) {
+	u.MemoryStore.Put(key, p)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.keys[key] = true
+}
+
+// Del implements mqtt.Store.
+func (u *unacked) Del(key string) {
+	u.MemoryStore.Del(key)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.keys, key)
+	close(u.gone)
+	u.gone = make(chan struct{})
+}
+
+// wait returns once the message of an identifier has gone; one that took over
+// the identifier since is waited for too.
+func (u *unacked) wait(ctx context.Context, id uint16) error {
+	key := fmt.Sprintf("o.%d", id) // as the library names outgoing messages
+	for {
+		u.mu.Lock()
+		waits, gone := u.keys[key], u.gone
+		u.mu.Unlock()
+		if !waits {
+			return nil
+		}
+		select {
+		case <-gone:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func wait(ctx context.Context, t mqtt.Token) error {
@@ -86,7 +161,7 @@ func wait(ctx context.Context, t mqtt.Token) error {
 func (f *fleet) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, c := range f.clients {
-		c.Disconnect(250)
+	for _, d := range f.clients {
+		d.Disconnect(250)
 	}
 }

@@ -10,14 +10,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"quantrac"
 )
@@ -91,60 +90,62 @@ type recorded struct {
 func (c *replayCmd) publish(ctx context.Context, fl *fleet, rows []recorded, p *progress) error {
 	clock := quantrac.SystemClock{}
 	start, first := clock.Now(), rows[0].at
-	var flight []mqtt.Token
+	var flight []*delivery
 	drain := func(leave int) error {
 		for len(flight) > leave {
-			if err := wait(ctx, flight[0]); err != nil {
+			if err := flight[0].wait(ctx); err != nil {
 				return err
 			}
 			flight = flight[1:]
 		}
 		return nil
 	}
-	send := func(device, topic string, payload []byte) error {
-		t, err := fl.publish(ctx, device, topic, payload)
+	send := func(device string, rows []recorded) error {
+		d, err := fl.publish(ctx, device, "v1/"+device+"/obs", payload(rows))
 		if err != nil {
 			return err
 		}
-		flight = append(flight, t)
+		flight = append(flight, d)
 		return drain(maxInFlight)
 	}
-	for i := 0; i < len(rows); {
+	most := 1 // rows in a message: where time matters, each goes by itself
+	if c.Speed == 0 && c.Clock == "" {
+		most = c.Batch
+	}
+	gathered := map[string][]recorded{}
+	for i, r := range rows {
 		if c.Speed > 0 {
-			if err := sleepUntil(ctx, clock, start+quantrac.Millis(float64(rows[i].at-first)/c.Speed)); err != nil {
+			if err := sleepUntil(ctx, clock, start+quantrac.Millis(float64(r.at-first)/c.Speed)); err != nil {
 				return err
 			}
 		}
-		if c.Clock != "" && (i == 0 || rows[i-1].at != rows[i].at) {
+		if c.Clock != "" && (i == 0 || rows[i-1].at != r.at) {
 			// The readings before this instant are in before the clock moves on.
 			if err := drain(0); err != nil {
 				return err
 			}
-			if err := setClock(ctx, c.Clock, rows[i].at); err != nil {
+			if err := setClock(ctx, c.Clock, r.at); err != nil {
 				return err
 			}
 		}
-		n := c.run(rows[i:])
-		if err := send(rows[i].device, "v1/"+rows[i].device+"/obs", payload(rows[i:i+n])); err != nil {
+		if gathered[r.device] = append(gathered[r.device], r); len(gathered[r.device]) >= most {
+			if err := send(r.device, gathered[r.device]); err != nil {
+				return err
+			}
+			delete(gathered, r.device)
+		}
+		p.at(int64(i + 1))
+	}
+	for _, device := range slices.Sorted(maps.Keys(gathered)) {
+		if err := send(device, gathered[device]); err != nil {
 			return err
 		}
-		i += n
-		p.at(int64(i))
 	}
 	if err := drain(0); err != nil {
 		return err
 	}
 	p.done()
 	return nil
-}
-
-// run returns how many rows from the first on go into one message.
-func (c *replayCmd) run(rows []recorded) int {
-	n := 1
-	for n < len(rows) && n < c.Batch && c.Speed == 0 && c.Clock == "" && rows[n].device == rows[0].device {
-		n++
-	}
-	return n
 }
 
 func payload(rows []recorded) []byte {

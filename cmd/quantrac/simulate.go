@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"quantrac"
 	"quantrac/cmd/quantrac/simnet"
 )
@@ -104,22 +102,22 @@ func (s *simulation) history(ctx context.Context, from, to quantrac.Millis) erro
 
 // send publishes messages and waits until every one is acknowledged.
 func (s *simulation) send(ctx context.Context, msgs []simnet.Message) error {
-	tokens := make([]mqtt.Token, 0, len(msgs))
+	sent := make([]*delivery, 0, len(msgs))
 	for _, m := range msgs {
-		t, err := s.fleet.publish(ctx, m.Device, m.Topic, m.Payload)
+		d, err := s.fleet.publish(ctx, m.Device, m.Topic, m.Payload)
 		if err != nil {
 			return err
 		}
-		tokens = append(tokens, t)
+		sent = append(sent, d)
 		// A bounded number in flight: what the broker holds un-acknowledged.
-		if len(tokens) >= 200 {
-			if err := wait(ctx, tokens[len(tokens)-200]); err != nil {
+		if len(sent) >= 200 {
+			if err := sent[len(sent)-200].wait(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	for _, t := range tokens {
-		if err := wait(ctx, t); err != nil {
+	for _, d := range sent {
+		if err := d.wait(ctx); err != nil {
 			return err
 		}
 	}
@@ -138,12 +136,12 @@ func (s *simulation) live(ctx context.Context, from quantrac.Millis, speed float
 			if err := sleepUntil(ctx, clock, due(m.At)); err != nil {
 				return err
 			}
-			tok, err := s.fleet.publish(ctx, m.Device, m.Topic, m.Payload)
+			d, err := s.fleet.publish(ctx, m.Device, m.Topic, m.Payload)
 			if err != nil {
 				return err
 			}
 			s.sent++
-			go s.report(ctx, tok, m.Device)
+			go s.report(ctx, d, m.Device)
 		}
 		if err := sleepUntil(ctx, clock, due(t.Add(chunk))); err != nil {
 			return err
@@ -153,8 +151,8 @@ func (s *simulation) live(ctx context.Context, from quantrac.Millis, speed float
 
 // report logs a publication that failed for good; one that is only late is
 // sent again by the client.
-func (s *simulation) report(ctx context.Context, t mqtt.Token, device string) {
-	if err := wait(ctx, t); err != nil && ctx.Err() == nil {
+func (s *simulation) report(ctx context.Context, d *delivery, device string) {
+	if err := d.wait(ctx); err != nil && ctx.Err() == nil {
 		s.log.Warn("publish", "device", device, "err", err)
 	}
 }
