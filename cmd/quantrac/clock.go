@@ -11,8 +11,10 @@ import (
 )
 
 // clockHandler lets an administrator set the clock of a service that a replay
-// drives: PUT /api/clock with a time as body. It never goes backwards.
-func clockHandler(clock *quantrac.ManualClock) http.Handler {
+// drives: PUT /api/clock with a time as body. It never goes backwards. The
+// answer comes once what was due by then is done, as settled says, so that a
+// recording replayed fast is lived through at every step of its time.
+func clockHandler(clock *quantrac.ManualClock, settled func(context.Context, quantrac.Millis) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(io.LimitReader(r.Body, 100))
 		if err != nil {
@@ -25,6 +27,10 @@ func clockHandler(clock *quantrac.ManualClock) http.Handler {
 			return
 		}
 		clock.Set(at)
+		if err := settled(r.Context(), at); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		w.WriteHeader(http.StatusNoContent)
 	})
 }

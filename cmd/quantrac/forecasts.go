@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -29,6 +30,34 @@ func (s *system) hasAuthority(station string, at quantrac.Millis) bool {
 
 func (s *system) forecastRoutes(mux *http.ServeMux) {
 	mux.Handle("/api/forecast/", http.StripPrefix("/api/forecast", s.forecast.Handler()))
+}
+
+// forecastPatience is how long a clock that is driven waits for forecasts.
+const forecastPatience = time.Minute
+
+// forecastsMade waits until every model on a plain schedule has made, or
+// missed, the run of its newest issue time that is due at an instant.
+func (s *system) forecastsMade(ctx context.Context, at quantrac.Millis) error {
+	ctx, cancel := context.WithTimeout(ctx, forecastPatience)
+	defer cancel()
+	for {
+		late := ""
+		for _, m := range s.forecast.Models() {
+			step := quantrac.Millis(time.Duration(m.Config.Step).Milliseconds())
+			due := at.Add(-time.Duration(m.Config.Delay)) / step * step
+			if m.Config.Cron == "" && m.Issued < due && m.Missed < due {
+				late = fmt.Sprintf("%s has not been run for %v", m.Name, due)
+			}
+		}
+		if late == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return quantrac.Errorf(quantrac.Busy, "the clock stands at %v, but %s: %w", at, late, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // forecastStore is the engine as the forecast room reads it: one series, as
