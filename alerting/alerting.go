@@ -92,16 +92,40 @@ func Open(ctx context.Context, dir string, j *journal.Journal, decode func([]byt
 	return a, nil
 }
 
+// start brings the tables up to date and reads what is open. Where the disk
+// does not let the tables follow, what they lack is read from the journal: a
+// full disk must not keep the room from starting.
 func (a *Alerting) start(ctx context.Context) error {
-	if err := a.tables.CatchUp(ctx, a.j); err != nil {
+	if err := a.tables.CatchUp(ctx, a.j); quantrac.KindOf(err) == quantrac.Unavailable {
+		a.o.Logger.Error("alerting: the tables cannot follow yet", "error", err)
+	} else if err != nil {
 		return err
 	}
+	applied := a.tables.Applied()
 	open, err := a.openSayings(ctx)
 	if err != nil {
 		return err
 	}
-	a.feed.init(a.tables.Applied(), open)
-	return a.loadSubscriptions(ctx)
+	a.feed.init(applied, open)
+	if err := a.loadSubscriptions(ctx); err != nil {
+		return err
+	}
+	if applied >= a.j.Last().Number {
+		return nil
+	}
+	return a.j.Replay(ctx, applied, func(e journal.Entry) error {
+		switch {
+		case e.Kind == quantrac.RecordDelivery:
+			return a.subs.apply(e)
+		case e.Kind == quantrac.RecordWarning && e.Flags == flagWarning:
+			s, err := decodeSaying(e.Commit, e.Data)
+			if err == nil {
+				a.feed.add(s.Warning)
+			}
+			return err
+		}
+		return nil
+	})
 }
 
 // Run judges what the journal brings until ctx ends or the room is closed, and

@@ -35,12 +35,8 @@ func (a *Alerting) publish(part []*saying) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range part {
-		w := s.Warning
-		f.ring = append(f.ring, w)
-		if f.current[w.ID] = w; w.Ended() {
-			delete(f.current, w.ID)
-		}
-		if i := slices.Index(states[:], w.State); i >= 0 {
+		f.add(s.Warning)
+		if i := slices.Index(states[:], s.Warning.State); i >= 0 {
 			a.stats.said[i].Add(1)
 		}
 	}
@@ -50,6 +46,14 @@ func (a *Alerting) publish(part []*saying) {
 	}
 	close(f.changed)
 	f.changed = make(chan struct{})
+}
+
+// add takes a revision in; the lock is held, or nobody else is there yet.
+func (f *feed) add(w quantrac.Warning) {
+	f.ring = append(f.ring, w)
+	if f.current[w.ID] = w; w.Ended() {
+		delete(f.current, w.ID)
+	}
 }
 
 // poke wakes who follows, without news of a warning.
@@ -70,6 +74,19 @@ func (f *feed) after(commit uint64, limit int) (ws []quantrac.Warning, floor uin
 	}
 	i, _ := slices.BinarySearchFunc(f.ring, commit+1, func(w quantrac.Warning, c uint64) int { return cmp.Compare(w.Commit, c) })
 	return slices.Clone(f.ring[i:min(len(f.ring), i+limit)]), 0, true
+}
+
+// newest returns the revisions in memory that pass, in the order of commits.
+func (f *feed) newest(pass func(*quantrac.Warning) bool) []quantrac.Warning {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []quantrac.Warning
+	for i := range f.ring {
+		if pass(&f.ring[i]) {
+			out = append(out, f.ring[i])
+		}
+	}
+	return out
 }
 
 func (f *feed) wait() <-chan struct{} {

@@ -38,10 +38,7 @@ func (a *Alerting) Get(ctx context.Context, id string) (quantrac.Warning, error)
 // Episode returns all revisions of an episode, rising; NotFound where there is
 // none that the principal may see.
 func (a *Alerting) Episode(ctx context.Context, id string) ([]quantrac.Warning, error) {
-	if err := a.settled(ctx); err != nil {
-		return nil, err
-	}
-	ws, err := a.warnings(ctx, "SELECT body FROM revisions WHERE id = ? ORDER BY commit_number", id)
+	ws, err := a.EpisodeSince(ctx, id, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -53,15 +50,28 @@ func (a *Alerting) Episode(ctx context.Context, id string) ([]quantrac.Warning, 
 	return ws, nil
 }
 
-// settled waits until the tables hold what has been told.
-func (a *Alerting) settled(ctx context.Context) error {
-	a.feed.mu.Lock()
+// EpisodeSince returns the revisions of an episode from a commit on, of any
+// audience: for the channels.
+func (a *Alerting) EpisodeSince(ctx context.Context, id string, from uint64) ([]quantrac.Warning, error) {
+	fresh := a.feed.newest(func(w *quantrac.Warning) bool { return w.ID == id && w.Commit >= from })
+	ws, err := a.warnings(ctx, "SELECT body FROM revisions WHERE id = ? AND commit_number >= ? ORDER BY commit_number", id, int64(from))
+	return merge(ws, fresh), err
+}
+
+// merge adds to revisions from the tables, in the order of commits, those in
+// memory that the tables do not have yet: they follow with a delay, on a full
+// disk a long one.
+func merge(stored, fresh []quantrac.Warning) []quantrac.Warning {
 	last := uint64(0)
-	if n := len(a.feed.ring); n > 0 {
-		last = a.feed.ring[n-1].Commit
+	if n := len(stored); n > 0 {
+		last = stored[n-1].Commit
 	}
-	a.feed.mu.Unlock()
-	return a.tables.Wait(ctx, last)
+	for _, w := range fresh {
+		if w.Commit > last {
+			stored = append(stored, w)
+		}
+	}
+	return stored
 }
 
 // Selection narrows History. Zero values select everything.
@@ -75,59 +85,65 @@ type Selection struct {
 
 // History returns revisions, the newest first.
 func (a *Alerting) History(ctx context.Context, sel Selection) ([]quantrac.Warning, error) {
-	if err := a.settled(ctx); err != nil {
-		return nil, err
+	if sel.Limit <= 0 {
+		sel.Limit = 100
 	}
-	limit := sel.Limit
-	if limit <= 0 {
-		limit = 100
+	sel.Limit = min(sel.Limit, 1000)
+	if sel.To == 0 {
+		sel.To = quantrac.MaxMillis
 	}
-	limit = min(limit, 1000)
-	to, before := sel.To, int64(sel.Before)
-	if to == 0 {
-		to = quantrac.MaxMillis
-	}
-	if before == 0 {
-		before = 1 << 62
+	if sel.Before == 0 {
+		sel.Before = 1 << 62
 	}
 	p := quantrac.PrincipalFrom(ctx)
-	var out []quantrac.Warning
-	for {
+	fresh := a.feed.newest(func(w *quantrac.Warning) bool {
+		return w.Commit < sel.Before && w.Sent >= sel.From && w.Sent <= sel.To && (sel.Station == "" || w.Station == sel.Station)
+	})
+	slices.Reverse(fresh)
+	out := []quantrac.Warning{}
+	for before, first := sel.Before, true; ; first = false {
 		// What may not be seen is left out here and not in SQL: one rule, in
 		// one place.
 		ws, err := a.warnings(ctx, `SELECT body FROM revisions WHERE commit_number < ? AND sent_ms >= ? AND sent_ms <= ? AND (? = '' OR station = ?)
-			ORDER BY commit_number DESC LIMIT 500`, before, int64(sel.From), int64(to), sel.Station, sel.Station)
+			ORDER BY commit_number DESC LIMIT 500`, int64(before), int64(sel.From), int64(sel.To), sel.Station, sel.Station)
 		if err != nil {
 			return nil, err
 		}
-		for i := range ws {
-			if Visible(p, sel.Audience, &ws[i]) {
-				out = append(out, ws[i])
+		page := ws
+		if first {
+			page = slices.DeleteFunc(fresh, func(w quantrac.Warning) bool { return len(ws) > 0 && w.Commit <= ws[0].Commit })
+			page = append(page, ws...)
+		}
+		for i := range page {
+			if Visible(p, sel.Audience, &page[i]) {
+				out = append(out, page[i])
 			}
-			if len(out) == limit {
+			if len(out) == sel.Limit {
 				return out, nil
 			}
 		}
 		if len(ws) < 500 {
 			return out, nil
 		}
-		before = int64(ws[len(ws)-1].Commit)
+		before = ws[len(ws)-1].Commit
 	}
 }
 
 // Recent returns the public revisions sent since a time and all of the open
 // public episodes, in the order they were said: what a feed shows.
 func (a *Alerting) Recent(ctx context.Context, since quantrac.Millis) ([]quantrac.Warning, error) {
-	if err := a.settled(ctx); err != nil {
-		return nil, err
+	open := map[string]bool{}
+	for _, w := range a.feed.open() {
+		open[w.ID] = true
 	}
+	fresh := a.feed.newest(func(w *quantrac.Warning) bool { return w.Sent >= since || open[w.ID] })
 	ws, err := a.warnings(ctx, `SELECT body FROM revisions WHERE audience = 'public'
 		AND (sent_ms >= ? OR id IN (SELECT id FROM episodes WHERE ended = 0)) ORDER BY commit_number`, int64(since))
 	if err != nil {
 		return nil, err
 	}
 	p := quantrac.PrincipalFrom(ctx)
-	return slices.DeleteFunc(ws, func(w quantrac.Warning) bool { return !Visible(p, quantrac.AudiencePublic, &w) }), nil
+	return slices.DeleteFunc(merge(ws, fresh), func(w quantrac.Warning) bool { return !Visible(p, quantrac.AudiencePublic, &w) }), nil
 }
 
 // Position returns the commit of the newest revision told; Follow after it

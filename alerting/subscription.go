@@ -7,6 +7,8 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -372,58 +374,85 @@ func (a *Alerting) SaveProgress(ctx context.Context, id string, p Progress, done
 	return err
 }
 
-// EpisodeSince returns the revisions of an episode from a commit on, of any
-// audience: for the channels.
-func (a *Alerting) EpisodeSince(ctx context.Context, id string, from uint64) ([]quantrac.Warning, error) {
-	if err := a.settled(ctx); err != nil {
-		return nil, err
-	}
-	return a.warnings(ctx, "SELECT body FROM revisions WHERE id = ? AND commit_number >= ? ORDER BY commit_number", id, int64(from))
-}
-
 // Deliveries returns what became of the newest revisions for a subscription,
 // newest first, at most limit.
 func (a *Alerting) Deliveries(ctx context.Context, id string, limit int) ([]Outcome, error) {
-	if err := a.tables.Wait(ctx, a.j.Last().Number); err != nil {
-		return nil, err
-	}
 	return query(ctx, a, "deliveries", func(body string) (o Outcome, err error) {
 		return o, json.Unmarshal([]byte(body), &o)
 	}, `SELECT json_object('commit', commit_number, 'id', id, 'revision', revision, 'outcome', outcome, 'at_ms', at_ms, 'detail', detail)
 		FROM deliveries WHERE subscription = ? ORDER BY commit_number DESC LIMIT ?`, id, limit)
 }
 
-// projectDelivery applies a record of subscriptions to the tables.
-func projectDelivery(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
-	switch e.Flags {
-	case flagSubscription:
-		var s Subscription
-		if err := json.Unmarshal(e.Data, &s); err != nil || s.ID == "" {
-			return quantrac.Errorf(quantrac.Corrupt, "subscription of commit %d: %w", e.Number, err)
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (id, body) VALUES (?, ?)
-			ON CONFLICT (id) DO UPDATE SET body = excluded.body`, s.ID, string(e.Data))
-		return err
-	case flagUnsubscribe:
-		var id string
-		if err := json.Unmarshal(e.Data, &id); err != nil {
-			return quantrac.Errorf(quantrac.Corrupt, "unsubscription of commit %d: %w", e.Number, err)
-		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM subscriptions WHERE id = ?", id)
-		return err
-	case flagProgress:
-		return projectProgress(ctx, tx, e)
-	}
-	return quantrac.Errorf(quantrac.Corrupt, "delivery record of commit %d has unknown flags %d", e.Number, e.Flags)
+// bookChange is a record of subscriptions, decoded.
+type bookChange struct {
+	put      *Subscription
+	remove   string
+	progress *progressRecord
 }
 
-func projectProgress(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
-	var p progressRecord
-	if err := json.Unmarshal(e.Data, &p); err != nil {
-		return quantrac.Errorf(quantrac.Corrupt, "progress of commit %d: %w", e.Number, err)
+func decodeDelivery(e journal.Entry) (c bookChange, err error) {
+	switch e.Flags {
+	case flagSubscription:
+		c.put = &Subscription{}
+		if err = json.Unmarshal(e.Data, c.put); err == nil && c.put.ID == "" {
+			err = errors.New("no id")
+		}
+	case flagUnsubscribe:
+		err = json.Unmarshal(e.Data, &c.remove)
+	case flagProgress:
+		c.progress = &progressRecord{}
+		err = json.Unmarshal(e.Data, c.progress)
+	default:
+		err = fmt.Errorf("unknown flags %d", e.Flags)
 	}
+	if err != nil {
+		err = quantrac.Errorf(quantrac.Corrupt, "delivery record of commit %d: %w", e.Number, err)
+	}
+	return c, err
+}
+
+// apply takes a record into the book in memory.
+func (b *book) apply(e journal.Entry) error {
+	c, err := decodeDelivery(e)
+	if err != nil {
+		return err
+	}
+	b.change(func() {
+		switch {
+		case c.put != nil:
+			b.all[c.put.ID] = *c.put
+		case c.progress != nil:
+			if _, ok := b.all[c.progress.Subscription]; ok {
+				b.progress[c.progress.Subscription] = c.progress.Progress
+			}
+		default:
+			delete(b.all, c.remove)
+			delete(b.progress, c.remove)
+		}
+	})
+	return nil
+}
+
+// projectDelivery applies a record of subscriptions to the tables.
+func projectDelivery(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
+	c, err := decodeDelivery(e)
+	switch {
+	case err != nil:
+		return err
+	case c.put != nil:
+		_, err := tx.ExecContext(ctx, `INSERT INTO subscriptions (id, body) VALUES (?, ?)
+			ON CONFLICT (id) DO UPDATE SET body = excluded.body`, c.put.ID, string(e.Data))
+		return err
+	case c.progress != nil:
+		return projectProgress(ctx, tx, c.progress, string(e.Data))
+	}
+	_, err = tx.ExecContext(ctx, "DELETE FROM subscriptions WHERE id = ?", c.remove)
+	return err
+}
+
+func projectProgress(ctx context.Context, tx *sql.Tx, p *progressRecord, body string) error {
 	res, err := tx.ExecContext(ctx, `INSERT INTO progress (subscription, body) SELECT id, ? FROM subscriptions WHERE id = ?
-		ON CONFLICT (subscription) DO UPDATE SET body = excluded.body`, string(e.Data), p.Subscription)
+		ON CONFLICT (subscription) DO UPDATE SET body = excluded.body`, body, p.Subscription)
 	if err != nil {
 		return err
 	}
