@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestFirstAccount goes the way of a new installation: no account, the setup
+// code, a token, a station with its device; and who is nobody is let see the
+// page and nothing else.
+func TestFirstAccount(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	refused := func(a *asker, method, path, body string, want int) {
+		t.Helper()
+		got, err := a.try(method, path, body)
+		if err != nil || got.status != want {
+			t.Errorf("%s %s: %d %s, %v, want %d", method, path, got.status, got.body, err, want)
+		}
+	}
+	line := fmt.Sprintf("water,station=a level_meters=1 %d", time.Now().UnixNano())
+	nobody := s.nobody()
+	refused(nobody, "GET", "/", "", 200)
+	refused(nobody, "GET", "/api/page/state", "", 200)
+	refused(nobody, "GET", "/-/ready", "", 200)
+	refused(nobody, "GET", "/api/v1/query?query=1", "", 401)
+	refused(nobody, "POST", "/write?db=d", line, 401)
+	refused(nobody, "POST", "/api/v2/write?bucket=b", line, 401)
+	refused(nobody, "GET", "/api/dead-letters", "", 403)
+	refused(nobody, "GET", "/api/alerting/subscriptions", "", 403)
+	refused(s.bearer("wrong"), "GET", "/api/v1/query?query=1", "", 401)
+
+	var code string
+	eventually(t, "setup code printed", func() error {
+		m := regexp.MustCompile(`setup code (\S+)`).FindStringSubmatch(s.log.String())
+		if m == nil {
+			return fmt.Errorf("not in %q", s.log)
+		}
+		code = m[1]
+		return nil
+	})
+	refused(nobody, "POST", "/api/auth/setup", `{"code":"not-it","name":"chi","password":"mat khau dai hon"}`, 401)
+	setup := nobodySays(t, nobody, "POST", "/api/auth/setup", fmt.Sprintf(`{"code":%q,"name":"chi","password":"mat khau dai hon"}`, code))
+	cookie := setup.header.Get("Set-Cookie")
+	if !strings.Contains(cookie, "HttpOnly") || !strings.Contains(cookie, "SameSite=Lax") {
+		t.Errorf("session cookie is %q", cookie)
+	}
+	refused(nobody, "POST", "/api/auth/setup", fmt.Sprintf(`{"code":%q,"name":"other","password":"mat khau dai hon"}`, code), 409)
+
+	admin := s.nobody()
+	admin.header.Set("Cookie", strings.SplitN(cookie, ";", 2)[0])
+	var token struct{ Secret string }
+	nobodySays(t, admin, "POST", "/api/auth/tokens", `{"name":"grafana","role":"viewer"}`).json(t, &token)
+	viewer := s.bearer(token.Secret)
+	refused(viewer, "GET", "/api/v1/query?query=1", "", 200)
+	refused(viewer, "POST", "/write?db=d", line, 403)
+
+	admin.header.Set("Content-Type", "text/csv")
+	var report struct {
+		Tokens []struct{ Device, Token string }
+	}
+	nobodySays(t, admin, "POST", "/api/registry/import", gaugeHeader+gaugeRow("g1", [3]float64{1, 2, 3}, 0, 0, time.Minute)).json(t, &report)
+	if len(report.Tokens) != 1 {
+		t.Fatalf("import made the tokens %+v", report.Tokens)
+	}
+	device := s.nobody()
+	device.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(report.Tokens[0].Device+":"+report.Tokens[0].Token)))
+	own := strings.Replace(line, ",station=a", "", 1)
+	refused(device, "POST", "/write?db=d", own, 204)
+	refused(device, "POST", "/write?db=d", line, 400) // another's station
+	refused(device, "GET", "/api/v1/query?query=1", "", 401)
+	refused(device, "GET", "/api/dead-letters", "", 403)
+	got, err := viewer.try("GET", "/api/v1/query?query=water_level_meters", "")
+	if err != nil || !strings.Contains(string(got.body), `"station":"g1"`) || strings.Contains(string(got.body), `"station":"a"`) {
+		t.Errorf("the device's reading: %s, %v", got.body, err)
+	}
+}
+
+// nobodySays makes a request that has to go well.
+func nobodySays(t *testing.T, a *asker, method, path, body string) answer {
+	t.Helper()
+	got, err := a.try(method, path, body)
+	if err != nil || got.status >= 300 || got.status < 200 {
+		t.Fatalf("%s %s: %d %s, %v", method, path, got.status, got.body, err)
+	}
+	if len(got.body) > 0 && !json.Valid(got.body) {
+		t.Fatalf("%s %s: %s is no JSON", method, path, got.body)
+	}
+	return got
+}
