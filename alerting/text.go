@@ -253,7 +253,7 @@ func span(d time.Duration) quantrac.Text {
 // basis names the law a level rests on, or says that there is none.
 func (s *scene) basis() quantrac.Text {
 	if s.w.Kind != quantrac.ThresholdAlarm {
-		return text("Ngưỡng theo dõi nội bộ, không phải cấp báo động chính thức.", "A watch level of the network, not an official alarm level.")
+		return text("Ngưỡng theo dõi nội bộ, không phải mức do cơ quan có thẩm quyền quy định.", "A watch level of the network, not one set by an authority.")
 	}
 	for _, th := range s.levels {
 		if th.LegalBasis != "" {
