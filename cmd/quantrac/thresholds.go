@@ -74,38 +74,84 @@ func (s thresholdStore) thresholds(ctx context.Context, ms []*quantrac.Matcher) 
 	return out
 }
 
-// points appends the points of a threshold from from to to, both inclusive.
-func (m made) points(dst *tsdb.Series, from, to quantrac.Millis) {
+// span returns the first and the last full hour of the threshold's validity from
+// from to to, both inclusive; ok is false where there is none.
+func (m made) span(from, to quantrac.Millis) (first, last quantrac.Millis, ok bool) {
 	step := quantrac.Millis(thresholdStep.Milliseconds())
-	from, to = max(from, m.from), min(to, m.to-1)
-	for t := (from + step - 1) / step * step; t <= to; t += step {
-		dst.Times = append(dst.Times, t)
-		dst.Values = append(dst.Values, m.value)
-		dst.Qualities = append(dst.Qualities, quantrac.Good)
-	}
+	first = ceil(max(from, m.from), step)
+	last = min(to, m.to-1)
+	return first, last, first <= last
 }
 
-// series returns the threshold series of a query.
-func (s thresholdStore) series(ctx context.Context, q tsdb.Query) []*tsdb.Series {
-	var out []*tsdb.Series
+// ceil rounds a time up to a multiple of step, also before 1970.
+func ceil(t, step quantrac.Millis) quantrac.Millis {
+	d := t % step
+	if d > 0 {
+		return t - d + step
+	}
+	return t - d
+}
+
+// maxThresholdSamples bounds a read that names no bound of its own: a century of
+// hours of five thresholds.
+const maxThresholdSamples = 5_000_000
+
+// present returns the label sets of the thresholds in force at some full hour
+// from from to to, sorted.
+func (s thresholdStore) present(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) []quantrac.Labels {
+	var out []quantrac.Labels
 	// The future of a threshold is not known: none is shown beyond the present.
+	to = min(to, s.clock.Now())
+	for _, m := range s.thresholds(ctx, ms) {
+		if _, _, ok := m.span(from, to); ok && (len(out) == 0 || !out[len(out)-1].Equal(m.labels)) {
+			out = append(out, m.labels)
+		}
+	}
+	return out
+}
+
+// series returns the threshold series of a query; more samples than it allows
+// are an Invalid error before any is made.
+func (s thresholdStore) series(ctx context.Context, q tsdb.Query) ([]*tsdb.Series, error) {
+	var out []*tsdb.Series
+	step := quantrac.Millis(thresholdStep.Milliseconds())
+	left := quantrac.Millis(maxThresholdSamples)
+	if q.MaxSamples > 0 {
+		left = quantrac.Millis(q.MaxSamples)
+	}
 	to := min(q.To, s.clock.Now())
 	for _, m := range s.thresholds(ctx, q.Matchers) {
+		first, last, ok := m.span(q.From, to)
+		if !ok {
+			continue
+		}
+		if left -= (last-first)/step + 1; left < 0 {
+			return nil, quantrac.Errorf(quantrac.Invalid, "thresholds of %s from %s to %s are too many samples: ask for a shorter time", m.labels, first, last)
+		}
 		if n := len(out); n == 0 || !out[n-1].Labels.Equal(m.labels) {
 			out = append(out, &tsdb.Series{Labels: m.labels})
 		}
-		m.points(out[len(out)-1], q.From, to)
+		dst := out[len(out)-1]
+		for t := first; t <= last; t += step {
+			dst.Times = append(dst.Times, t)
+			dst.Values = append(dst.Values, m.value)
+			dst.Qualities = append(dst.Qualities, quantrac.Good)
+		}
 	}
-	return slices.DeleteFunc(out, func(s *tsdb.Series) bool { return len(s.Times) == 0 })
+	return out, nil
 }
 
 // Select implements promql.Store: both kinds of series in one order.
 func (s thresholdStore) Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Series, error] {
-	extra := s.series(ctx, q)
+	extra, err := s.series(ctx, q)
+	if err != nil {
+		return func(yield func(*tsdb.Series, error) bool) { yield(nil, err) }
+	}
 	if len(extra) == 0 {
 		return s.DB.Select(ctx, q)
 	}
 	return func(yield func(*tsdb.Series, error) bool) {
+		extra := extra
 		for got, err := range s.DB.Select(ctx, q) {
 			for err == nil && len(extra) > 0 && extra[0].Labels.Compare(got.Labels) < 0 {
 				if !yield(extra[0], nil) {
@@ -132,7 +178,11 @@ func (s thresholdStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]t
 		return nil, err
 	}
 	now := s.clock.Now()
-	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: now.Add(-thresholdStep), To: now}) {
+	extra, err := s.series(ctx, tsdb.Query{Matchers: ms, From: now.Add(-thresholdStep), To: now})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range extra {
 		n := len(e.Times) - 1
 		last = append(last, tsdb.Last{Labels: e.Labels, Time: e.Times[n], Value: e.Values[n], Quality: e.Qualities[n]})
 	}
@@ -146,9 +196,7 @@ func (s thresholdStore) Series(ctx context.Context, ms []*quantrac.Matcher, from
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: from, To: to}) {
-		out = append(out, e.Labels)
-	}
+	out = append(out, s.present(ctx, ms, from, to)...)
 	slices.SortFunc(out, quantrac.Labels.Compare)
 	return out, nil
 }
@@ -159,8 +207,8 @@ func (s thresholdStore) LabelNames(ctx context.Context, ms []*quantrac.Matcher, 
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: from, To: to}) {
-		for _, l := range e.Labels {
+	for _, ls := range s.present(ctx, ms, from, to) {
+		for _, l := range ls {
 			out = append(out, l.Name)
 		}
 	}
@@ -174,8 +222,8 @@ func (s thresholdStore) LabelValues(ctx context.Context, name string, ms []*quan
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range s.series(ctx, tsdb.Query{Matchers: ms, From: from, To: to}) {
-		if v := e.Labels.Get(name); v != "" {
+	for _, ls := range s.present(ctx, ms, from, to) {
+		if v := ls.Get(name); v != "" {
 			out = append(out, v)
 		}
 	}

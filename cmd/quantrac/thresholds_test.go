@@ -94,4 +94,20 @@ func TestThresholdSeries(t *testing.T) {
 	if err != nil || len(names) != 2 {
 		t.Errorf("metrics are %v, %v", names, err)
 	}
+
+	// A threshold valid since ever, asked for since ever: listed at once, and
+	// refused as samples, without either taking memory.
+	must(reg.PutThreshold(ctx, devices.Threshold{Threshold: quantrac.Threshold{
+		Station: "a", Property: "water_level_meters", Kind: quantrac.ThresholdWatch, Level: 2, Value: 3,
+		ValidFrom: quantrac.MinMillis, ValidTo: quantrac.MaxMillis,
+	}}, "test"))
+	all, err := s.Series(ctx, []*quantrac.Matcher{metric("water_level_threshold_meters")}, quantrac.MinMillis, quantrac.MaxMillis)
+	if err != nil || len(all) != 3 {
+		t.Errorf("series since ever: %v, %v", all, err)
+	}
+	for _, err := range s.Select(ctx, tsdb.Query{Matchers: []*quantrac.Matcher{metric("water_level_threshold_meters")}, From: quantrac.MinMillis, To: now}) {
+		if quantrac.KindOf(err) != quantrac.Invalid {
+			t.Errorf("samples since ever: %v, want an Invalid error", err)
+		}
+	}
 }
