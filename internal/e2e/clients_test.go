@@ -79,7 +79,7 @@ type ran struct {
 // own environment.
 func quantracRun(t testing.TB, env []string, args ...string) ran {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*patience) // a long replay takes its time
 	defer cancel()
 	cmd := exec.CommandContext(ctx, quantracBinary(t), args...)
 	cmd.Env = append(os.Environ(), env...)

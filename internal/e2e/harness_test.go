@@ -129,7 +129,7 @@ func launch(t testing.TB, dir string, httpPort, mqttPort int, args ...string) *s
 	}()
 	t.Cleanup(func() {
 		s.kill()
-		if t.Failed() {
+		if t.Failed() || os.Getenv("QLOG") != "" {
 			text := s.log.String()
 			if len(text) > 6000 {
 				text = "…" + text[len(text)-6000:]
