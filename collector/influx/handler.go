@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ type Options struct {
 	MaxLines   int           // lines of a request; 10,000
 	Concurrent int           // requests at once; further ones wait; 32
 	Wait       time.Duration // for a turn, before 503; 5 s
+	Patience   time.Duration // for a body to begin and whenever it comes at less than 1 KiB/s, before 408; 30 s
 	Logger     *slog.Logger  // of failures that are ours; none
 }
 
@@ -48,6 +50,9 @@ func (o *Options) fill() {
 	}
 	if o.Wait <= 0 {
 		o.Wait = 5 * time.Second
+	}
+	if o.Patience <= 0 {
+		o.Patience = 30 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -163,11 +168,17 @@ func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
 			return
 		}
 	}
+	in := h.arrive(a.w, r)
+	defer in.done()
+	// A short body is awaited before a turn is taken: loggers whose modem stalls
+	// half-way must not keep the others out.
+	in.await(r.ContentLength)
 	if err := h.turn(r.Context()); err != nil {
 		a.refuse(err)
 		return
 	}
 	defer func() { <-h.turns }()
+	r.Body = in
 	body, status, err := h.body(r)
 	if err != nil {
 		a.fail(status, err.Error(), nil)
@@ -238,8 +249,11 @@ func (h *Handler) body(r *http.Request) ([]byte, int, error) {
 
 func readStatus(err error) int {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout
 	}
 	return http.StatusBadRequest
 }
