@@ -238,6 +238,24 @@ func eventually(t testing.TB, cond func() bool) {
 	}
 }
 
+// TestRenewalAfterALongStandstill: a service that was away for days while a
+// warning stood says once that it stands, and goes on judging.
+func TestRenewalAfterALongStandstill(t *testing.T) {
+	for _, away := range []time.Duration{25 * time.Hour, 72 * time.Hour, 30 * 24 * time.Hour} {
+		r := newRoom(t, watch(1.5))
+		r.o.SilenceHold = -1
+		r.reopen()
+		r.read("tram-chim", at(0), 1.7)
+		r.clock.Set(at(away))
+		r.reopen()
+		eventually(t, func() bool { return len(r.all()) == 2 })
+		for i := range 6 {
+			r.read("tram-chim", at(away+time.Duration(i)*15*minute), 0.5)
+		}
+		r.expect("level tram-chim issue 1", "level tram-chim update 1", "level tram-chim all_clear 0")
+	}
+}
+
 func TestRenewal(t *testing.T) {
 	r := newRoom(t, watch(1.5))
 	r.o.SilenceHold = -1

@@ -206,6 +206,8 @@ func (g *judge) restart(ctx context.Context) error {
 		return nil
 	}
 	g.processed = g.a.j.First() - 1
+	g.a.o.Logger.Warn("alerting: there is no usable snapshot, and the journal does not go back to its beginning; starting from the open episodes: what lies before is not judged again, and a series silent since then is not noticed",
+		"path", g.a.snapshotPath(), "journal", g.a.j.First())
 	sets, err := g.a.storedRules(ctx)
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func launch(t testing.TB, dir string, httpPort, mqttPort int, args ...string) *s
 	}()
 	t.Cleanup(func() {
 		s.kill()
-		if t.Failed() || os.Getenv("QLOG") != "" {
+		if t.Failed() || os.Getenv("QUANTRAC_E2E_LOG") != "" {
 			text := s.log.String()
 			if len(text) > 6000 {
 				text = "…" + text[len(text)-6000:]
