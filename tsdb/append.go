@@ -92,15 +92,18 @@ type appender struct {
 	payload []byte
 	cells   []quantrac.Cell
 
-	renamed map[string]int // key of labels with reserved names → position of the group
+	renamed map[string]int          // key of labels with reserved names → position of the group
+	same    map[*quantrac.Label]int // first of the labels in memory → position of the group
 	groups  []appendGroup
-	twice   []bool // for each list of properties, whether one is there twice
+	shapes  [][]string // the first lists of properties
+	twice   []bool     // for each list of properties, whether one is there twice
 	rows    []plannedRow
 	beaten  map[cellAt]struct{} // cells that a later one of the batch replaces
 }
 
 // appendGroup is a group of the batch, in the order of the encoder's table.
 type appendGroup struct {
+	labels quantrac.Labels // as the first row of the group has them
 	newest quantrac.Millis // time of its newest row so far
 	last   int             // its last row so far, -1 for none
 	// at finds the last row of a time; it is made when a row does not follow
@@ -121,10 +124,12 @@ func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 	a.enc.reset()
 	if a.renamed == nil {
 		a.renamed, a.beaten = map[string]int{}, map[cellAt]struct{}{}
+		a.same = map[*quantrac.Label]int{}
 	}
 	clear(a.renamed)
+	clear(a.same)
 	clear(a.beaten)
-	a.groups, a.twice, a.rows = a.groups[:0], a.twice[:0], a.rows[:0]
+	a.groups, a.shapes, a.twice, a.rows = a.groups[:0], a.shapes[:0], a.twice[:0], a.rows[:0]
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		p := plannedRow{before: -1, sameTime: -1}
@@ -147,9 +152,21 @@ func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 // group returns the position of a row's group.
 func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
 	ls := b.Rows[i].Group
-	if i > 0 && sameSlice(ls, b.Rows[i-1].Group) {
-		return a.rows[i-1].group, nil
+	if len(ls) > 0 { // whoever sends much uses the same labels again and again
+		if n, ok := a.same[&ls[0]]; ok && sameSlice(ls, a.groups[n].labels) {
+			return n, nil
+		}
 	}
+	n, err := a.groupByKey(b, i, reserved)
+	if err == nil && len(ls) > 0 {
+		a.same[&ls[0]] = n
+	}
+	return n, err
+}
+
+// groupByKey returns the position of a row's group by what its labels say.
+func (a *appender) groupByKey(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
+	ls := b.Rows[i].Group
 	a.enc.key = ls.AppendKey(a.enc.key[:0])
 	if n, ok := a.enc.groups[string(a.enc.key)]; ok {
 		return n, nil // what is in the table has no reserved names
@@ -172,7 +189,7 @@ func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (
 	}
 	n, isNew := a.enc.group(ls)
 	if isNew {
-		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
+		a.groups = append(a.groups, appendGroup{labels: b.Rows[i].Group, newest: quantrac.MinMillis, last: -1})
 	}
 	if key != "" {
 		a.renamed[key] = n
@@ -188,12 +205,18 @@ func sameSlice(a, b quantrac.Labels) bool {
 // shape returns the position of the row's list of properties; a list with a
 // property twice has its earlier cells beaten.
 func (a *appender) shape(row int, cells []quantrac.Cell) (int, error) {
-	n, isNew := a.enc.shape(cells)
-	if isNew {
-		if err := validateProperties(cells); err != nil {
-			return 0, err
+	n, ok := a.knownShape(cells)
+	if !ok {
+		var isNew bool
+		if n, isNew = a.enc.shape(cells); isNew {
+			if err := validateProperties(cells); err != nil {
+				return 0, err
+			}
+			a.twice = append(a.twice, propertyTwice(cells))
+			if n == len(a.shapes) && n < maxCompared {
+				a.shapes = append(a.shapes, properties(cells))
+			}
 		}
-		a.twice = append(a.twice, propertyTwice(cells))
 	}
 	if a.twice[n] {
 		for i := range cells {
@@ -205,6 +228,40 @@ func (a *appender) shape(row int, cells []quantrac.Cell) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// knownShape finds the row's list of properties among the first ones of the
+// batch by comparing: a fleet has few, and their names are mostly the same memory.
+func (a *appender) knownShape(cells []quantrac.Cell) (int, bool) {
+	for n, props := range a.shapes {
+		if sameProperties(props, cells) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+func sameProperties(props []string, cells []quantrac.Cell) bool {
+	if len(props) != len(cells) {
+		return false
+	}
+	for i := range cells {
+		if cells[i].Property != props[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// maxCompared is how many lists of properties are found by comparing.
+const maxCompared = 32
+
+func properties(cells []quantrac.Cell) []string {
+	out := make([]string, len(cells))
+	for i := range cells {
+		out[i] = cells[i].Property
+	}
+	return out
 }
 
 func propertyTwice(cells []quantrac.Cell) bool {

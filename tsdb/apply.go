@@ -30,8 +30,8 @@ type applier struct {
 // one of its own.
 const maxShapes = 4096
 
-// counts is what a receipt says of a commit.
-type counts struct{ stored, redelivered int }
+// counts is what became of a commit, of which its receipt says the first two.
+type counts struct{ stored, redelivered, rows, bytes int }
 
 // receipts hands the counts of a commit from the goroutine that applied it to
 // the one that waits for it.
@@ -131,6 +131,8 @@ func (db *DB) applyBatch(e journal.Entry) error {
 	for w.dec.next() {
 		db.applyRow(h, e.Commit, &c)
 	}
+	h.rows.Add(int64(c.rows))
+	h.bytes.Add(int64(c.bytes))
 	db.stats.stored.Add(uint64(c.stored))
 	db.stats.redelivered.Add(uint64(c.redelivered))
 	if c.stored > 0 || w.dec.head.Kind == quantrac.Revocation {
@@ -188,7 +190,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	}
 	hg := h.make(g.id)
 	g.mu.Lock()
-	size := hg.add(r)
+	size := hg.add(r, len(g.series))
 	if r.Kind == rows.Human && !g.humans {
 		g.humans = true
 		w.humans[g] = true
@@ -204,8 +206,8 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	}
 	g.mu.Unlock()
 	g.newest = max(g.newest, r.Time)
-	h.bytes.Add(int64(size))
-	h.rows.Add(1)
+	c.rows++
+	c.bytes += size
 }
 
 func rowKind(k quantrac.BatchKind) uint8 {

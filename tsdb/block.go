@@ -106,9 +106,7 @@ func (b *blockFile) table(g *blockGroup, chunk int, sc *scratch) (*rows.Table, e
 func (db *DB) blockGroup(bg *block.Group) blockGroup {
 	g := db.groupOf(bg.Labels.AppendKey(nil), bg.Labels)
 	out := blockGroup{id: g.id, chunks: bg.Chunks, first: bg.First, last: bg.Last}
-	for _, p := range bg.Properties {
-		out.cols = append(out.cols, db.column(g, p))
-	}
+	out.cols = db.columnsOf(g, bg.Properties)
 	return out
 }
 

@@ -56,7 +56,7 @@ func (db *DB) sealHead() (*head, uint64) {
 		return nil, db.apply.applied
 	}
 	h.cursor = db.apply.applied
-	db.replaceState(&state{heads: []*head{h, newHead(h)}, blocks: s.blocks})
+	db.replaceState(&state{heads: []*head{h, {}}, blocks: s.blocks})
 	return h, 0
 }
 
@@ -125,11 +125,12 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 		list := parts[first]
 		slices.SortFunc(list, func(a, b headPart) int { return a.g.labels.Compare(b.g.labels) })
 		err := out.block(first, func(w *block.Writer) error {
+			buf := &rows.Table{}
 			for _, p := range list {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				t := rows.Merge(p.hg.runs, first, first+partitionLen-1)
+				t := p.hg.table(buf, first, first+partitionLen-1)
 				if err := w.Group(p.g.labels, p.g.properties(), t); err != nil {
 					return err
 				}
@@ -158,7 +159,7 @@ func (hg *headGroup) partitions() map[int64]struct{} {
 	out := map[int64]struct{}{}
 	for _, run := range hg.runs {
 		for i := 0; i < run.Len(); {
-			first, last := partitionOf(run.Times[i])
+			first, last := partitionOf(run.Time(i))
 			out[first] = struct{}{}
 			i = run.Find(last + 1)
 		}

@@ -32,11 +32,12 @@ type groupShape struct {
 // shape is a list of properties that rows have in common, kept once.
 type shape struct{ props []string }
 
-// series is one series; its fields are guarded by the group's mu.
+// series is one series; its fields are guarded by the group's mu. What every
+// row touches stands together.
 type series struct {
 	labels   quantrac.Labels // for ever the same
 	property string
-	rank     int // in the order of all series, guarded by that; -1 at first
+	rank     int32 // in the order of all series, guarded by that; -1 at first
 
 	first, last int64 // times of the first and last cell of any kind
 
@@ -101,16 +102,24 @@ func (db *DB) groupOf(key []byte, labels quantrac.Labels) *group {
 	return groups[id]
 }
 
-// column returns the column of a property in a group, a new one where the
-// group has none. It is called as groupOf is.
-func (db *DB) column(g *group, property string) int {
+// find returns the column of a property, -1 where the group has none.
+func (g *group) find(property string) int {
 	for i, s := range g.series {
 		if s.property == property {
 			return i
 		}
 	}
+	return -1
+}
+
+// column returns the column of a property in a group, a new one where the
+// group has none; its series then lies at s. It is called as groupOf is.
+func (db *DB) column(g *group, property string, s *series) int {
+	if col := g.find(property); col >= 0 {
+		return col
+	}
 	col := len(g.series)
-	s := &series{
+	*s = series{
 		labels: g.labels.With(quantrac.LabelMetric, property), property: property,
 		first: math.MaxInt64, last: math.MinInt64, state: lastNone, rank: -1,
 	}
@@ -130,13 +139,35 @@ func (db *DB) columns(g *group, sh *shape) []int {
 			return g.shapes[i].cols
 		}
 	}
-	cols := make([]int, len(sh.props))
-	for i, p := range sh.props {
-		cols[i] = db.column(g, p)
-	}
+	cols := db.columnsOf(g, sh.props)
 	if len(g.shapes) >= 64 {
 		g.shapes = g.shapes[:0] // they are cheap to find again
 	}
 	g.shapes = append(g.shapes, groupShape{sh, cols})
+	return cols
+}
+
+// columnsOf returns the columns of properties. The series that are new lie side
+// by side, as they will be met.
+func (db *DB) columnsOf(g *group, props []string) []int {
+	fresh := 0
+	for _, p := range props {
+		if g.find(p) < 0 {
+			fresh++
+		}
+	}
+	slab := make([]series, fresh)
+	cols := make([]int, len(props))
+	for i, p := range props {
+		known := len(g.series)
+		var s *series
+		if len(slab) > 0 {
+			s = &slab[0]
+		}
+		cols[i] = db.column(g, p, s)
+		if len(g.series) > known {
+			slab = slab[1:]
+		}
+	}
 	return cols
 }

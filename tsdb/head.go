@@ -1,7 +1,6 @@
 package tsdb
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
 
@@ -15,7 +14,6 @@ type head struct {
 	mu      sync.RWMutex
 	groups  []*headGroup // by number; nil where a group has no rows here
 	touched []uint32     // numbers of the groups that have
-	before  *head        // the one before it, while that is being flushed
 
 	bytes atomic.Int64
 	rows  atomic.Int64
@@ -30,23 +28,7 @@ type head struct {
 // headGroup is the rows of one group in a head, in runs of their own order in
 // time: live rows make one run, late ones others. The group's mu guards it.
 type headGroup struct {
-	runs     []*rows.Table // longer ones first, roughly
-	expected int           // rows, from experience
-}
-
-// newHead returns a head that expects rows as the one before it had, nil for
-// none.
-func newHead(before *head) *head { return &head{before: before} }
-
-// expected returns how many rows a group may come to have.
-func (h *head) expected(id uint32) int {
-	if h.before == nil {
-		return 0
-	}
-	if hg := h.before.group(id); hg != nil {
-		return min(hg.runs[0].Len(), 4096)
-	}
-	return 0
+	runs []*rows.Run // longer ones first, roughly
 }
 
 // group returns the rows of a group, nil for none.
@@ -69,32 +51,22 @@ func (h *head) make(id uint32) *headGroup {
 	for int(id) >= len(h.groups) {
 		h.groups = append(h.groups, make([]*headGroup, len(h.groups)+64)...)
 	}
-	g := &headGroup{expected: h.expected(id)}
+	g := &headGroup{}
 	h.groups[id] = g
 	h.touched = append(h.touched, id)
 	h.bytes.Add(512)
 	return g
 }
 
-// forget lets go of the head before, which has been flushed. The caller holds
-// apply.
-func (h *head) forget() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.before = nil
-}
-
-// add adds a row and returns the growth in bytes. The group's mu is held.
-func (hg *headGroup) add(r *rows.Row) int {
+// add adds a row of a group of so many columns and returns the growth in bytes.
+// The group's mu is held.
+func (hg *headGroup) add(r *rows.Row, columns int) int {
 	for _, run := range hg.runs {
 		if run.Last() <= r.Time {
 			return run.Append(r)
 		}
 	}
-	run := &rows.Table{}
-	if len(hg.runs) == 0 && hg.expected > 0 {
-		run.Grow(hg.expected)
-	}
+	run := rows.NewRun(columns)
 	size := run.Append(r)
 	hg.runs = append(hg.runs, run)
 	// Keep few runs: join the last two while they are of a size, so that each
@@ -104,7 +76,22 @@ func (hg *headGroup) add(r *rows.Row) int {
 		if a.Len() > 2*b.Len() && n < 8 {
 			break
 		}
-		hg.runs = append(hg.runs[:n-2:n-2], rows.Merge([]*rows.Table{a, b}, math.MinInt64, math.MaxInt64))
+		hg.runs = append(hg.runs[:n-2:n-2], rows.Join(a, b))
 	}
 	return size
+}
+
+// table returns the rows between two times, both inclusive; buf is for reuse.
+func (hg *headGroup) table(buf *rows.Table, from, to int64) *rows.Table {
+	if len(hg.runs) == 1 && !hg.runs[0].Repeats {
+		run := hg.runs[0]
+		return run.Table(buf, run.Find(from), run.Find(to+1))
+	}
+	var tables []*rows.Table
+	for _, run := range hg.runs {
+		if i, k := run.Find(from), run.Find(to+1); i < k {
+			tables = append(tables, run.Table(nil, i, k))
+		}
+	}
+	return rows.Merge(tables, minTime, maxTime)
 }

@@ -114,7 +114,6 @@ func (db *DB) install(out *output, old []*blockFile, h *head) error {
 	next := &state{heads: s.heads}
 	if h != nil {
 		next.heads = s.heads[1:]
-		next.heads[0].forget()
 		if out.commits != nil {
 			db.log.Settle(out.commits, len(h.commits), len(h.changes))
 		}

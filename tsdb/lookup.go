@@ -17,26 +17,13 @@ type lookup struct {
 // device value at their series and time, and returns how many.
 func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 	dropped := 0
-	check := func(t *rows.Table) {
-		for i := t.Find(r.Time); i < t.Len() && t.Times[i] == r.Time; i++ {
-			if t.Kinds[i] == rows.Human {
-				continue
-			}
-			for k, col := range r.Cols {
-				if r.Quality[k] != rows.Absent && t.Quality(i, col) != rows.Absent && rows.Same(t.Cols[col].Values[i], r.Values[k]) {
-					r.Quality[k] = rows.Absent
-					dropped++
-				}
-			}
-		}
-	}
 	// Values are compared with those of the journal before this commit only:
 	// a batch does not hold a series and time twice.
 	s := db.apply.state
 	for _, h := range s.heads {
 		if hg := h.group(g.id); hg != nil {
 			for _, run := range hg.runs { // nobody else changes them
-				check(run)
+				dropped += dropSeen(run, r)
 			}
 		}
 	}
@@ -57,7 +44,35 @@ func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 				db.stats.readErrors.Add(1)
 				db.o.Logger.Error("tsdb: looking for redelivery", "error", err)
 			} else if t != nil {
-				check(t)
+				dropped += dropSeen(t, r)
+			}
+		}
+	}
+	return dropped
+}
+
+// seen is rows that may hold a reading already: of a head or of a chunk.
+type seen interface {
+	Len() int
+	Find(t int64) int
+	Time(row int) int64
+	Kind(row int) uint8
+	Quality(row, col int) uint8
+	Value(row, col int) float64
+}
+
+// dropSeen marks as absent the cells of r that equal a device value at its time,
+// and returns how many.
+func dropSeen(t seen, r *rows.Row) int {
+	dropped := 0
+	for i := t.Find(r.Time); i < t.Len() && t.Time(i) == r.Time; i++ {
+		if t.Kind(i) == rows.Human {
+			continue
+		}
+		for k, col := range r.Cols {
+			if r.Quality[k] != rows.Absent && t.Quality(i, col) != rows.Absent && rows.Same(t.Value(i, col), r.Values[k]) {
+				r.Quality[k] = rows.Absent
+				dropped++
 			}
 		}
 	}

@@ -111,7 +111,7 @@ func isStoreFile(name string) bool {
 
 // openFiles opens what the manifest names and makes the index of it.
 func (db *DB) openFiles() error {
-	s := &state{heads: []*head{newHead(nil)}}
+	s := &state{heads: []*head{{}}}
 	s.refs.Store(1)
 	db.apply.state = s
 	var files []*commits.File

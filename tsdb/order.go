@@ -47,7 +47,7 @@ func (o *order) settle() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range merged {
-		merged[i].s.rank = i
+		merged[i].s.rank = int32(i)
 	}
 	o.sorted = merged
 }

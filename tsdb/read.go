@@ -17,11 +17,11 @@ type loaded struct {
 	col     rows.Column
 }
 
-// load reads a piece; of a simple one that is wanted as it stands only times
-// and cells.
-func (v *view) load(sc *scratch, p *piece, simple, received bool) (loaded, error) {
+// load reads a piece, at least what of it lies between two times; of a simple
+// one that is wanted as it stands only times and cells.
+func (v *view) load(sc *scratch, p *piece, from, to int64, simple, received bool) (loaded, error) {
 	if p.block == nil {
-		return loaded{p.run.Times, p.run.Commits, p.run.Received, p.run.Kinds, p.runCell}, nil
+		return sc.rows(p, from, to, simple), nil
 	}
 	var err error
 	if sc.buf, err = p.block.r.Read(&sc.data, &p.group.chunks[p.chunk], len(p.group.cols), sc.buf); err != nil {
@@ -54,12 +54,27 @@ func (v *view) load(sc *scratch, p *piece, simple, received bool) (loaded, error
 	return out, nil
 }
 
+// rows reads a run of a head.
+func (sc *scratch) rows(p *piece, from, to int64, simple bool) loaded {
+	at, end := p.run.Find(from), p.run.Len()
+	if to < math.MaxInt64 {
+		end = p.run.Find(to + 1)
+	}
+	sc.col = p.run.Column(rows.Column{Values: sc.col.Values[:0], Qualities: sc.col.Qualities[:0]}, p.col, at, end)
+	if simple {
+		sc.times = p.run.Times(sc.times[:0], at, end)
+		return loaded{times: sc.times, col: sc.col}
+	}
+	sc.times, sc.commits, sc.recv, sc.kinds = p.run.Shared(sc.times[:0], sc.commits[:0], sc.recv[:0], sc.kinds[:0], at, end)
+	return loaded{sc.times, sc.commits, sc.recv, sc.kinds, sc.col}
+}
+
 // cells gathers the cells of pieces between two times, in order; received
 // times only where asked for.
 func (v *view) cells(sc *scratch, ps []piece, from, to int64, received bool) ([]rows.Cell, error) {
 	sc.cells = sc.cells[:0]
 	for i := range ps {
-		l, err := v.load(sc, &ps[i], false, received)
+		l, err := v.load(sc, &ps[i], from, to, false, received)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +152,7 @@ func (v *view) series(ctx context.Context, sc *scratch, out *Series, t target, q
 
 // plain appends a piece as it stands.
 func (v *view) plain(sc *scratch, out *Series, p *piece, from, to int64, qs quantrac.QualitySet) error {
-	l, err := v.load(sc, p, true, false)
+	l, err := v.load(sc, p, from, to, true, false)
 	if err != nil {
 		return err
 	}

@@ -75,8 +75,8 @@ type piece struct {
 	chunk  int
 	column int // of the chunk
 
-	run     rows.Table // only what the series needs
-	runCell rows.Column
+	run rows.Run // as it was
+	col int      // of the run
 }
 
 // pieces finds where the cells of a series between two times are, in the order
@@ -111,13 +111,12 @@ func (v *view) pieces(sc *scratch, g *group, col int, from, to int64) []piece {
 		}
 		g.mu.RLock()
 		for _, run := range hg.runs {
-			if run.Times[0] > to || run.Last() < from || col >= len(run.Cols) || len(run.Cols[col].Values) == 0 {
+			if run.Time(0) > to || run.Last() < from || col >= run.Columns() {
 				continue
 			}
 			ps = append(ps, piece{
-				first: run.Times[0], last: run.Last(), maxCommit: run.MaxCommit, simple: !run.Repeats && !run.Humans, rows: run.Len(),
-				run:     rows.Table{Times: run.Times, Commits: run.Commits, Received: run.Received, Kinds: run.Kinds},
-				runCell: run.Cols[col],
+				first: run.Time(0), last: run.Last(), maxCommit: run.MaxCommit, simple: !run.Repeats && !run.Humans, rows: run.Len(),
+				run: *run, col: col,
 			})
 		}
 		g.mu.RUnlock()

@@ -1,8 +1,8 @@
-// Package rows holds the rows of one group as columns: in the head while they
-// are in memory, and between a block's bytes and its readers. A Table is sorted
-// by time and, within one time, by commit: a revision of a value is simply a
-// later row of the same time. Merge joins tables, Pick says which of the cells
-// of one series and time a reader sees.
+// Package rows holds the rows of one group: as a Run in the head, row by row as
+// they come, and as a Table, column by column, between a block's bytes and its
+// readers. Both are sorted by time and, within one time, by commit: a revision of
+// a value is simply a later row of the same time. Merge joins tables, Pick says
+// which of the cells of one series and time a reader sees.
 //
 // Pure data, no I/O and no locks; the engine's packages import it.
 package rows
@@ -115,6 +115,15 @@ func (t *Table) Quality(row, col int) uint8 {
 	}
 	return t.Cols[col].Qualities[row]
 }
+
+// Time returns the time of a row.
+func (t *Table) Time(row int) int64 { return t.Times[row] }
+
+// Kind returns the kind of a row.
+func (t *Table) Kind(row int) uint8 { return t.Kinds[row] }
+
+// Value returns the value of a cell that is there.
+func (t *Table) Value(row, col int) float64 { return t.Cols[col].Values[row] }
 
 // Find returns the first row that does not lie before time.
 func (t *Table) Find(time int64) int {
