@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"sync"
 	"time"
 
@@ -28,25 +27,14 @@ type device struct {
 }
 
 func newFleet(rawURL string, password func(device string) string) (*fleet, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("broker %q: write it as mqtt://HOST:PORT or mqtts://HOST:PORT", rawURL)
-	}
-	switch u.Scheme {
-	case "mqtt", "tcp":
-		u.Scheme = "tcp"
-	case "mqtts", "ssl", "tls":
-		u.Scheme = "ssl"
-	default:
-		return nil, fmt.Errorf("broker %q: scheme %q is neither mqtt nor mqtts", rawURL, u.Scheme)
-	}
-	if u.Port() == "" {
-		u.Host += map[string]string{"tcp": ":1883", "ssl": ":8883"}[u.Scheme]
+	broker, _, err := brokerAddress(rawURL)
+	if err != nil {
+		return nil, named("mqtt", err)
 	}
 	if password == nil {
 		password = func(string) string { return "" }
 	}
-	return &fleet{broker: u.String(), password: password, clients: map[string]*device{}}, nil
+	return &fleet{broker: broker, password: password, clients: map[string]*device{}}, nil
 }
 
 // client returns the connection of a device, made on first use.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"syscall"
 )
 
@@ -72,4 +73,31 @@ func checkAddress(address string) error {
 		return fmt.Errorf("%q: %q is no port", address, port)
 	}
 	return nil
+}
+
+// brokerAddress takes the address of an MQTT broker apart: as the client
+// library writes it, and the user it names.
+func brokerAddress(address string) (broker, user string, err error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return "", "", fmt.Errorf("%q: write it as mqtt://HOST:PORT or mqtts://HOST:PORT", address)
+	}
+	if _, ok := u.User.Password(); ok { // it would be printed and logged
+		return "", "", fmt.Errorf("%s: leave the password out of the address; it has a setting of its own", u.Redacted())
+	}
+	user, u.User = u.User.Username(), nil
+	port := ""
+	switch u.Scheme {
+	case "mqtt", "tcp":
+		u.Scheme, port = "tcp", ":1883"
+	case "mqtts", "ssl", "tls":
+		u.Scheme, port = "ssl", ":8883"
+	case "ws", "wss":
+	default:
+		return "", "", fmt.Errorf("%q: scheme %q is neither mqtt nor mqtts", address, u.Scheme)
+	}
+	if u.Port() == "" {
+		u.Host += port
+	}
+	return u.String(), user, nil
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,7 +41,7 @@ func main() {
 }
 
 // run is the whole program: exit status 0 for success, 1 for a failure, 2 for
-// a command line that cannot be understood.
+// a command line or an environment that cannot be understood.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	var c cli
 	exited := false
@@ -50,7 +51,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		kong.UsageOnError(),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(n int) { code, exited = n, true }),
-		kong.Configuration(yamlResolver),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 	)
@@ -62,12 +62,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	if exited { // --help has been answered
 		return code
 	}
+	if bad := new(settingsError); errors.As(err, &bad) {
+		fmt.Fprintln(stderr, "quantrac:", bad)
+		return 1
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "quantrac:", err)
 		fmt.Fprintln(stderr, "Run quantrac --help, or quantrac COMMAND --help.")
 		return 2
 	}
-	if err := k.Run(c.logger(stderr)); err != nil {
+	if err := k.Run(&c, c.logger(stderr)); err != nil {
 		fmt.Fprintln(stderr, "quantrac:", err)
 		return 1
 	}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net/url"
 
 	"quantrac"
 	"quantrac/collector"
@@ -26,16 +24,11 @@ func (s *system) openCollector(context.Context) (err error) {
 	if s.c.Broker == "" {
 		return nil
 	}
-	u, err := url.Parse(s.c.Broker)
-	if err != nil || u.Host == "" {
-		return fmt.Errorf("mqtt-broker %q: write it as mqtt://USER@HOST:1883 or mqtts://USER@HOST:8883", s.c.Broker)
+	address, user, err := brokerAddress(s.c.Broker)
+	if err != nil {
+		return named("mqtt-broker", err)
 	}
-	user := u.User.Username()
-	u.User = nil
-	if scheme, ok := map[string]string{"mqtt": "tcp", "mqtts": "ssl"}[u.Scheme]; ok {
-		u.Scheme = scheme
-	}
-	s.external = mqtt.NewClient(s.collector, mqtt.ClientOptions{URL: u.String(), Username: user, Password: s.c.BrokerPassword, Logger: s.log})
+	s.external = mqtt.NewClient(s.collector, mqtt.ClientOptions{URL: address, Username: user, Password: s.c.BrokerPassword, Logger: s.log})
 	s.own("external broker", s.external.Run, nil)
 	return nil
 }

@@ -10,14 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"quantrac"
 )
 
 // serveCmd runs the service.
 type serveCmd struct {
-	ConfigFile kong.ConfigFlag `name:"config" placeholder:"FILE" env:"QUANTRAC_CONFIG" help:"Configuration: YAML whose keys are the names of these flags."`
+	ConfigFile configFlag `name:"config" placeholder:"FILE" env:"QUANTRAC_CONFIG" help:"Configuration: YAML whose keys are the names of these flags."`
 
 	Data string `required:"" placeholder:"DIR" env:"QUANTRAC_DATA" help:"Data folder; made if it is not there."`
 	HTTP string `name:"http" default:"localhost:8420" placeholder:"HOST:PORT" env:"QUANTRAC_HTTP" help:"Address of pages and APIs; localhost is both loopback addresses."`
@@ -50,15 +48,13 @@ func (c *serveCmd) check() error {
 	if c.Data == "" {
 		errs = append(errs, errors.New("data: name the data folder"))
 	}
-	for name, address := range map[string]string{"http": c.HTTP, "mqtt": c.MQTT} {
-		if name == "mqtt" && address == "off" {
-			continue
-		}
-		if err := checkAddress(address); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		} else if c.Dev && !loopback(address) {
-			errs = append(errs, fmt.Errorf("%s: %s is reachable from other machines, and --dev gives everybody the administrator's rights; use localhost", name, address))
-		}
+	errs = append(errs, named("http", c.checkListen(c.HTTP)))
+	if c.MQTT != "off" {
+		errs = append(errs, named("mqtt", c.checkListen(c.MQTT)))
+	}
+	if c.Broker != "" {
+		_, _, err := brokerAddress(c.Broker)
+		errs = append(errs, named("mqtt-broker", err))
 	}
 	if c.Simulate && !c.Dev {
 		errs = append(errs, errors.New("simulate: wants --dev, so that made-up readings never mix with a network in service; use quantrac simulate against a test service otherwise"))
@@ -75,18 +71,24 @@ func (c *serveCmd) check() error {
 	return errors.Join(errs...)
 }
 
+func (c *serveCmd) checkListen(address string) error {
+	if err := checkAddress(address); err != nil {
+		return err
+	}
+	if c.Dev && !loopback(address) {
+		return fmt.Errorf("%s is reachable from other machines, and --dev gives everybody the administrator's rights; use localhost", address)
+	}
+	return nil
+}
+
 // settings returns the configuration as config print shows it.
 func (c *serveCmd) settings() map[string]any {
-	m := map[string]any{
+	return map[string]any{
 		"data": c.Data, "http": c.HTTP, "mqtt": c.MQTT, "dev": c.Dev, "simulate": c.Simulate, "simulate-days": c.SimulateDays,
 		"clock": c.Clock, "public-page": c.PublicPage, "open-data": c.OpenData, "cap-sender": c.Sender, "base-url": c.BaseURL,
 		"webhook-private": c.WebhookPrivate,
 		"silence-hold":    c.SilenceHold.String(), "min-free-bytes": c.MinFree, "mqtt-broker": c.Broker,
 	}
-	if c.BrokerPassword != "" {
-		m["mqtt-broker-password"] = "(set)"
-	}
-	return m
 }
 
 // Run implements the command.
