@@ -86,7 +86,7 @@ func TestImportSample(t *testing.T) {
     name (from ever): Tân Quới → Tân Quới mới
 changed property tan_quoi:water_level_meters
     max: 8 → 9.5
-2 rows: 0 created, 2 changed, 0 unchanged
+rows: 2, created: 0, changed: 2, unchanged: 0
 `; got != want {
 		t.Errorf("report:\n%s\nwant:\n%s", got, want)
 	}

@@ -79,11 +79,11 @@ func (r Report) body(b *strings.Builder) {
 			changed++
 		}
 	}
-	done := "created"
+	form := "rows: %d, created: %d, changed: %d, unchanged: %d\n"
 	if r.DryRun {
-		done = "to create"
+		form = "rows: %d, to create: %d, to change: %d, unchanged: %d\n"
 	}
-	fmt.Fprintf(b, "%d rows: %d %s, %d changed, %d unchanged\n", r.Rows, created, done, changed, r.Unchanged)
+	fmt.Fprintf(b, form, r.Rows, created, changed, r.Unchanged)
 	if r.DryRun {
 		fmt.Fprintln(b, "dry run: nothing was changed")
 	}

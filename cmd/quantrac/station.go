@@ -38,6 +38,9 @@ type remote struct {
 // call makes a request; an answer that is not 200 is an error with the
 // service's own words.
 func (r remote) call(ctx context.Context, method, path, contentType string, body io.Reader) ([]byte, error) {
+	if u, err := url.Parse(r.HTTP); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("--http %q: write http://HOST:PORT, or https://", r.HTTP)
+	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.HTTP, "/")+path, body)
 	if err != nil {
 		return nil, err
@@ -50,7 +53,7 @@ func (r remote) call(ctx context.Context, method, path, contentType string, body
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no answer from the service: %w", err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
@@ -80,7 +83,7 @@ func serviceError(status string, body []byte) string {
 
 type stationImportCmd struct {
 	remote
-	File   string `arg:"" type:"existingfile" placeholder:"FILE.csv" help:"What to import."`
+	File   string `arg:"" placeholder:"FILE.csv" help:"What to import."`
 	DryRun bool   `help:"Say what would be created and changed, and do nothing."`
 	JSON   bool   `name:"json" help:"Print the report as JSON."`
 }
@@ -93,25 +96,43 @@ func (c *stationImportCmd) Run(ctx context.Context, out io.Writer, log *slog.Log
 	}
 	rep, err := importInto(ctx, c.remote, text, c.DryRun)
 	if c.DryRun && errors.Is(err, syscall.ECONNREFUSED) {
-		fmt.Fprintf(out, "No service answers at %s: the file is checked by itself, as if nothing were registered yet.\n", c.HTTP)
+		log.Warn("no service answers: the file is checked by itself, as if nothing were registered yet", "http", c.HTTP)
 		rep, err = importAlone(ctx, text)
 	}
 	if err != nil {
 		return err
 	}
+	if err := c.print(out, rep); err != nil {
+		return err
+	}
+	return refusedLines(c.File, rep.Errors)
+}
+
+// print prints the report; what is wrong with the file is said by the error
+// with which the command ends, and in JSON too.
+func (c *stationImportCmd) print(out io.Writer, rep devices.Report) error {
 	if c.JSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		if err := enc.Encode(rep); err != nil {
-			return err
-		}
-	} else {
-		printReport(out, rep)
+		return enc.Encode(rep)
 	}
-	if n := len(rep.Errors); n > 0 {
-		return fmt.Errorf("%s: %d errors, nothing imported", c.File, n)
+	if len(rep.Errors) > 0 {
+		return nil
 	}
-	return nil
+	_, err := rep.WriteTo(out)
+	return err
+}
+
+// refusedLines says line by line why a file was not imported.
+func refusedLines(file string, lines []devices.LineError) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, l := range lines {
+		errs = append(errs, fmt.Errorf("%s: %s", file, l))
+	}
+	return errors.Join(append(errs, fmt.Errorf("nothing was imported; errors: %d", len(lines)))...)
 }
 
 // importInto imports through the service. The lines that it refuses are in the
@@ -151,28 +172,6 @@ func importAlone(ctx context.Context, text []byte) (devices.Report, error) {
 	return rep, errors.Join(err, reg.Close(), j.Close())
 }
 
-func printReport(out io.Writer, rep devices.Report) {
-	for _, e := range rep.Errors {
-		fmt.Fprintln(out, e.String())
-	}
-	for _, it := range rep.Items {
-		fmt.Fprintf(out, "%s %s %s\n", it.Action, it.Kind, it.ID)
-		for _, f := range it.Fields {
-			fmt.Fprintf(out, "    %s: %s → %s\n", f.Field, f.From, f.To)
-		}
-	}
-	for _, t := range rep.Tokens {
-		fmt.Fprintf(out, "token of %s (shown this once): %s\n", t.Device, t.Token)
-	}
-	verb := "imported"
-	if rep.DryRun {
-		verb = "dry run, nothing changed"
-	}
-	if len(rep.Errors) == 0 {
-		fmt.Fprintf(out, "%d rows: %d to create or change, %d as they are; %s\n", rep.Rows, len(rep.Items), rep.Unchanged, verb)
-	}
-}
-
 type stationListCmd struct {
 	remote
 	JSON bool `name:"json" help:"Print as JSON."`
@@ -185,22 +184,21 @@ func (c *stationListCmd) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if c.JSON {
-		_, err := out.Write(b)
+		_, err := fmt.Fprintln(out, string(b))
 		return err
 	}
-	var answer struct {
-		Stations []struct {
-			ID, Name, Family string
-			Simulated        bool
-		}
+	var stations []struct {
+		ID, Family string
+		Simulated  bool
+		Labels     map[string]string
 	}
-	if err := json.Unmarshal(b, &answer); err != nil {
+	if err := json.Unmarshal(b, &stations); err != nil {
 		return fmt.Errorf("the service's answer cannot be read: %w", err)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "STATION\tFAMILY\tNAME\tSIMULATED")
-	for _, s := range answer.Stations {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%t\n", s.ID, s.Family, s.Name, s.Simulated)
+	for _, s := range stations {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%t\n", s.ID, s.Family, s.Labels["name"], s.Simulated)
 	}
 	return w.Flush()
 }

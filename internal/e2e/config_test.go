@@ -10,11 +10,7 @@ import (
 // configured writes a configuration file and returns its path.
 func configured(t *testing.T, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "quantrac.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return file(t, "quantrac.yaml", text)
 }
 
 // says wants an exit status and every text among what was said on stderr.
