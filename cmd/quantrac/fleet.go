@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type fleet struct {
 	broker   string
 	password func(device string) string
+	log      *slog.Logger
 	mu       sync.Mutex // guards clients
 	clients  map[string]*device
 }
@@ -26,7 +28,7 @@ type device struct {
 	unacked *unacked
 }
 
-func newFleet(rawURL string, password func(device string) string) (*fleet, error) {
+func newFleet(rawURL string, password func(device string) string, log *slog.Logger) (*fleet, error) {
 	broker, _, err := brokerAddress(rawURL)
 	if err != nil {
 		return nil, named("mqtt", err)
@@ -34,7 +36,7 @@ func newFleet(rawURL string, password func(device string) string) (*fleet, error
 	if password == nil {
 		password = func(string) string { return "" }
 	}
-	return &fleet{broker: broker, password: password, clients: map[string]*device{}}, nil
+	return &fleet{broker: broker, password: password, log: log, clients: map[string]*device{}}, nil
 }
 
 // client returns the connection of a device, made on first use.
@@ -48,7 +50,10 @@ func (f *fleet) client(ctx context.Context, id string) (*device, error) {
 	d = &device{unacked: newUnacked()}
 	d.Client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker(f.broker).SetClientID(id).SetUsername(id).SetPassword(f.password(id)).
 		SetCleanSession(false).SetAutoReconnect(true).SetMaxReconnectInterval(5 * time.Second).SetStore(d.unacked).
-		SetKeepAlive(30 * time.Second).SetConnectTimeout(10 * time.Second).SetOrderMatters(false))
+		SetKeepAlive(30 * time.Second).SetConnectTimeout(10 * time.Second).SetOrderMatters(false).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) {
+			f.log.Warn("connection lost; trying again until the broker is back", "device", id, "err", err)
+		}))
 	if err := wait(ctx, d.Connect()); err != nil {
 		return nil, fmt.Errorf("connect %s to %s: %w", id, f.broker, err)
 	}

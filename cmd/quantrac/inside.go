@@ -30,7 +30,7 @@ func (s *system) simulate(ctx context.Context, broker string, out io.Writer) err
 		return fmt.Errorf("register the simulated network: %w", err)
 	}
 	tokens := tokensOf(rep)
-	fl, err := newFleet(broker, func(device string) string { return tokens[device] })
+	fl, err := newFleet(broker, func(device string) string { return tokens[device] }, s.log)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (c *simulateCmd) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 			return err
 		}
 	}
-	fl, err := newFleet(c.MQTT, func(device string) string { return passwords[device] })
+	fl, err := newFleet(c.MQTT, func(device string) string { return passwords[device] }, log)
 	if err != nil {
 		return err
 	}

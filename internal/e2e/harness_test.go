@@ -60,7 +60,7 @@ func quantracBinary(t testing.TB) string {
 	return binary.path
 }
 
-// service is one run of the binary's serve.
+// service is one run of the binary's serve, or of another verb that lasts.
 type service struct {
 	t    testing.TB
 	cmd  *exec.Cmd
@@ -110,15 +110,18 @@ func launch(t testing.TB, dir string, httpPort, mqttPort int, args ...string) *s
 	if mqttPort == 0 {
 		mqttPort = freePort(t)
 	}
-	s := &service{
-		t: t, log: &logBuffer{}, done: make(chan struct{}),
-		http: fmt.Sprintf("http://127.0.0.1:%d", httpPort),
-		mqtt: fmt.Sprintf("mqtt://127.0.0.1:%d", mqttPort),
-	}
-	all := append([]string{
+	s := spawn(t, append([]string{
 		"serve", "--data", dir, "--http", fmt.Sprintf("127.0.0.1:%d", httpPort), "--mqtt", fmt.Sprintf("127.0.0.1:%d", mqttPort),
-	}, args...)
-	s.cmd = exec.Command(quantracBinary(t), all...)
+	}, args...)...)
+	s.http = fmt.Sprintf("http://127.0.0.1:%d", httpPort)
+	s.mqtt = fmt.Sprintf("mqtt://127.0.0.1:%d", mqttPort)
+	return s
+}
+
+// spawn starts the program; the test's end ends it.
+func spawn(t testing.TB, args ...string) *service {
+	t.Helper()
+	s := &service{t: t, log: &logBuffer{}, done: make(chan struct{}), cmd: exec.Command(quantracBinary(t), args...)}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -177,17 +180,39 @@ func (s *service) kill() {
 // stop asks the process to end and waits for it.
 func (s *service) stop() {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	s.signal(syscall.SIGTERM)
+	if err := s.ended(); err != nil {
+		s.t.Fatalf("service ended with %v\n%s", err, s.log)
+	}
+}
+
+func (s *service) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// ended waits for the end of the process and returns how it ended.
+func (s *service) ended() error {
+	s.t.Helper()
 	select {
 	case <-s.done:
 	case <-time.After(patience):
-		s.t.Fatal("service did not end on SIGTERM")
+		s.t.Fatalf("%v has not ended\n%s", s.cmd.Args, s.log)
 	}
-	if s.err != nil {
-		s.t.Fatalf("service ended with %v\n%s", s.err, s.log)
-	}
+	return s.err
+}
+
+// logged waits until the process has said something.
+func (s *service) logged(text string) {
+	s.t.Helper()
+	eventually(s.t, "log", func() error {
+		if log := s.log.String(); !strings.Contains(log, text) {
+			return fmt.Errorf("nothing of %q in %s", text, log)
+		}
+		return nil
+	})
 }
 
 // eventually retries until f succeeds.
