@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -114,8 +116,13 @@ func (s *system) own(name string, run func(context.Context) error, closer func()
 }
 
 func (s *system) openJournal(context.Context) (err error) {
+	defer func() {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			err = fmt.Errorf("the data folder %s must be one that the service may write to: %w", s.c.Data, err)
+		}
+	}()
 	if err := vfs.OS().MkdirAll(s.c.Data, 0o750); err != nil {
-		return err
+		return fmt.Errorf("data folder: %w", err)
 	}
 	s.journal, err = journal.Open(vfs.OS(), s.path("journal"), journal.Options{
 		Clock: s.clock, MinFreeBytes: s.c.minFree(), Logger: s.log, Driven: s.driven != nil,

@@ -80,6 +80,30 @@ func (d *smallDisk) clear() {
 	}
 }
 
+// TestReadOnlyDisk: a data folder that cannot be written to is told as that.
+func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
+	disk := newSmallDisk(t, 1<<20)
+	data := filepath.Join(disk.dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("", disk.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{data, filepath.Join(disk.dir, "new")} {
+		s := launch(t, dir, 0, 0, "--dev")
+		if err := s.ended(); err == nil || s.cmd.ProcessState.ExitCode() != 1 {
+			t.Errorf("on a read-only disk: %v", err)
+		}
+		for _, text := range []string{dir, "must be one that the service may write to", "read-only file system"} {
+			if !strings.Contains(s.log.String(), text) {
+				t.Errorf("nothing of %q in %s", text, s.log)
+			}
+		}
+	}
+}
+
 const smallDiskBytes = 64 << 20
 
 // TestDiskNearlyFull fills the disk up to the space that is kept for warnings.

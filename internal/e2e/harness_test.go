@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +36,7 @@ var binary struct { // built once for all tests of the package
 }
 
 func TestMain(m *testing.M) {
+	nextPort.Store(20_000 + rand.Int32N(8_000)) // others may test beside us
 	code := m.Run()
 	if binary.dir != "" {
 		os.RemoveAll(binary.dir)
@@ -89,15 +92,22 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-// freePort returns a loopback port that is free now.
+// nextPort is where freePort looks next: below what systems give to whoever
+// asks for any port, so that nobody takes one between here and its use.
+var nextPort atomic.Int32
+
+// freePort returns a loopback port that is free now, and no other test's.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := int(nextPort.Add(1))
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // launch starts the service on ports of its own, or those given, without
