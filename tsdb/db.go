@@ -98,7 +98,9 @@ type DB struct {
 	receipts receipts
 	pool     sync.Pool // of *appender
 	scratch  sync.Pool // of *scratch
-	wake     chan struct{}
+	// Memory of readAhead, for Select and for Fold.
+	selecting, folding sync.Pool
+	wake               chan struct{}
 
 	calls struct { // under way, for Close
 		sync.Mutex

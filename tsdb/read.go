@@ -3,6 +3,7 @@ package tsdb
 import (
 	"context"
 	"math"
+	"slices"
 
 	"quantrac"
 	"quantrac/tsdb/internal/rows"
@@ -157,13 +158,21 @@ func (v *view) plain(sc *scratch, out *Series, p *piece, from, to int64, qs quan
 		return err
 	}
 	at, end := span(l.times, from, to)
-	for end = min(end, len(l.col.Qualities)); at < end; at++ {
-		if q := l.col.Qualities[at]; q != rows.Absent && qs.Has(quality(q)) {
-			out.add(l.times[at], l.col.Values[at], q)
+	end = min(end, len(l.col.Qualities))
+	for at < end {
+		// Most often all of them are to be seen, or long stretches.
+		n := at
+		for n < end && shows(qs, l.col.Qualities[n]) {
+			n++
 		}
+		out.addAll(l.times[at:n], l.col.Values[at:n], l.col.Qualities[at:n])
+		at = n + 1
 	}
 	return nil
 }
+
+// shows says whether a cell is there and of one of the qualities.
+func shows(qs quantrac.QualitySet, q uint8) bool { return q != rows.Absent && qs.Has(quality(q)) }
 
 // resolve appends what is seen of pieces whose rows lie between one another's.
 func (v *view) resolve(sc *scratch, out *Series, ps []piece, from, to int64, qs quantrac.QualitySet) error {
@@ -187,10 +196,29 @@ func (s *Series) add(t int64, v float64, q uint8) {
 	s.Qualities = append(s.Qualities, quality(q))
 }
 
+// addAll appends stretches of columns.
+func (s *Series) addAll(times []int64, values []float64, qualities []uint8) {
+	from := len(s.Times)
+	s.Times = slices.Grow(s.Times, len(times))[:from+len(times)]
+	for i, t := range times {
+		s.Times[from+i] = quantrac.Millis(t)
+	}
+	s.Values = append(s.Values, values...)
+	s.Qualities = slices.Grow(s.Qualities, len(times))[:from+len(times)]
+	for i, q := range qualities {
+		s.Qualities[from+i] = quality(q)
+	}
+}
+
 // grow makes room for up to n values, within reason.
 func (s *Series) grow(n int) {
 	n = min(n, 1<<16)
-	s.Times = make([]quantrac.Millis, 0, n)
-	s.Values = make([]float64, 0, n)
-	s.Qualities = make([]quantrac.Quality, 0, n)
+	s.Times = slices.Grow(s.Times, n)
+	s.Values = slices.Grow(s.Values, n)
+	s.Qualities = slices.Grow(s.Qualities, n)
+}
+
+// reuse empties the columns for another series.
+func (s *Series) reuse(labels quantrac.Labels) {
+	s.Labels, s.Times, s.Values, s.Qualities = labels, s.Times[:0], s.Values[:0], s.Qualities[:0]
 }

@@ -55,28 +55,62 @@ func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
 // damaged blocks, Unavailable for unreadable ones, the context's.
 func (db *DB) Select(ctx context.Context, q Query) iter.Seq2[*Series, error] {
 	return func(yield func(*Series, error) bool) {
-		if err := db.enter(); err != nil {
-			yield(nil, err)
-			return
+		show := func(s *Series) bool { return yield(s, nil) }
+		var err error
+		if q.Reuse {
+			err = readAhead(ctx, db, &q, &db.selecting, func(ctx context.Context, v *view, sc *scratch, t target, out *Series) (int, error) {
+				out.reuse(t.s.labels)
+				err := v.series(ctx, sc, out, t, &q, q.MaxSamples)
+				return len(out.Times), err
+			}, show)
+		} else {
+			err = db.reading(&q, func(v *view) error {
+				return v.run(ctx, &q, db.targets(ctx, q.Matchers), func(_ target, s *Series) bool { return show(s) })
+			})
 		}
-		defer db.leave()
-		v := db.view()
-		defer v.release()
-		if err := v.restrict(&q); err != nil {
-			yield(nil, err)
-			return
-		}
-		if err := v.run(ctx, &q, db.targets(ctx, q.Matchers), func(_ target, s *Series) bool { return yield(s, nil) }); err != nil {
+		if err != nil {
 			yield(nil, err)
 		}
 	}
+}
+
+// reading runs a read on a view as the query wants it.
+func (db *DB) reading(q *Query, read func(v *view) error) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	v := db.view()
+	defer v.release()
+	if err := v.restrict(q); err != nil {
+		return err
+	}
+	return read(v)
+}
+
+// bounds are those of a query, and what counts against them.
+type bounds struct {
+	*Query
+	series, samples int
+}
+
+func (b *bounds) add(samples int) error {
+	b.series++
+	b.samples += samples
+	if b.MaxSeries > 0 && b.series > b.MaxSeries {
+		return quantrac.Errorf(quantrac.Invalid, "the query reads more than %d series; narrow its matchers", b.MaxSeries)
+	}
+	if b.MaxSamples > 0 && b.samples > b.MaxSamples {
+		return quantrac.Errorf(quantrac.Invalid, "the query reads more than %d samples; narrow its time range or its matchers", b.MaxSamples)
+	}
+	return nil
 }
 
 // run reads one series after the other until yield has enough.
 func (v *view) run(ctx context.Context, q *Query, ts []target, yield func(target, *Series) bool) error {
 	sc := v.db.scratch.Get().(*scratch)
 	defer v.db.scratch.Put(sc)
-	series, samples := 0, 0
+	b := bounds{Query: q}
 	for _, t := range ts {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -84,7 +118,7 @@ func (v *view) run(ctx context.Context, q *Query, ts []target, yield func(target
 		out := &Series{Labels: t.s.labels}
 		most := 0
 		if q.MaxSamples > 0 {
-			most = max(q.MaxSamples-samples, 1) // one more is an error already
+			most = max(q.MaxSamples-b.samples, 1) // one more is an error already
 		}
 		if err := v.series(ctx, sc, out, t, q, most); err != nil {
 			return err
@@ -92,13 +126,8 @@ func (v *view) run(ctx context.Context, q *Query, ts []target, yield func(target
 		if len(out.Times) == 0 {
 			continue
 		}
-		series++
-		samples += len(out.Times)
-		if q.MaxSeries > 0 && series > q.MaxSeries {
-			return quantrac.Errorf(quantrac.Invalid, "the query reads more than %d series; narrow its matchers", q.MaxSeries)
-		}
-		if q.MaxSamples > 0 && samples > q.MaxSamples {
-			return quantrac.Errorf(quantrac.Invalid, "the query reads more than %d samples; narrow its time range or its matchers", q.MaxSamples)
+		if err := b.add(len(out.Times)); err != nil {
+			return err
 		}
 		if !yield(t, out) {
 			return nil

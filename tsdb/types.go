@@ -20,10 +20,15 @@ type Query struct {
 	// MaxSeries and MaxSamples bound the answer; one more is an Invalid error
 	// and not a shortened answer. 0 means no bound.
 	MaxSeries, MaxSamples int
+
+	// Reuse lets Select use the memory of a series again: what is yielded is
+	// valid until the next is. Series are then read ahead, several at a time.
+	Reuse bool
 }
 
 // Series is one series of an answer: parallel columns, times strictly rising.
-// It belongs to the receiver. Values is NaN where the quality is Missing.
+// It belongs to the receiver, unless Query.Reuse was set. Values is NaN where
+// the quality is Missing.
 type Series struct {
 	Labels    quantrac.Labels
 	Times     []quantrac.Millis

@@ -60,6 +60,7 @@ type scratch struct {
 	kinds   []uint8
 	col     rows.Column
 	cells   []rows.Cell
+	series  Series
 }
 
 // piece is where some cells of a series are: a chunk of a block, or a run of a
