@@ -13,6 +13,7 @@ type Engine interface {
 	Append(ctx context.Context, b *quantrac.Batch) (quantrac.Receipt, error)
 	Delete(ctx context.Context, d tsdb.Deletion) (quantrac.Receipt, error)
 	Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Series, error]
+	Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error]
 	Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error)
 	Series(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) ([]quantrac.Labels, error)
 	LabelNames(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) ([]string, error)

@@ -215,10 +215,18 @@ func (g *generator) read() {
 		g.say("values name=%s limit=%d%s\n%s", pick(g, "station", "__name__", "sensor"), g.IntN(3), g.span(), g.selector())
 	case 5:
 		g.say("instant at=%s interval=%s\n%s", g.time(), pick(g, "10m", "1h", "0s"), g.selector())
+	case 6, 7:
+		g.say("fold op=%s first=%s step=%s width=%s n=%d%s%s%s%s\n%s", pick(g, "min", "max", "sum", "count", "avg", "first", "last"),
+			g.time(), pick(g, "5m", "10m", "30m", "24h"), pick(g, "10m", "15m", "1h", "5h"), 1+g.IntN(12),
+			g.asOf(), g.qualities(), g.as(), pick(g, "", "", " max-series=2"), g.selector())
 	default:
-		g.say("select%s%s%s%s%s\n%s", g.span(), g.asOf(), pick(g, "", " quality=all", " quality=4", " quality=1,9"),
-			pick(g, "", "", " device"), g.as()+pick(g, "", "", "", " max-samples=20", " max-series=3"), g.selector())
+		g.say("select%s%s%s%s%s%s\n%s", g.span(), g.asOf(), g.qualities(), pick(g, "", "", " device"),
+			g.as()+pick(g, "", "", "", " max-samples=20", " max-series=3"), pick(g, "", " reuse"), g.selector())
 	}
+}
+
+func (g *generator) qualities() string {
+	return pick(g, "", " quality=all", " quality=4", " quality=1,9")
 }
 
 func (g *generator) asOf() string {
@@ -233,7 +241,7 @@ func (g *generator) asOf() string {
 
 // readAll reads everything in many ways.
 func (g *generator) readAll() {
-	for _, d := range []string{"select", "select quality=all", "select quality=all device", "latest", "series", "names", "reopen", "latest", "flush", "compact", "select quality=all", "latest"} {
+	for _, d := range []string{"select", "select quality=all", "select quality=all device", "latest", "series", "names", "reopen", "latest", "flush", "compact", "select quality=all", "select reuse", "fold op=sum first=03T00:00 step=1h width=2h n=80", "latest"} {
 		g.say("%s", d)
 	}
 	for n := 1; n <= g.commits; n += 1 + g.commits/12 {

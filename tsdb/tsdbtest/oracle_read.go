@@ -90,6 +90,11 @@ func (o *Oracle) Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Serie
 	}
 }
 
+// Fold implements Engine.
+func (o *Oracle) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error] {
+	return tsdb.FoldSelect(ctx, o, q, w, op)
+}
+
 // Latest implements Engine.
 func (o *Oracle) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error) {
 	var out []tsdb.Last

@@ -28,7 +28,8 @@ import (
 //	repeat n= step= [by=]           the row of the input n times, each step later and by more
 //	flush, compact, reopen, crash
 //	metadata station= from= key=value…        what the registry will say of a station
-//	select from= to= [asof=] [commit=] [quality=] [device] [max-series=] [max-samples=] [as=(…)] [join=TIME] [count]
+//	select from= to= [asof=] [commit=] [quality=] [device] [max-series=] [max-samples=] [as=(…)] [join=TIME] [count] [reuse]
+//	fold op= first=TIME step= width= n= [asof=] [commit=] [quality=] [device] [max-series=] [as=(…)]
 //	day at=TIME                     select over the civil day at +07:00 that holds the time
 //	instant at=TIME [interval=]     the value a query sees then: the last until StaleAfter
 //	latest [as=(…)]

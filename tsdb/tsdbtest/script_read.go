@@ -23,6 +23,8 @@ func (r *runner) read(ctx context.Context, a args) (string, error) {
 	switch a.Cmd {
 	case "select", "day":
 		return r.selectSeries(ctx, a, ms, from, to)
+	case "fold":
+		return r.fold(ctx, a, ms)
 	case "instant":
 		return r.instant(ctx, a, ms)
 	case "latest":
@@ -58,7 +60,7 @@ func lines[T any](all []T) string {
 }
 
 func (r *runner) query(a args, ms []*quantrac.Matcher) (tsdb.Query, error) {
-	q := tsdb.Query{Matchers: ms, DeviceOnly: a.HasArg("device")}
+	q := tsdb.Query{Matchers: ms, DeviceOnly: a.HasArg("device"), Reuse: a.HasArg("reuse")}
 	var err error
 	if q.From, q.To, err = a.span(); err != nil {
 		return q, err
@@ -117,6 +119,53 @@ func (r *runner) selectSeries(ctx context.Context, a args, ms []*quantrac.Matche
 		}
 		for i, t := range s.Times {
 			fmt.Fprintf(&b, "  %s %s/%d\n", formatTime(t), formatValue(s.Values[i]), s.Qualities[i].Code())
+		}
+	}
+	if b.Len() == 0 {
+		return "none\n", nil
+	}
+	return b.String(), nil
+}
+
+// folds are the ops by name.
+var folds = map[string]tsdb.FoldOp{
+	"min": tsdb.FoldMin, "max": tsdb.FoldMax, "sum": tsdb.FoldSum, "count": tsdb.FoldCount,
+	"avg": tsdb.FoldAvg, "first": tsdb.FoldFirst, "last": tsdb.FoldLast,
+}
+
+func (r *runner) fold(ctx context.Context, a args, ms []*quantrac.Matcher) (string, error) {
+	q, err := r.query(a, ms)
+	if err != nil {
+		return "", err
+	}
+	var w tsdb.Windows
+	if w.First, err = a.millis("first", 0); err != nil {
+		return "", err
+	}
+	for name, into := range map[string]*quantrac.Millis{"step": &w.Step, "width": &w.Width} {
+		d, err := time.ParseDuration(a.text(name))
+		if err != nil {
+			return "", err
+		}
+		*into = quantrac.Millis(d.Milliseconds())
+	}
+	if w.Count, err = a.number("n"); err != nil {
+		return "", err
+	}
+	op, ok := folds[a.text("op")]
+	if !ok {
+		return "", fmt.Errorf("no op %q", a.text("op"))
+	}
+	var b strings.Builder
+	for f, err := range r.engine.Fold(ctx, q, w, op) {
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%v\n", f.Labels)
+		for k, n := range f.Counts {
+			if n > 0 {
+				fmt.Fprintf(&b, "  %s %s of %d\n", formatTime(w.First+quantrac.Millis(k)*w.Step), formatValue(f.Values[k]), n)
+			}
 		}
 	}
 	if b.Len() == 0 {
