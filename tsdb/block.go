@@ -28,24 +28,23 @@ func partitionOf(t int64) (first, last int64) {
 	return t - d, t - d + partitionLen - 1
 }
 
-// blockFile is an open block, its groups and columns in the numbers of this
-// process.
+// blockFile is an open block.
 type blockFile struct {
-	r      *block.Reader
-	name   string
-	info   block.Info
-	groups []blockGroup // by id
-	refs   atomic.Int64 // states
+	r     *block.Reader
+	name  string
+	info  block.Info
+	ids   []uint32     // of its groups in this process, rising
+	place []uint32     // position in the file of each of ids
+	refs  atomic.Int64 // states
 	// obsolete blocks are removed from the disk once nobody reads them.
 	obsolete atomic.Bool
 }
 
+// blockGroup is what a block holds of a group; it is memory for reuse.
 type blockGroup struct {
-	id     uint32
-	cols   []int // of the group, for each column of the chunks
-	chunks []block.Chunk
-	first  []int64 // times of the first and last cell of each column of the chunks
-	last   []int64
+	block.Group
+	position int   // in the file
+	cols     []int // of the group, for each column of the chunks
 }
 
 func sortBlocks(bs []*blockFile) {
@@ -57,17 +56,35 @@ func sortBlocks(bs []*blockFile) {
 	})
 }
 
+// sort brings the groups, which were given in the order of the file, into that
+// of their ids.
 func (b *blockFile) sort() {
-	slices.SortFunc(b.groups, func(x, y blockGroup) int { return cmp.Compare(x.id, y.id) })
+	b.place = make([]uint32, len(b.ids))
+	for i := range b.place {
+		b.place[i] = uint32(i)
+	}
+	slices.SortFunc(b.place, func(x, y uint32) int { return cmp.Compare(b.ids[x], b.ids[y]) })
+	slices.Sort(b.ids)
 }
 
-// group returns what the block holds of a group, nil for nothing.
-func (b *blockFile) group(id uint32) *blockGroup {
-	i, ok := slices.BinarySearchFunc(b.groups, id, func(g blockGroup, id uint32) int { return cmp.Compare(g.id, id) })
+// group reads what the block holds of a group into bg, false where that is
+// nothing.
+func (b *blockFile) group(g *group, bg *blockGroup) (bool, error) {
+	i, ok := slices.BinarySearch(b.ids, g.id)
 	if !ok {
-		return nil
+		return false, nil
 	}
-	return &b.groups[i]
+	bg.position = int(b.place[i])
+	if err := b.r.Group(bg.position, &bg.Group); err != nil {
+		return false, err
+	}
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	bg.cols = bg.cols[:0]
+	for _, p := range bg.Properties {
+		bg.cols = append(bg.cols, g.find(p))
+	}
+	return true, nil
 }
 
 // release ends a state's use of the block.
@@ -96,41 +113,31 @@ func (s *state) blocksOf(first int64) []*blockFile {
 // table reads a chunk of a group whole, in the group's columns.
 func (b *blockFile) table(g *blockGroup, chunk int, sc *scratch) (*rows.Table, error) {
 	var err error
-	if sc.buf, err = b.r.Read(&sc.data, &g.chunks[chunk], len(g.cols), sc.buf); err != nil {
+	if sc.buf, err = b.r.Read(&sc.data, &g.Chunks[chunk], len(g.cols), sc.buf); err != nil {
 		return nil, err
 	}
 	return sc.data.Table(g.cols, canonicalNaN)
 }
 
-// blockGroup translates a group of a block file.
-func (db *DB) blockGroup(bg *block.Group) blockGroup {
-	g := db.groupOf(bg.Labels.AppendKey(nil), bg.Labels)
-	out := blockGroup{id: g.id, chunks: bg.Chunks, first: bg.First, last: bg.Last}
-	out.cols = db.columnsOf(g, bg.Properties)
-	return out
-}
-
-// learn takes from a block, while the store is opened, what is known of its
-// groups and series without reading rows.
-func (db *DB) learn(b *blockFile) {
-	groups := *db.groups.Load()
-	for i := range b.groups {
-		bg := &b.groups[i]
-		g := groups[bg.id]
-		for _, c := range bg.chunks {
-			g.newest = max(g.newest, c.Last)
-			g.humans = g.humans || c.Flags&block.Humans != 0
-		}
-		if g.humans {
-			db.apply.w.humans[g] = true
-		}
-		for k, c := range bg.cols {
-			s := g.series[c]
-			s.extend(bg.first[k])
-			s.extend(bg.last[k])
-			s.state = lastUnknown
-		}
+// learn takes from a group of a block, while the store is opened, what is known
+// of it and its series without reading rows, and returns its id.
+func (db *DB) learn(labels quantrac.Labels, bg *block.Group) uint32 {
+	g := db.groupOf(labels.AppendKey(nil), labels)
+	for i := range bg.Chunks {
+		c := &bg.Chunks[i]
+		g.newest = max(g.newest, c.Last)
+		g.humans = g.humans || c.Flags&block.Humans != 0
 	}
+	if g.humans {
+		db.apply.w.humans[g] = true
+	}
+	for k, c := range db.columnsOf(g, bg.Properties) {
+		s := g.series[c]
+		s.extend(bg.First[k])
+		s.extend(bg.Last[k])
+		s.state = lastUnknown
+	}
+	return g.id
 }
 
 // quality of a cell as the root package names it.

@@ -78,12 +78,13 @@ func smallOnes(part []*blockFile) []*blockFile {
 // mergeBlocks writes one block of several of a partition and installs it.
 func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile) error {
 	out := &output{db: db}
+	var sc scratch
 	err := out.block(old[0].info.Partition, func(w *block.Writer) error {
 		for _, g := range db.groupsOf(old) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			t, err := mergeGroup(old, g.id)
+			t, err := mergeGroup(old, g, &sc)
 			if err != nil {
 				return err
 			}
@@ -109,8 +110,8 @@ func (db *DB) groupsOf(blocks []*blockFile) []*group {
 	seen := map[uint32]bool{}
 	var out []*group
 	for _, b := range blocks {
-		for i := range b.groups {
-			if id := b.groups[i].id; !seen[id] {
+		for _, id := range b.ids {
+			if !seen[id] {
 				seen[id] = true
 				out = append(out, all[id])
 			}
@@ -120,16 +121,15 @@ func (db *DB) groupsOf(blocks []*blockFile) []*group {
 	return out
 }
 
-func mergeGroup(blocks []*blockFile, id uint32) (*rows.Table, error) {
-	var sc scratch
+func mergeGroup(blocks []*blockFile, g *group, sc *scratch) (*rows.Table, error) {
 	var tables []*rows.Table
 	for _, b := range blocks {
-		bg := b.group(id)
-		if bg == nil {
-			continue
+		ok, err := b.group(g, &sc.group)
+		if err != nil {
+			return nil, err
 		}
-		for i := range bg.chunks {
-			t, err := b.table(bg, i, &sc)
+		for i := 0; ok && i < len(sc.group.Chunks); i++ {
+			t, err := b.table(&sc.group, i, sc)
 			if err != nil {
 				return nil, err
 			}
@@ -177,38 +177,34 @@ func (db *DB) installCommits(out *output, old []*commits.File) error {
 
 // reopenBlock opens a block that has just been written: its groups are known.
 func (db *DB) reopenBlock(name string) (*blockFile, error) {
-	r, groups, err := block.Open(db.fs, db.path(name))
+	b := &blockFile{name: name}
+	var key []byte
+	var err error
+	b.r, err = block.Open(db.fs, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
+		key = labels.AppendKey(key[:0])
+		id, ok := db.index.Lookup(key)
+		if !ok {
+			return quantrac.Errorf(quantrac.Corrupt, "%s, a new block, holds a group %v that nobody wrote", db.path(name), labels)
+		}
+		b.ids = append(b.ids, id)
+		return db.known((*db.groups.Load())[id], g.Properties)
+	})
 	if err != nil {
 		return nil, err
 	}
-	b := &blockFile{r: r, name: name, info: r.Info()}
-	for i := range groups {
-		bg := &groups[i]
-		t := blockGroup{chunks: bg.Chunks, first: bg.First, last: bg.Last}
-		if err := db.known(bg, &t); err != nil {
-			_ = r.Close() // it was only read
-			return nil, err
-		}
-		b.groups = append(b.groups, t)
-	}
+	b.info = b.r.Info()
 	b.sort()
 	return b, nil
 }
 
-// known translates a group and its properties, all of which are in the index.
-func (db *DB) known(bg *block.Group, out *blockGroup) error {
-	id, ok := db.index.Lookup(bg.Labels.AppendKey(nil))
-	if !ok {
-		return quantrac.Errorf(quantrac.Corrupt, "a new block holds a group %v that nobody wrote", bg.Labels)
-	}
-	out.id = id
-	names := (*db.groups.Load())[id].properties()
-	for _, p := range bg.Properties {
-		col := slices.Index(names, p)
-		if col < 0 {
-			return quantrac.Errorf(quantrac.Corrupt, "a new block holds a property %q of %v that nobody wrote", p, bg.Labels)
+// known checks that a group has the properties that a new block says.
+func (db *DB) known(g *group, properties []string) error {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for _, p := range properties {
+		if g.find(p) < 0 {
+			return quantrac.Errorf(quantrac.Corrupt, "a new block holds a property %q of %v that nobody wrote", p, g.labels)
 		}
-		out.cols = append(out.cols, col)
 	}
 	return nil
 }

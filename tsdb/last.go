@@ -93,7 +93,10 @@ func (db *DB) resolveLast(ctx context.Context, v *view, unknown []unknownLast, o
 
 // newest finds the last value of a series from the end backwards.
 func (v *view) newest(sc *scratch, t target) (lastValue, bool, error) {
-	ps := v.pieces(sc, t.g, t.col, math.MinInt64, math.MaxInt64)
+	ps, err := v.pieces(sc, t.g, t.col, math.MinInt64, math.MaxInt64)
+	if err != nil {
+		return lastValue{}, false, err
+	}
 	// Clusters as when reading forward, the last one first.
 	var ends []int
 	for at := 0; at < len(ps); {

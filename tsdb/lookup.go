@@ -29,26 +29,37 @@ func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 	}
 	first, _ := partitionOf(r.Time)
 	for _, b := range s.blocksOf(first) {
-		bg := b.group(g.id)
-		if bg == nil {
-			continue
+		n, err := db.dropInBlock(b, g, r)
+		if err != nil {
+			// The reading is durable and must be shown; should it be a
+			// redelivery after all, reading and merging leave it out.
+			db.stats.readErrors.Add(1)
+			db.o.Logger.Error("tsdb: looking for redelivery", "error", err)
 		}
-		for i := range bg.chunks {
-			if c := &bg.chunks[i]; c.First > r.Time || c.Last < r.Time {
-				continue
-			}
-			t, err := db.chunkAt(b, bg, i, r.Time)
-			if err != nil {
-				// The reading is durable and must be shown; should it be a
-				// redelivery after all, reading and merging leave it out.
-				db.stats.readErrors.Add(1)
-				db.o.Logger.Error("tsdb: looking for redelivery", "error", err)
-			} else if t != nil {
-				dropped += dropSeen(t, r)
-			}
-		}
+		dropped += n
 	}
 	return dropped
+}
+
+// dropInBlock marks as absent the cells of r that a block holds already.
+func (db *DB) dropInBlock(b *blockFile, g *group, r *rows.Row) (dropped int, err error) {
+	bg := &db.apply.w.sc.group
+	if ok, err := b.group(g, bg); !ok {
+		return 0, err
+	}
+	for i := range bg.Chunks {
+		if c := &bg.Chunks[i]; c.First > r.Time || c.Last < r.Time {
+			continue
+		}
+		t, err := db.chunkAt(b, g.id, bg, i, r.Time)
+		if err != nil {
+			return dropped, err
+		}
+		if t != nil {
+			dropped += dropSeen(t, r)
+		}
+	}
+	return dropped, nil
 }
 
 // seen is rows that may hold a reading already: of a head or of a chunk.
@@ -80,13 +91,13 @@ func dropSeen(t seen, r *rows.Row) int {
 }
 
 // chunkAt returns a chunk's rows if one of them has the time, else nil.
-func (db *DB) chunkAt(b *blockFile, bg *blockGroup, chunk int, t int64) (*rows.Table, error) {
+func (db *DB) chunkAt(b *blockFile, id uint32, bg *blockGroup, chunk int, t int64) (*rows.Table, error) {
 	w := &db.apply.w
-	if f := &w.found; f.block == b && f.id == bg.id && f.chunk == chunk {
+	if f := &w.found; f.block == b && f.id == id && f.chunk == chunk {
 		return f.table, nil
 	}
 	var err error
-	if w.sc.buf, err = b.r.Read(&w.sc.data, &bg.chunks[chunk], len(bg.cols), w.sc.buf); err != nil {
+	if w.sc.buf, err = b.r.Read(&w.sc.data, &bg.Chunks[chunk], len(bg.cols), w.sc.buf); err != nil {
 		return nil, err
 	}
 	if _, ok, err := w.sc.data.FindTime(t); !ok || err != nil {
@@ -96,6 +107,6 @@ func (db *DB) chunkAt(b *blockFile, bg *blockGroup, chunk int, t int64) (*rows.T
 	if err != nil {
 		return nil, err
 	}
-	w.found = lookup{b, chunk, bg.id, table}
+	w.found = lookup{b, chunk, id, table}
 	return table, nil
 }

@@ -137,7 +137,6 @@ func (db *DB) openFiles() error {
 	sortBlocks(s.blocks)
 	for _, b := range s.blocks {
 		b.refs.Store(1)
-		db.learn(b)
 	}
 	return nil
 }
@@ -200,14 +199,16 @@ func (db *DB) create(name string, write func(f vfs.File) error) error {
 // openBlock opens a block file and finds its groups in the index, which learns
 // new ones.
 func (db *DB) openBlock(name string) (*blockFile, error) {
-	r, groups, err := block.Open(db.fs, db.path(name))
+	b := &blockFile{name: name}
+	var err error
+	b.r, err = block.Open(db.fs, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
+		b.ids = append(b.ids, db.learn(labels, g))
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	b := &blockFile{r: r, name: name, info: r.Info()}
-	for i := range groups {
-		b.groups = append(b.groups, db.blockGroup(&groups[i]))
-	}
+	b.info = b.r.Info()
 	b.sort()
 	return b, nil
 }

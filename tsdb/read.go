@@ -25,7 +25,7 @@ func (v *view) load(sc *scratch, p *piece, from, to int64, simple, received bool
 		return sc.rows(p, from, to, simple), nil
 	}
 	var err error
-	if sc.buf, err = p.block.r.Read(&sc.data, &p.group.chunks[p.chunk], len(p.group.cols), sc.buf); err != nil {
+	if sc.buf, err = p.block.r.Read(&sc.data, &p.chunk, p.columns, sc.buf); err != nil {
 		return loaded{}, err
 	}
 	if sc.times, err = sc.data.Times(sc.times[:0]); err != nil {
@@ -127,7 +127,10 @@ func (v *view) series(ctx context.Context, sc *scratch, out *Series, t target, q
 	if v.nothing || from > to {
 		return nil
 	}
-	ps := v.pieces(sc, t.g, t.col, from, to)
+	ps, err := v.pieces(sc, t.g, t.col, from, to)
+	if err != nil {
+		return err
+	}
 	total := 0
 	for i := range ps {
 		total += ps[i].within(from, to)

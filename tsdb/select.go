@@ -152,7 +152,11 @@ func (db *DB) Revisions(ctx context.Context, labels quantrac.Labels, t quantrac.
 	defer v.release()
 	sc := db.scratch.Get().(*scratch)
 	defer db.scratch.Put(sc)
-	cells, err := v.cells(sc, v.pieces(sc, target.g, target.col, int64(t), int64(t)), int64(t), int64(t), true)
+	ps, err := v.pieces(sc, target.g, target.col, int64(t), int64(t))
+	if err != nil {
+		return nil, err
+	}
+	cells, err := v.cells(sc, ps, int64(t), int64(t), true)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,7 @@ type scratch struct {
 	col     rows.Column
 	cells   []rows.Cell
 	series  Series
+	group   blockGroup
 }
 
 // piece is where some cells of a series are: a chunk of a block, or a run of a
@@ -71,10 +72,10 @@ type piece struct {
 	simple      bool // its column is an answer as it stands
 	rows        int
 
-	block  *blockFile // nil for a run
-	group  *blockGroup
-	chunk  int
-	column int // of the chunk
+	block   *blockFile // nil for a run
+	chunk   block.Chunk
+	columns int // of the chunk
+	column  int // of them
 
 	run rows.Run // as it was
 	col int      // of the run
@@ -82,29 +83,45 @@ type piece struct {
 
 // pieces finds where the cells of a series between two times are, in the order
 // of their first times.
-func (v *view) pieces(sc *scratch, g *group, col int, from, to int64) []piece {
-	ps := sc.pieces[:0]
+func (v *view) pieces(sc *scratch, g *group, col int, from, to int64) ([]piece, error) {
+	sc.pieces = sc.pieces[:0]
 	for _, b := range v.state.blocks {
 		if b.info.Last < from || b.info.First > to {
 			continue
 		}
-		bg := b.group(g.id)
-		if bg == nil {
-			continue
+		ok, err := b.group(g, &sc.group)
+		if err != nil {
+			return nil, err
 		}
-		k := slices.Index(bg.cols, col)
-		if k < 0 || bg.last[k] < from || bg.first[k] > to {
-			continue
-		}
-		for i := range bg.chunks {
-			if c := &bg.chunks[i]; c.Last >= from && c.First <= to {
-				ps = append(ps, piece{
-					first: c.First, last: c.Last, maxCommit: c.MaxCommit, simple: c.Flags&block.Simple != 0, rows: int(c.Rows),
-					block: b, group: bg, chunk: i, column: k,
-				})
-			}
+		if ok {
+			sc.chunks(b, col, from, to)
 		}
 	}
+	sc.pieces = v.runs(sc.pieces, g, col, from, to)
+	slices.SortFunc(sc.pieces, func(a, b piece) int { return cmp.Compare(a.first, b.first) })
+	return sc.pieces, nil
+}
+
+// chunks adds the chunks of the group at hand that have cells of a column
+// between two times.
+func (sc *scratch) chunks(b *blockFile, col int, from, to int64) {
+	bg := &sc.group
+	k := slices.Index(bg.cols, col)
+	if k < 0 || bg.Last[k] < from || bg.First[k] > to {
+		return
+	}
+	for i := range bg.Chunks {
+		if c := &bg.Chunks[i]; c.Last >= from && c.First <= to {
+			sc.pieces = append(sc.pieces, piece{
+				first: c.First, last: c.Last, maxCommit: c.MaxCommit, simple: c.Flags&block.Simple != 0, rows: int(c.Rows),
+				block: b, chunk: *c, columns: len(bg.cols), column: k,
+			})
+		}
+	}
+}
+
+// runs adds what the heads have of a series.
+func (v *view) runs(ps []piece, g *group, col int, from, to int64) []piece {
 	for _, h := range v.state.heads {
 		hg := h.group(g.id)
 		if hg == nil {
@@ -122,8 +139,6 @@ func (v *view) pieces(sc *scratch, g *group, col int, from, to int64) []piece {
 		}
 		g.mu.RUnlock()
 	}
-	slices.SortFunc(ps, func(a, b piece) int { return cmp.Compare(a.first, b.first) })
-	sc.pieces = ps
 	return ps
 }
 

@@ -2,21 +2,21 @@
 // the rows of many groups of one time partition. FORMAT.md in package tsdb
 // describes the bytes.
 //
-// A Writer takes group after group and gives back the file's index at the end;
-// a Reader opens a file by its footer and reads single chunks. Whatever is
-// damaged is an error of kind Corrupt with path and offset; a file of a later
-// format version is refused as such. Only package tsdb imports it.
+// A Writer takes group after group; a Reader opens a file by its footer, keeps
+// the index as its bytes, and reads entries of groups, single chunks, and what
+// the values of whole days come to. Whatever is damaged is an error of kind
+// Corrupt with path and offset; a file of a later format version is refused as
+// such. Only package tsdb imports it.
 package block
 
 import (
 	"encoding/binary"
 	"hash/crc32"
-
-	"quantrac"
 )
 
-// Version of the format that Writer writes, and the newest that Reader reads.
-const Version = 1
+// Version of the format that Writer writes. Reader reads it and all before it:
+// version 1 has no days.
+const Version = 2
 
 const (
 	magic      = "qtrblock"
@@ -53,7 +53,6 @@ type Chunk struct {
 
 // Group is what a block holds of a group.
 type Group struct {
-	Labels     quantrac.Labels
 	Properties []string // columns of every chunk, in order
 	// First and Last are the times of the first and last cell of each
 	// property.

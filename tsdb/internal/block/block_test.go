@@ -63,6 +63,7 @@ func samples() []sample {
 			table:  randomTable(rnd, n, 1+i%3),
 		})
 	}
+	out[2].table = plainTable(rnd, 400, 3) // enough to be summed up by days
 	out = append(out, sample{labels: quantrac.Labels{}, props: []string{"lone"}, table: randomTable(rnd, 10, 1)})
 	return out
 }
@@ -88,7 +89,13 @@ func write(t testing.TB, all []sample) []byte {
 	return b.Bytes()
 }
 
-func open(t testing.TB, data []byte) (*Reader, []Group, error) {
+// group is an entry of an index, kept.
+type group struct {
+	labels quantrac.Labels
+	Group
+}
+
+func open(t testing.TB, data []byte) (*Reader, []group, error) {
 	fsys := vfs.NewMem()
 	f, err := fsys.Create("x.block")
 	if err == nil {
@@ -97,11 +104,23 @@ func open(t testing.TB, data []byte) (*Reader, []Group, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Open(fsys, "x.block")
+	var groups []group
+	r, err := Open(fsys, "x.block", func(position int, labels quantrac.Labels, g *Group) error {
+		if position != len(groups) {
+			t.Errorf("group %d comes as number %d", position, len(groups))
+		}
+		groups = append(groups, group{labels, clone(g)})
+		return nil
+	})
+	return r, groups, err
+}
+
+func clone(g *Group) Group {
+	return Group{slices.Clone(g.Properties), slices.Clone(g.First), slices.Clone(g.Last), slices.Clone(g.Chunks)}
 }
 
 // readAll decodes every chunk of every group.
-func readAll(r *Reader, groups []Group) ([]*rows.Table, error) {
+func readAll(r *Reader, groups []group) ([]*rows.Table, error) {
 	var out []*rows.Table
 	for i := range groups {
 		g := &groups[i]
@@ -128,7 +147,19 @@ func readAll(r *Reader, groups []Group) ([]*rows.Table, error) {
 		}
 		out = append(out, joined(parts, len(cols)))
 	}
-	return out, nil
+	return out, readDays(r)
+}
+
+// readDays reads every page of days.
+func readDays(r *Reader) error {
+	for name, p := range r.index.days {
+		for page := range p.pages {
+			if _, _, err := r.ReadDays(name, page, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // joined puts chunks together as they are.
@@ -178,8 +209,8 @@ func TestRoundTrip(t *testing.T) {
 	total, cells := 0, 0
 	for i, s := range all {
 		g := groups[i]
-		if !g.Labels.Equal(s.labels) || !slices.Equal(g.Properties, s.props[:len(g.Properties)]) {
-			t.Errorf("group %d is %v %q, want %v %q", i, g.Labels, g.Properties, s.labels, s.props)
+		if !g.labels.Equal(s.labels) || !slices.Equal(g.Properties, s.props[:len(g.Properties)]) {
+			t.Errorf("group %d is %v %q, want %v %q", i, g.labels, g.Properties, s.labels, s.props)
 		}
 		if err := sameTable(tables[i], s.table, len(s.props)); err != nil {
 			t.Errorf("group %d: %v", i, err)
@@ -236,13 +267,17 @@ func FuzzIndex(f *testing.F) {
 	at := int(b[0]) | int(b[1])<<8 | int(b[2])<<16
 	f.Add(data[at:len(data)-footerSize], int64(at))
 	f.Fuzz(func(t *testing.T, index []byte, offset int64) {
-		_, groups, err := readIndex(index, offset)
-		if err != nil {
-			return
-		}
-		for _, g := range groups {
-			if len(g.Chunks) == 0 || len(g.First) != len(g.Properties) {
-				t.Fatalf("group %+v", g)
+		for version := uint8(1); version <= Version; version++ {
+			d, err := readIndex(index, version, offset)
+			if err != nil {
+				continue
+			}
+			var g Group
+			for i := range len(d.at) - 1 {
+				labels := quantrac.Labels{}
+				if err := d.read(&g, i, &labels); err == nil && (len(g.Chunks) == 0 || len(g.First) != len(g.Properties)) {
+					t.Fatalf("group %+v", g)
+				}
 			}
 		}
 	})

@@ -1,7 +1,6 @@
 package block
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,7 +20,13 @@ const (
 	spansOwn    = 1
 )
 
-func appendIndex(dst []byte, info *Info, groups []Group) []byte {
+// entry is a group on its way into the index.
+type entry struct {
+	labels quantrac.Labels
+	Group
+}
+
+func appendIndex(dst []byte, info *Info, groups []entry, days *dayWriter) []byte {
 	dst = binary.AppendVarint(dst, info.Partition)
 	dst = binary.AppendUvarint(dst, uint64(info.Rows))
 	dst = binary.AppendUvarint(dst, uint64(info.Cells))
@@ -47,13 +52,13 @@ func appendIndex(dst []byte, info *Info, groups []Group) []byte {
 	for i := range groups {
 		dst = appendGroup(dst, info, &groups[i], numbers)
 	}
-	return dst
+	return days.appendIndex(dst, numbers)
 }
 
-func symbolTable(groups []Group) (map[string]uint64, []string) {
+func symbolTable(groups []entry) (map[string]uint64, []string) {
 	numbers := map[string]uint64{}
 	for i := range groups {
-		for _, l := range groups[i].Labels {
+		for _, l := range groups[i].labels {
 			numbers[l.Name], numbers[l.Value] = 0, 0
 		}
 		for _, p := range groups[i].Properties {
@@ -71,9 +76,9 @@ func symbolTable(groups []Group) (map[string]uint64, []string) {
 	return numbers, symbols
 }
 
-func appendGroup(dst []byte, info *Info, g *Group, numbers map[string]uint64) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(g.Labels)))
-	for _, l := range g.Labels {
+func appendGroup(dst []byte, info *Info, g *entry, numbers map[string]uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(g.labels)))
+	for _, l := range g.labels {
 		dst = binary.AppendUvarint(dst, numbers[l.Name])
 		dst = binary.AppendUvarint(dst, numbers[l.Value])
 	}
@@ -156,119 +161,4 @@ func (r *indexReader) bytes(n int) []byte {
 	b := r.data[:n]
 	r.data = r.data[n:]
 	return b
-}
-
-func readIndex(data []byte, indexOffset int64) (Info, []Group, error) {
-	r := &indexReader{data: data, size: len(data)}
-	var info Info
-	info.Partition = r.varint()
-	info.Rows = int64(r.uvarint())
-	info.Cells = int64(r.uvarint())
-	info.First, info.Last = r.varint(), r.varint()
-	info.MinCommit, info.MaxCommit = r.uvarint(), r.uvarint()
-
-	symbols := make([]string, r.count(2))
-	prev := ""
-	for i := range symbols {
-		shared := r.uvarint()
-		rest := r.bytes(r.count(1))
-		if shared > uint64(len(prev)) {
-			r.fail(fmt.Errorf("symbol %d shares %d bytes with one of %d", i, shared, len(prev)))
-			break
-		}
-		symbols[i] = prev[:shared] + string(rest)
-		prev = symbols[i]
-		if len(prev) > quantrac.MaxLabelValueBytes {
-			r.fail(fmt.Errorf("symbol %d has %d bytes", i, len(prev)))
-			break
-		}
-	}
-	groups := make([]Group, r.count(12))
-	offset := int64(headerSize)
-	for i := range groups {
-		if offset = r.group(&groups[i], &info, symbols, offset); r.err != nil {
-			return info, nil, r.err
-		}
-	}
-	if r.err == nil && len(r.data) > 0 {
-		r.fail(fmt.Errorf("%d bytes after the last group", len(r.data)))
-	}
-	if r.err == nil && offset != indexOffset {
-		r.fail(fmt.Errorf("chunks end at %d, the index begins at %d", offset, indexOffset))
-	}
-	return info, groups, r.err
-}
-
-func (r *indexReader) symbol(symbols []string) string {
-	n := r.uvarint()
-	if n >= uint64(len(symbols)) {
-		r.fail(fmt.Errorf("symbol %d of %d", n, len(symbols)))
-		return ""
-	}
-	return symbols[n]
-}
-
-// group reads a group whose first chunk is at offset and returns the offset
-// after its last.
-func (r *indexReader) group(g *Group, info *Info, symbols []string, offset int64) int64 {
-	g.Labels = make(quantrac.Labels, r.count(2))
-	for i := range g.Labels {
-		g.Labels[i] = quantrac.Label{Name: r.symbol(symbols), Value: r.symbol(symbols)}
-	}
-	g.Properties = make([]string, r.count(1))
-	for i := range g.Properties {
-		g.Properties[i] = r.symbol(symbols)
-	}
-	n := len(g.Properties)
-	g.First, g.Last = make([]int64, n), make([]int64, n)
-	own := false
-	switch b := r.bytes(1); {
-	case r.err != nil:
-	case b[0] == spansOwn:
-		own = true
-		for i := range n {
-			g.First[i], g.Last[i] = int64(r.uvarint()), int64(r.uvarint())
-		}
-	case b[0] != spansShared:
-		r.fail(fmt.Errorf("spans %d are unknown", b[0]))
-	}
-	g.Chunks = make([]Chunk, r.count(7))
-	if len(g.Chunks) == 0 && r.err == nil {
-		r.fail(errors.New("group without chunks"))
-	}
-	for i := range g.Chunks {
-		c := &g.Chunks[i]
-		size, rows := r.uvarint(), r.uvarint()
-		if size > 1<<30 || rows > maxChunkRows || rows == 0 {
-			r.fail(fmt.Errorf("chunk of %d bytes and %d rows", size, rows))
-			return offset
-		}
-		c.Offset, c.Size, c.Rows = offset, uint32(size), uint32(rows)
-		offset += int64(size)
-		if b := r.bytes(1); r.err == nil {
-			c.Flags = b[0]
-		}
-		c.First = info.First + int64(r.uvarint())
-		c.Last = c.First + int64(r.uvarint())
-		c.MinCommit = info.MinCommit + r.uvarint()
-		c.MaxCommit = c.MinCommit + r.uvarint()
-	}
-	if r.err != nil {
-		return offset
-	}
-	first, last := g.Chunks[0].First, g.Chunks[len(g.Chunks)-1].Last
-	for i := range n {
-		if own {
-			g.First[i], g.Last[i] = first+g.First[i], last-g.Last[i]
-		} else {
-			g.First[i], g.Last[i] = first, last
-		}
-	}
-	if err := g.Labels.Validate(); err != nil {
-		r.fail(err)
-	}
-	if !slices.IsSortedFunc(g.Chunks, func(a, b Chunk) int { return cmp.Compare(a.First, b.First) }) {
-		r.fail(errors.New("chunks are not in the order of time"))
-	}
-	return offset
 }

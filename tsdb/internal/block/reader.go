@@ -12,25 +12,60 @@ import (
 
 // Reader reads an open block. Its methods may be called from any goroutine.
 type Reader struct {
-	f    vfs.File
-	path string
-	info Info
+	f     vfs.File
+	path  string
+	index *directory
+	start int64 // of the index
 }
 
-// Open opens a block file and returns its groups, which the Reader does not
-// keep.
-func Open(fsys vfs.FS, path string) (*Reader, []Group, error) {
+// Open opens a block file and gives each of its groups to each, in the order of
+// the file, with labels that the receiver may keep; the group is used again for
+// the next.
+func Open(fsys vfs.FS, path string, each func(position int, labels quantrac.Labels, g *Group) error) (*Reader, error) {
 	f, err := fsys.Open(path)
 	if err != nil {
-		return nil, nil, quantrac.WithKind(quantrac.Unavailable, err)
+		return nil, quantrac.WithKind(quantrac.Unavailable, err)
 	}
 	r := &Reader{f: f, path: path}
-	groups, err := r.readIndex()
+	if err = r.readIndex(); err == nil {
+		err = r.groups(each)
+	}
 	if err != nil {
 		_ = f.Close() // it was only read
-		return nil, nil, err
+		return nil, err
 	}
-	return r, groups, nil
+	return r, nil
+}
+
+func (r *Reader) groups(each func(int, quantrac.Labels, *Group) error) error {
+	var g Group
+	for i := range r.Groups() {
+		labels := quantrac.Labels{}
+		err := r.index.read(&g, i, &labels)
+		if err == nil {
+			err = labels.Validate()
+		}
+		if err != nil {
+			return r.corrupt(r.start, err)
+		}
+		if err := each(i, labels, &g); err != nil {
+			return err
+		}
+	}
+	r.index.forget()
+	return nil
+}
+
+// Groups returns how many groups the block holds.
+func (r *Reader) Groups() int { return len(r.index.at) - 1 }
+
+// Group reads what the block holds of the group at a position of the file into
+// g, whose slices are used again.
+func (r *Reader) Group(position int, g *Group) error {
+	if err := r.index.read(g, position, nil); err != nil {
+		return r.corrupt(r.start, err)
+	}
+	return nil
 }
 
 func (r *Reader) corrupt(offset int64, err error) error {
@@ -48,51 +83,51 @@ func (r *Reader) readAt(buf []byte, offset int64) error {
 	return quantrac.Errorf(quantrac.Unavailable, "block %s, offset %d: %w", r.path, offset, err)
 }
 
-func (r *Reader) readIndex() ([]Group, error) {
+func (r *Reader) readIndex() error {
 	size, err := r.f.Size()
 	if err != nil {
-		return nil, quantrac.WithKind(quantrac.Unavailable, err)
+		return quantrac.WithKind(quantrac.Unavailable, err)
 	}
 	if size < headerSize+footerSize {
-		return nil, r.corrupt(0, fmt.Errorf("%d bytes are no block", size))
+		return r.corrupt(0, fmt.Errorf("%d bytes are no block", size))
 	}
 	var header [headerSize]byte
 	if err := r.readAt(header[:], 0); err != nil {
-		return nil, err
+		return err
 	}
 	var footer [footerSize]byte
 	at := size - footerSize
 	if err := r.readAt(footer[:], at); err != nil {
-		return nil, err
+		return err
 	}
 	if string(header[:len(magic)]) != magic || string(footer[24:]) != magic {
-		return nil, r.corrupt(at, fmt.Errorf("no block: header %q, footer %q", header[:len(magic)], footer[24:]))
+		return r.corrupt(at, fmt.Errorf("no block: header %q, footer %q", header[:len(magic)], footer[24:]))
 	}
-	if v := footer[20]; v != Version || header[len(magic)] != v {
-		return nil, r.corrupt(0, fmt.Errorf("format version %d, this program reads %d", v, Version))
+	version := footer[20]
+	if version < 1 || version > Version || header[len(magic)] != version {
+		return r.corrupt(0, fmt.Errorf("format version %d, this program reads up to %d", version, Version))
 	}
 	offset, length := binary.LittleEndian.Uint64(footer[:]), binary.LittleEndian.Uint64(footer[8:])
 	if offset < headerSize || length > uint64(size) || offset+length != uint64(at) {
-		return nil, r.corrupt(at, fmt.Errorf("index of %d bytes at %d in a file of %d", length, offset, size))
+		return r.corrupt(at, fmt.Errorf("index of %d bytes at %d in a file of %d", length, offset, size))
 	}
 	index := make([]byte, length)
 	if err := r.readAt(index, int64(offset)); err != nil {
-		return nil, err
+		return err
 	}
 	if checksum(index) != binary.LittleEndian.Uint32(footer[16:]) {
-		return nil, r.corrupt(int64(offset), errSum)
+		return r.corrupt(int64(offset), errSum)
 	}
-	info, groups, err := readIndex(index, int64(offset))
-	if err != nil {
-		return nil, r.corrupt(int64(offset), err)
+	if r.index, err = readIndex(index, version, int64(offset)); err != nil {
+		return r.corrupt(int64(offset), err)
 	}
-	r.info = info
-	r.info.Bytes = size
-	return groups, nil
+	r.index.info.Bytes = size
+	r.start = int64(offset)
+	return nil
 }
 
 // Info sums up the block.
-func (r *Reader) Info() Info { return r.info }
+func (r *Reader) Info() Info { return r.index.info }
 
 // Path returns the file's path.
 func (r *Reader) Path() string { return r.path }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"quantrac"
 	"quantrac/tsdb/internal/rows"
@@ -15,9 +16,10 @@ import (
 type Writer struct {
 	w      *bufio.Writer
 	info   Info
-	groups []Group
+	groups []entry
 	offset int64
 	enc    encoder
+	days   dayWriter
 	buf    []byte
 }
 
@@ -37,7 +39,7 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 	if t.Len() == 0 {
 		return nil
 	}
-	g := Group{Labels: labels}
+	g := entry{labels: labels}
 	var cols []int
 	for c := range t.Cols {
 		if first, last, ok := span(t, c); ok {
@@ -46,9 +48,8 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 			g.First, g.Last = append(g.First, first), append(g.Last, last)
 		}
 	}
-	chunks := (t.Len() + maxChunkRows - 1) / maxChunkRows
-	for i := range chunks { // of a length
-		from, to := i*t.Len()/chunks, (i+1)*t.Len()/chunks
+	for from := 0; from < t.Len(); {
+		to := chunkEnd(t.Times, from)
 		var cells int
 		b.buf, cells = b.enc.chunk(b.buf[:0], t, from, to, cols)
 		if _, err := b.w.Write(b.buf); err != nil {
@@ -59,9 +60,30 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 		b.offset += int64(len(b.buf))
 		b.info.add(&c, cells)
 		g.Chunks = append(g.Chunks, c)
+		from = to
 	}
+	b.days.group(len(b.groups), properties, t, cols)
 	b.groups = append(b.groups, g)
 	return nil
+}
+
+// chunkEnd returns where the chunk ends that begins at row from: where the rows
+// fill several, between two days and about in the middle, so that what is read
+// of a chunk is seldom more than was wanted; else at its limit.
+func chunkEnd(times []int64, from int) int {
+	left := len(times) - from
+	if left <= maxChunkRows {
+		return len(times)
+	}
+	want := left / ((left + maxChunkRows - 1) / maxChunkRows)
+	at := from + want
+	for _, end := range []int64{DayEnd(times[at]) - dayLen, DayEnd(times[at])} {
+		if k, _ := slices.BinarySearch(times, end+1); k > from+want/2 && k-from <= maxChunkRows {
+			at = k
+			break
+		}
+	}
+	return at
 }
 
 // span returns the times of the first and last cell of a column.
@@ -102,7 +124,16 @@ func (b *Writer) Finish() (Info, error) {
 	if len(b.groups) == 0 {
 		return b.info, fmt.Errorf("a block without rows")
 	}
-	index := appendIndex(nil, &b.info, b.groups)
+	for _, page := range b.days.finish() {
+		if _, err := b.w.Write(page); err != nil {
+			return b.info, err
+		}
+		b.offset += int64(len(page))
+	}
+	index := appendIndex(nil, &b.info, b.groups, &b.days)
+	if len(index) > maxIndex {
+		return b.info, fmt.Errorf("an index of %d bytes", len(index))
+	}
 	if _, err := b.w.Write(index); err != nil {
 		return b.info, err
 	}

@@ -1,0 +1,337 @@
+package block
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"quantrac"
+	"quantrac/tsdb/internal/codec"
+	"quantrac/tsdb/internal/decimal"
+	"quantrac/tsdb/internal/rows"
+)
+
+// Day is what the values of a series in one civil day at +07:00 come to, the
+// values of the qualities that are read where nothing else is asked for: good,
+// not evaluated, suspect. The day is left open: a value at midnight closes the
+// day before, as the windows of PromQL have it.
+type Day struct {
+	State DayState
+	Count uint32 // values
+
+	Min, Max, First, Last float64 // as they were stored, bit for bit
+	Sum                   float64 // of their decimals, rounded once
+
+	Suspect, Failed, Missing uint32 // cells of these qualities; only the first are among Count
+}
+
+// DayState says what is known of a day.
+type DayState uint8
+
+// The states of a day.
+const (
+	// DayUnknown has to be read row by row: it has revisions, forecasts, or
+	// values that are no decimals.
+	DayUnknown DayState = iota
+	// DayKnown is summed up, be it that there is no value.
+	DayKnown
+)
+
+// SeriesDays is the days of one series, without a gap.
+type SeriesDays struct {
+	Position int   // of the group in the file
+	First    int64 // end of the first day, ms
+	Days     []Day
+}
+
+const (
+	dayLen     = int64(24 * time.Hour / time.Millisecond)
+	zoneOffset = int64(7 * time.Hour / time.Millisecond)
+
+	// minDayRows is how many rows of a group make it worth its bytes to sum its
+	// days up, and minDayValues how many values a day of a series has to have on
+	// average.
+	minDayRows   = 256
+	minDayValues = 12
+	// maxDayScaled bounds scaled values so that a day's sum of them fits.
+	maxDayScaled = 1 << 38
+	maxDaySeries = 64 // of a page
+)
+
+// DayEnd returns the end of the day that holds a time.
+func DayEnd(t int64) int64 {
+	d := (t + zoneOffset) % dayLen
+	if d < 0 {
+		d += dayLen
+	}
+	if d == 0 {
+		return t
+	}
+	return t - d + dayLen
+}
+
+// dayWriter gathers the days of a block, by property.
+type dayWriter struct {
+	properties []*dayProperty
+	byName     map[string]*dayProperty
+	plain      []bool // days of the group at hand that have neither revisions nor forecasts
+}
+
+type dayProperty struct {
+	name    string
+	pages   []dayPage
+	encoded [][]byte
+	page    pageWriter
+}
+
+// dayPage says where the days of some series are.
+type dayPage struct {
+	offset      int64
+	size        uint32
+	first, last int // positions of groups
+}
+
+// group sums up the days of a group that is worth it.
+func (w *dayWriter) group(position int, properties []string, t *rows.Table, cols []int) {
+	if t.Len() < minDayRows {
+		return
+	}
+	first := DayEnd(t.Times[0])
+	n := int((DayEnd(t.Times[t.Len()-1])-first)/dayLen) + 1
+	if n > min(t.Len()/minDayValues+2, maxDays) {
+		return
+	}
+	w.plainDays(t, first, n)
+	for _, c := range cols {
+		s, ok := w.sum(t, c, first, n)
+		if !ok {
+			continue
+		}
+		p := w.property(properties[c])
+		p.page.add(position, s)
+		if len(p.page.positions) == maxDaySeries {
+			p.flush()
+		}
+	}
+}
+
+func (w *dayWriter) property(name string) *dayProperty {
+	if w.byName == nil {
+		w.byName = map[string]*dayProperty{}
+	}
+	p := w.byName[name]
+	if p == nil {
+		p = &dayProperty{name: name}
+		w.byName[name] = p
+		w.properties = append(w.properties, p)
+	}
+	return p
+}
+
+// plainDays finds the days whose rows are an answer as they stand.
+func (w *dayWriter) plainDays(t *rows.Table, first int64, n int) {
+	w.plain = append(w.plain[:0], make([]bool, n)...)
+	for i := range w.plain {
+		w.plain[i] = true
+	}
+	for i, at := range t.Times {
+		if t.Kinds[i] != rows.Reading || i > 0 && t.Times[i-1] == at {
+			w.plain[(DayEnd(at)-first)/dayLen] = false
+		}
+	}
+}
+
+// scaledDay is a day in scaled whole numbers.
+type scaledDay struct {
+	state                    DayState
+	count                    int64
+	min, max, sum            int64
+	first, last              int64
+	suspect, failed, missing int64
+}
+
+// scaledDays is the days of one series.
+type scaledDays struct {
+	places int
+	first  int64 // end of the first day
+	days   []scaledDay
+}
+
+// sum sums up the n days from first of a column; false where none can be.
+func (w *dayWriter) sum(t *rows.Table, c int, first int64, n int) (scaledDays, bool) {
+	out := scaledDays{first: first, days: make([]scaledDay, n)}
+	values := 0
+	for i := range out.days {
+		if w.plain[i] {
+			out.days[i].state = DayKnown
+		}
+	}
+	out.places = places(&t.Cols[c])
+	for i, q := range t.Cols[c].Qualities {
+		d := &out.days[(DayEnd(t.Times[i])-first)/dayLen]
+		if q == rows.Absent || d.state == DayUnknown {
+			continue
+		}
+		values++
+		d.add(q, t.Cols[c].Values[i], out.places)
+	}
+	return out, values >= minDayValues*n/2 && out.trim()
+}
+
+// places returns the decimal places that hold every decimal of a column.
+func places(c *rows.Column) int {
+	places := 0
+	for i, q := range c.Qualities {
+		if q == rows.Absent || q == missing {
+			continue
+		}
+		if _, ok := decimal.Scale(c.Values[i], places); ok {
+			continue
+		}
+		if _, e, ok := decimal.Find(c.Values[i], places); ok {
+			places = max(places, e)
+		}
+	}
+	return places
+}
+
+func (d *scaledDay) add(q uint8, v float64, places int) {
+	switch quantrac.Quality(q) {
+	case quantrac.Missing:
+		d.missing++
+		return
+	case quantrac.Fail:
+		d.failed++
+		return
+	case quantrac.Suspect:
+		d.suspect++
+	}
+	m, ok := decimal.Scale(v, places)
+	if !ok || m > maxDayScaled || m < -maxDayScaled {
+		d.state = DayUnknown
+		return
+	}
+	if d.count == 0 {
+		d.min, d.max, d.first = m, m, m
+	}
+	d.min, d.max, d.last = min(d.min, m), max(d.max, m), m
+	d.sum += m
+	d.count++
+}
+
+// trim leaves out unknown days at both ends, and says whether any is left.
+func (s *scaledDays) trim() bool {
+	known := func(d scaledDay) bool { return d.state == DayKnown }
+	first := slices.IndexFunc(s.days, known)
+	if first < 0 {
+		return false
+	}
+	last := len(s.days) - 1
+	for !known(s.days[last]) {
+		last--
+	}
+	s.days = s.days[first : last+1]
+	s.first += int64(first) * dayLen
+	return true
+}
+
+// pageWriter is the columns of a page. Those of days with values come last.
+type pageWriter struct {
+	positions, firsts, lengths, places []int64 // by series
+	counts                             []int64 // by day: 0 unknown, else values + 1
+	min, span, first, last, sum        []int64 // by day with values, but for min less min
+	suspect, failed, missing           []int64 // by known day
+}
+
+func (p *pageWriter) columns() []*[]int64 {
+	return []*[]int64{
+		&p.positions, &p.firsts, &p.lengths, &p.places, &p.counts,
+		&p.min, &p.span, &p.first, &p.last, &p.sum, &p.suspect, &p.failed, &p.missing,
+	}
+}
+
+func (p *pageWriter) add(position int, s scaledDays) {
+	p.positions = append(p.positions, int64(position))
+	p.firsts = append(p.firsts, (s.first+zoneOffset)/dayLen)
+	p.lengths = append(p.lengths, int64(len(s.days)))
+	p.places = append(p.places, int64(s.places))
+	for i := range s.days {
+		d := &s.days[i]
+		if d.state == DayUnknown {
+			p.counts = append(p.counts, 0)
+			continue
+		}
+		p.counts = append(p.counts, d.count+1)
+		p.suspect = append(p.suspect, d.suspect)
+		p.failed = append(p.failed, d.failed)
+		p.missing = append(p.missing, d.missing)
+		if d.count > 0 {
+			p.min = append(p.min, d.min)
+			p.span = append(p.span, d.max-d.min)
+			p.first = append(p.first, d.first-d.min)
+			p.last = append(p.last, d.last-d.min)
+			p.sum = append(p.sum, d.sum-d.count*d.min)
+		}
+	}
+}
+
+// flush encodes the page: a checksum, the number of columns' bytes each, and
+// the columns.
+func (p *dayProperty) flush() {
+	w := &p.page
+	if len(w.positions) == 0 {
+		return
+	}
+	var sizes, body []byte
+	for _, c := range w.columns() {
+		at := len(body)
+		if len(*c) > 0 {
+			body = codec.AppendInts(body, *c)
+		}
+		sizes = binary.AppendUvarint(sizes, uint64(len(body)-at))
+	}
+	page := append([]byte{0, 0, 0, 0}, binary.AppendUvarint(nil, uint64(len(w.positions)))...)
+	page = append(append(page, sizes...), body...)
+	binary.LittleEndian.PutUint32(page, checksum(page[4:]))
+	p.encoded = append(p.encoded, page)
+	p.pages = append(p.pages, dayPage{
+		size:  uint32(len(page)),
+		first: int(w.positions[0]), last: int(w.positions[len(w.positions)-1]),
+	})
+	for _, c := range w.columns() {
+		*c = (*c)[:0]
+	}
+}
+
+// finish returns the pages in the order in which they are written.
+func (w *dayWriter) finish() [][]byte {
+	slices.SortFunc(w.properties, func(a, b *dayProperty) int {
+		if a.name < b.name {
+			return -1
+		}
+		return 1
+	})
+	var out [][]byte
+	for _, p := range w.properties {
+		p.flush()
+		out = append(out, p.encoded...)
+	}
+	return out
+}
+
+// appendIndex writes where the pages are.
+func (w *dayWriter) appendIndex(dst []byte, symbols map[string]uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(w.properties)))
+	for _, p := range w.properties {
+		dst = binary.AppendUvarint(dst, symbols[p.name])
+		dst = binary.AppendUvarint(dst, uint64(len(p.pages)))
+		next := 0
+		for _, g := range p.pages {
+			dst = binary.AppendUvarint(dst, uint64(g.size))
+			dst = binary.AppendUvarint(dst, uint64(g.first-next))
+			dst = binary.AppendUvarint(dst, uint64(g.last-g.first))
+			next = g.last + 1
+		}
+	}
+	return dst
+}

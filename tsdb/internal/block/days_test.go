@@ -1,0 +1,215 @@
+package block
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"quantrac"
+	"quantrac/tsdb/internal/rows"
+)
+
+// plainTable is rows of a station every ten minutes or so, with gaps, and now
+// and then a cell that is missing, failed or no decimal, or a row of a person.
+func plainTable(rnd *rand.Rand, n, cols int) *rows.Table {
+	t := &rows.Table{}
+	at := int64(1_790_000_000_000) + int64(rnd.IntN(1000))*600_000
+	for i := range n {
+		at += 600_000 * int64(1+rnd.IntN(12)/11*rnd.IntN(300)/7)
+		r := &rows.Row{Time: at, Commit: uint64(i + 1), Received: at + 900}
+		for c := range cols {
+			q, v := uint8(1), math.Round(rnd.NormFloat64()*1000)/1000
+			switch rnd.IntN(60) {
+			case 0:
+				q = uint8(quantrac.Fail)
+			case 1:
+				q, v = missing, math.NaN()
+			case 2:
+				q = uint8(quantrac.Suspect)
+			case 3:
+				q = rows.Absent
+			}
+			if rnd.IntN(500) == 0 {
+				v = math.Pi
+			}
+			r.Cols, r.Values, r.Quality = append(r.Cols, c), append(r.Values, v), append(r.Quality, q)
+		}
+		switch rnd.IntN(600) {
+		case 0:
+			r.Kind = rows.Human
+		case 1:
+			r.Kind = rows.Forecast
+		case 2:
+			t.Append(r)
+			r = &rows.Row{Time: at, Commit: r.Commit + 1, Cols: r.Cols, Values: r.Values, Quality: r.Quality}
+		}
+		t.Append(r)
+	}
+	return t
+}
+
+// naiveDay sums up one day of a column, row by row.
+func naiveDay(t *rows.Table, c int, end int64) Day {
+	d := Day{State: DayKnown}
+	for i, at := range t.Times {
+		if at <= end-86_400_000 || at > end {
+			continue
+		}
+		if t.Kinds[i] != rows.Reading || i > 0 && t.Times[i-1] == at || i+1 < t.Len() && t.Times[i+1] == at {
+			return Day{}
+		}
+		q, v := t.Quality(i, c), 0.0
+		if q != rows.Absent {
+			v = t.Value(i, c)
+		}
+		switch q {
+		case rows.Absent:
+			continue
+		case missing:
+			d.Missing++
+			continue
+		case uint8(quantrac.Fail):
+			d.Failed++
+			continue
+		case uint8(quantrac.Suspect):
+			d.Suspect++
+		}
+		if v == math.Pi || v == 0 && math.Signbit(v) { // no decimals
+			return Day{}
+		}
+		if d.Count == 0 {
+			d.Min, d.Max, d.First = v, v, v
+		}
+		d.Min, d.Max, d.Last = min(d.Min, v), max(d.Max, v), v
+		d.Sum += v
+		d.Count++
+	}
+	return d
+}
+
+func sameDay(a, b Day) bool {
+	if math.Abs(a.Sum-b.Sum) > 1e-9 {
+		return false
+	}
+	a.Sum, b.Sum = 0, 0
+	return a == b
+}
+
+// What days say is what their rows say, and few days say nothing.
+func TestDays(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var all []sample
+	props := []string{"level", "ph", "rain"}
+	for i := range 150 { // more than a page
+		n := 300 + rnd.IntN(1200)
+		if i%10 == 0 {
+			n = 20 // not worth it
+		}
+		all = append(all, sample{
+			labels: quantrac.NewLabels("station", fmt.Sprintf("st-%03d", i)),
+			props:  props, table: plainTable(rnd, n, 1+i%3),
+		})
+	}
+	r, groups, err := open(t, write(t, all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, unknown := 0, 0
+	for position, g := range groups {
+		for c, name := range g.Properties {
+			s, ok, err := daysOf(r, name, position)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				if n := all[position].table.Len(); n > 500 {
+					t.Errorf("group %d of %d rows has no days of %s", position, n, name)
+				}
+				continue
+			}
+			for k, d := range s.Days {
+				end := s.First + int64(k)*dayLen
+				want := naiveDay(all[position].table, c, end)
+				if d.State == DayUnknown {
+					unknown++
+					if want.State == DayKnown {
+						t.Errorf("group %d %s day %d is unknown, want %+v", position, name, end, want)
+					}
+					continue
+				}
+				known++
+				if !sameDay(d, want) {
+					t.Fatalf("group %d %s day %d: %+v, want %+v", position, name, end, d, want)
+				}
+			}
+			if len(s.Days) > 0 && (s.First+zoneOffset)%dayLen != 0 {
+				t.Errorf("a day ends at %d", s.First)
+			}
+		}
+	}
+	if known < 1000 || unknown < 10 {
+		t.Errorf("%d days are known and %d not: too few to say anything", known, unknown)
+	}
+}
+
+func daysOf(r *Reader, name string, position int) (SeriesDays, bool, error) {
+	page, ok := r.DayPage(name, position)
+	if !ok {
+		return SeriesDays{}, false, nil
+	}
+	list, _, err := r.ReadDays(name, page, nil)
+	if err != nil {
+		return SeriesDays{}, false, err
+	}
+	i, ok := slices.BinarySearchFunc(list, position, func(s SeriesDays, p int) int { return cmp.Compare(s.Position, p) })
+	if !ok {
+		return SeriesDays{}, false, nil
+	}
+	return list[i], true, nil
+}
+
+// Chunks end between days where they can.
+func TestChunksEndWithDays(t *testing.T) {
+	tb := &rows.Table{}
+	for i := range 4320 { // thirty days from midnight at +07:00
+		tb.Append(&rows.Row{Time: 1_789_837_200_000 + int64(i)*600_000, Commit: 1, Cols: []int{0}, Values: []float64{1}, Quality: []uint8{0}})
+	}
+	_, groups, err := open(t, write(t, []sample{{quantrac.NewLabels("station", "a"), []string{"level"}, tb}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range groups[0].Chunks {
+		if i+1 < len(groups[0].Chunks) && DayEnd(c.Last) != c.Last {
+			t.Errorf("chunk %d ends at %d, within a day", i, c.Last)
+		}
+	}
+	if n := len(groups[0].Chunks); n != 3 {
+		t.Errorf("%d chunks, want 3", n)
+	}
+}
+
+func FuzzDays(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	var w dayWriter
+	w.group(0, []string{"level"}, plainTable(rnd, 400, 1), []int{0})
+	for _, page := range w.finish() {
+		f.Add(page[4:])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		data := append([]byte{0, 0, 0, 0}, body...)
+		sum := checksum(body)
+		data[0], data[1], data[2], data[3] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
+		list, err := decodeDays(data, 1000)
+		if err != nil {
+			return
+		}
+		for _, s := range list {
+			if len(s.Days) == 0 || len(s.Days) > maxDays || s.Position > 500 {
+				t.Fatalf("%+v", s)
+			}
+		}
+	})
+}
