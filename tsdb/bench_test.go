@@ -384,3 +384,31 @@ func BenchmarkLatest(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLabelValues measures the stations, and the metrics, of 2,000
+// stations × 5, for all time and for a while.
+func BenchmarkLabelValues(b *testing.B) {
+	db, _ := openBench(b, tsdb.Options{})
+	ctx := context.Background()
+	newFleet(2000).rows(0.02, 5000, func(rows []quantrac.Row) {
+		if _, err := db.Append(ctx, &quantrac.Batch{Rows: rows}); err != nil {
+			b.Fatal(err)
+		}
+	})
+	for _, name := range []string{quantrac.LabelStation, quantrac.LabelMetric} {
+		for _, from := range []quantrac.Millis{quantrac.MinMillis, 1_792_540_800_000} {
+			b.Run(fmt.Sprintf("%s-%d", name, from), func(b *testing.B) {
+				b.ReportAllocs()
+				n := 0
+				for b.Loop() {
+					all, err := db.LabelValues(ctx, name, nil, from, quantrac.MaxMillis, 0)
+					if err != nil {
+						b.Fatal(err)
+					}
+					n = len(all)
+				}
+				b.ReportMetric(float64(n), "values")
+			})
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -21,7 +22,7 @@ func (db *DB) Series(ctx context.Context, ms []*quantrac.Matcher, from, to quant
 	out := make([]quantrac.Labels, 0, len(ts))
 	for _, t := range ts {
 		t.g.mu.RLock()
-		in := t.s.first <= int64(to) && t.s.last >= int64(from)
+		in := t.s.reaches(from, to)
 		t.g.mu.RUnlock()
 		if in {
 			out = append(out, t.s.labels)
@@ -30,40 +31,114 @@ func (db *DB) Series(ctx context.Context, ms []*quantrac.Matcher, from, to quant
 	return out, nil
 }
 
+// reaches says whether the series' revisions reach into a time range.
+func (s *series) reaches(from, to quantrac.Millis) bool {
+	return s.first <= int64(to) && s.last >= int64(from)
+}
+
 // LabelNames returns the label names of the series that Series would return,
 // sorted.
-func (db *DB) LabelNames(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) ([]string, error) {
-	all, err := db.Series(ctx, ms, from, to)
-	seen := map[string]struct{}{}
-	for _, ls := range all {
-		for _, l := range ls {
-			seen[l.Name] = struct{}{}
-		}
-	}
-	return sortedKeys(seen, 0), err
+func (db *DB) LabelNames(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) (out []string, err error) {
+	err = db.matched(ctx, ms, func(ids []uint32) {
+		out = db.index.Names(db.reaching(ids, metricMatchers(ms), from, to))
+	})
+	return out, err
 }
 
 // LabelValues returns the values of a label among the series that Series would
 // return, sorted, the first limit of them (0 for all).
-func (db *DB) LabelValues(ctx context.Context, name string, ms []*quantrac.Matcher, from, to quantrac.Millis, limit int) ([]string, error) {
-	all, err := db.Series(ctx, ms, from, to)
-	seen := map[string]struct{}{}
-	for _, ls := range all {
-		if v := ls.Get(name); v != "" {
-			seen[v] = struct{}{}
+func (db *DB) LabelValues(ctx context.Context, name string, ms []*quantrac.Matcher, from, to quantrac.Millis, limit int) (out []string, err error) {
+	err = db.matched(ctx, ms, func(ids []uint32) {
+		if name == quantrac.LabelMetric {
+			out = db.metrics(ids, metricMatchers(ms), from, to)
+			out = out[:min(len(out), cmp.Or(limit, len(out)))]
+		} else {
+			out = db.index.Values(name, db.reaching(ids, metricMatchers(ms), from, to), limit)
 		}
-	}
-	return sortedKeys(seen, limit), err
+	})
+	return out, err
 }
 
-func sortedKeys(set map[string]struct{}, limit int) []string {
-	out := make([]string, 0, len(set))
-	for s := range set {
-		out = append(out, s)
+// matched calls read, all of one state, with the groups of series that may pass.
+func (db *DB) matched(ctx context.Context, ms []*quantrac.Matcher, read func(ids []uint32)) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	read(db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations))
+	return nil
+}
+
+// reaching returns those of the groups that have a series whose metric passes
+// and that reaches into a time range. It changes ids.
+func (db *DB) reaching(ids []uint32, metric []*quantrac.Matcher, from, to quantrac.Millis) []uint32 {
+	groups := *db.groups.Load()
+	return slices.DeleteFunc(ids, func(id uint32) bool {
+		found := false
+		groups[id].each(func(s *series) bool {
+			found = s.reaches(from, to) && passes(s.property, metric)
+			return !found
+		})
+		return !found
+	})
+}
+
+// metrics returns the metrics of such series, sorted. It looks at groups until
+// every metric that they can have is found.
+func (db *DB) metrics(ids []uint32, metric []*quantrac.Matcher, from, to quantrac.Millis) []string {
+	missing := map[string]bool{}
+	for _, m := range db.index.Values(quantrac.LabelMetric, ids, 0) {
+		if passes(m, metric) {
+			missing[m] = true
+		}
+	}
+	out := make([]string, 0, len(missing))
+	groups := *db.groups.Load()
+	for _, id := range ids {
+		if len(missing) == 0 {
+			break
+		}
+		groups[id].each(func(s *series) bool {
+			if s.reaches(from, to) && missing[s.property] {
+				delete(missing, s.property)
+				out = append(out, s.property)
+			}
+			return true
+		})
 	}
 	slices.Sort(out)
-	if limit > 0 && len(out) > limit {
-		out = out[:limit]
-	}
 	return out
+}
+
+// each calls f with the series of the group until it returns false.
+func (g *group) each(f func(*series) bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for _, s := range g.series {
+		if !f(s) {
+			return
+		}
+	}
+}
+
+// metricMatchers returns those of the matchers that are about the metric name.
+func metricMatchers(ms []*quantrac.Matcher) []*quantrac.Matcher {
+	var metric []*quantrac.Matcher
+	for _, m := range ms {
+		if m.Name == quantrac.LabelMetric {
+			metric = append(metric, m)
+		}
+	}
+	return metric
+}
+
+func passes(property string, metric []*quantrac.Matcher) bool {
+	for _, m := range metric {
+		if !m.Matches(property) {
+			return false
+		}
+	}
+	return true
 }

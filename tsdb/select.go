@@ -19,12 +19,7 @@ type target struct {
 // targets returns the series that pass and that the principal of the context
 // may see, sorted by their labels.
 func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
-	var metric []*quantrac.Matcher
-	for _, m := range ms {
-		if m.Name == quantrac.LabelMetric {
-			metric = append(metric, m)
-		}
-	}
+	metric := metricMatchers(ms)
 	ids := db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations)
 	groups := *db.groups.Load()
 	return db.order.pick(func(pass func(*series)) {
@@ -33,14 +28,10 @@ func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
 			g.mu.RLock()
 			all := g.series
 			g.mu.RUnlock()
-		series:
 			for _, s := range all {
-				for _, m := range metric {
-					if !m.Matches(s.property) {
-						continue series
-					}
+				if passes(s.property, metric) {
+					pass(s)
 				}
-				pass(s)
 			}
 		}
 	})

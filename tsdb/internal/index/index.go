@@ -19,10 +19,10 @@ import (
 
 // Index is an index. The zero value is empty and ready.
 type Index struct {
-	mu       sync.RWMutex
-	byKey    map[string]uint32
-	n        uint32 // groups
-	postings map[string]map[string]*posting
+	mu     sync.RWMutex
+	byKey  map[string]uint32
+	n      uint32 // groups
+	labels map[string]*label
 }
 
 // Lookup returns the number of the group with the key of its labels.
@@ -38,7 +38,7 @@ func (x *Index) Add(labels quantrac.Labels) uint32 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.byKey == nil {
-		x.byKey, x.postings = map[string]uint32{}, map[string]map[string]*posting{}
+		x.byKey, x.labels = map[string]uint32{}, map[string]*label{}
 	}
 	id := x.n
 	x.n++
@@ -57,17 +57,12 @@ func (x *Index) AddProperty(id uint32, property string) {
 }
 
 func (x *Index) post(name, value string, id uint32) {
-	values := x.postings[name]
-	if values == nil {
-		values = map[string]*posting{}
-		x.postings[name] = values
+	l := x.labels[name]
+	if l == nil {
+		l = &label{values: map[string]*posting{}}
+		x.labels[name] = l
 	}
-	p := values[value]
-	if p == nil {
-		p = &posting{}
-		values[value] = p
-	}
-	p.add(id)
+	l.add(value, id)
 }
 
 // Match returns the numbers of the groups that pass every matcher, rising. A
@@ -89,7 +84,7 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 		seen := roaring.New()
 		for _, s := range stations {
 			if s != "" {
-				x.postings[quantrac.LabelStation][s].addTo(seen)
+				x.labels[quantrac.LabelStation].of(s).addTo(seen)
 			}
 		}
 		and(seen)
@@ -101,7 +96,7 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 		switch {
 		case m.Kind == quantrac.MatchEqual && m.Value != "":
 			one := roaring.New()
-			x.postings[m.Name][m.Value].addTo(one)
+			x.labels[m.Name].of(m.Value).addTo(one)
 			and(one)
 		case m.Name == quantrac.LabelMetric, !m.Matches(""): // every group has a property
 			and(x.union(m.Name, m.Matches))
@@ -128,46 +123,60 @@ func (x *Index) all() *roaring.Bitmap {
 // union returns the groups with a value of the label that passes.
 func (x *Index) union(name string, passes func(string) bool) *roaring.Bitmap {
 	b := roaring.New()
-	for v, p := range x.postings[name] {
-		if passes(v) {
-			p.addTo(b)
+	if l := x.labels[name]; l != nil {
+		for v, p := range l.values {
+			if passes(v) {
+				p.addTo(b)
+			}
 		}
 	}
 	return b
 }
 
-// maxList is how many groups a posting lists before it becomes a bitmap: most
-// labels, such as station, have a group or two.
-const maxList = 64
-
-// posting is a set of groups.
-type posting struct {
-	list []uint32 // rising; nil once there is a bitmap
-	bits *roaring.Bitmap
+// Names returns the labels that some of the groups carry, sorted. The groups
+// are given as Match returns them.
+func (x *Index) Names(groups []uint32) []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	in := x.among(groups)
+	var out []string
+	for name, l := range x.labels {
+		if slices.ContainsFunc(l.order(), in) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
-func (p *posting) add(id uint32) {
-	if p.bits != nil {
-		p.bits.Add(id)
-		return
+// Values returns the values of a label that some of the groups carry, sorted,
+// the first limit of them (0 for all).
+func (x *Index) Values(name string, groups []uint32, limit int) []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	l := x.labels[name]
+	if l == nil {
+		return nil
 	}
-	i, ok := slices.BinarySearch(p.list, id)
-	if ok {
-		return
+	in := x.among(groups)
+	all := l.order()
+	out := make([]string, 0, len(all))
+	for _, v := range all {
+		if limit > 0 && len(out) == limit {
+			break
+		}
+		if in(v) {
+			out = append(out, v.text)
+		}
 	}
-	p.list = slices.Insert(p.list, i, id)
-	if len(p.list) > maxList {
-		p.bits, p.list = roaring.BitmapOf(p.list...), nil
-	}
+	return out
 }
 
-// addTo adds the set to b; a nil posting is empty.
-func (p *posting) addTo(b *roaring.Bitmap) {
-	switch {
-	case p == nil:
-	case p.bits != nil:
-		b.Or(p.bits)
-	default:
-		b.AddMany(p.list)
+// among returns whether a value is carried by any of the groups.
+func (x *Index) among(groups []uint32) func(value) bool {
+	if len(groups) == int(x.n) {
+		return func(value) bool { return true }
 	}
+	set := roaring.BitmapOf(groups...)
+	return func(v value) bool { return v.meets(set) }
 }

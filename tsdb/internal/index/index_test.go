@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -83,6 +84,29 @@ func TestMatch(t *testing.T) {
 		if got := x.Match(ms, stations); !slices.Equal(got, want) {
 			t.Fatalf("%v stations %q: got %v, want %v", ms, stations, got, want)
 		}
+		carried := map[string][]string{}
+		for _, i := range want {
+			for _, l := range groups[i].labels {
+				carried[l.Name] = append(carried[l.Name], l.Value)
+			}
+			carried[quantrac.LabelMetric] = append(carried[quantrac.LabelMetric], groups[i].props...)
+		}
+		if got, want := x.Names(want), slices.Sorted(maps.Keys(carried)); !slices.Equal(got, want) {
+			t.Fatalf("%v stations %q: names %v, want %v", ms, stations, got, want)
+		}
+		name, limit := names[rnd.IntN(len(names))], rnd.IntN(4)
+		wantValues := slices.Compact(slices.Sorted(slices.Values(carried[name])))
+		if limit > 0 && len(wantValues) > limit {
+			wantValues = wantValues[:limit]
+		}
+		if got := x.Values(name, want, limit); !slices.Equal(got, wantValues) {
+			t.Fatalf("%v stations %q: values of %s are %v, want %v", ms, stations, name, got, wantValues)
+		}
+	}
+	// What is new shows among values that have been put in order.
+	x.Add(quantrac.NewLabels("river", "aa"))
+	if got := x.Values("river", x.Match(nil, nil), 2); !slices.Equal(got, []string{"a", "aa"}) {
+		t.Errorf("with a new river there are %v", got)
 	}
 }
 
@@ -90,6 +114,9 @@ func TestEmpty(t *testing.T) {
 	var x Index
 	if got := x.Match(nil, nil); len(got) != 0 {
 		t.Errorf("an empty index matches %v", got)
+	}
+	if got := append(x.Names(nil), x.Values("a", nil, 0)...); len(got) != 0 {
+		t.Errorf("an empty index has %v", got)
 	}
 	if _, ok := x.Lookup([]byte("x")); ok {
 		t.Error("an empty index knows a group")
