@@ -55,6 +55,7 @@ type Warning struct {
 	Sent      Millis       `json:"sent_ms"`       // commit time of this revision
 	Expires   Millis       `json:"expires_ms"`    // by when an update will follow if it still holds
 	Authority string       `json:"authority,omitempty"`
+	Run       uint64       `json:"run,omitempty"` // of RuleForecast: number of the archived run it rests on
 	Simulated bool         `json:"simulated"`
 
 	// What the threshold is called, and the station as the registry knew it

@@ -24,10 +24,9 @@ type Alerting struct {
 	tables *projection.DB
 	hold   *journal.Hold
 
-	feed      feed
-	subs      book
-	forecasts chan forecastInput
-	stats     counters
+	feed  feed
+	subs  book
+	stats counters
 
 	judgedMu sync.Mutex
 	judgedCh chan struct{} // closed when processed moves; nil where nobody waits
@@ -73,7 +72,7 @@ func Open(ctx context.Context, dir string, j *journal.Journal, decode func([]byt
 	}
 	a := &Alerting{
 		o: o, dir: dir, j: j, reg: reg, decode: decode,
-		forecasts: make(chan forecastInput), closed: make(chan struct{}),
+		closed: make(chan struct{}),
 	}
 	migrations, err := readMigrations()
 	if err != nil {

@@ -288,20 +288,14 @@ func TestClockDrivenSayingsAreFoundAgain(t *testing.T) {
 	r.read("tram-chim", at(0), 1.7)
 	r.clock.Set(at(18 * time.Hour))
 	eventually(t, func() bool { return len(r.all()) == 3 }) // silent, and renewed
-	if err := r.a.OnForecast(ctxT(t), exceedance(at(18*time.Hour), 0.9)); err != nil {
-		t.Fatal(err)
-	}
+	r.append(runRecord(outlook(at(18*time.Hour), 0.9)))
 	r.close()
 	if err := r.fs.Remove("/alerting/rules.snapshot"); err != nil {
 		t.Fatal(err)
 	}
 	r.open()
-	if err := r.a.OnForecast(ctxT(t), exceedance(at(18*time.Hour), 0.9)); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.a.OnForecast(ctxT(t), exceedance(at(19*time.Hour), 0.9, 0.9)); err != nil {
-		t.Fatal(err)
-	}
+	r.append(runRecord(outlook(at(18*time.Hour), 0.9)))
+	r.append(runRecord(outlook(at(19*time.Hour), 0.9, 0.9)))
 	r.read("tram-chim", at(20*time.Hour), 2.1)
 	r.expect("level tram-chim issue 1", "silence tram-chim issue 0", "level tram-chim update 1", "forecast tram-chim issue 1",
 		"forecast tram-chim update 2", "level tram-chim update 2", "silence tram-chim all_clear 0")
@@ -352,63 +346,6 @@ func TestRaceOfClockAndReading(t *testing.T) {
 	r.reopen()
 	r.read("tram-chim", at(30*minute), 2.1)
 	r.expect("level tram-chim issue 1", "level tram-chim update 1", "level tram-chim update 2")
-}
-
-func exceedance(issue quantrac.Millis, p ...float64) []quantrac.Exceedance {
-	var out []quantrac.Exceedance
-	for i, th := range thresholds("tram-chim", quantrac.ThresholdWatch, 0, 0, 1.5, 2.0, 2.5)[:len(p)] {
-		out = append(out, quantrac.Exceedance{
-			Station: "tram-chim", Property: "water_level_meters", Model: "arx", Issue: issue, Threshold: th,
-			Leads: []time.Duration{time.Hour, 24 * time.Hour}, Prob: []float64{p[i] / 2, p[i]}, Median: []float64{1.4, 1.6}, PMax: p[i],
-		})
-		_ = i
-	}
-	return out
-}
-
-func TestForecastRule(t *testing.T) {
-	r := newRoom(t, watch(1.5, 2.0, 2.5))
-	run := func(d time.Duration, p ...float64) {
-		t.Helper()
-		r.clock.Set(at(d))
-		if err := r.a.OnForecast(ctxT(t), exceedance(at(d), p...)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run(0, 0.3, 0.1)
-	run(time.Hour, 0.63, 0.2)
-	run(time.Hour, 0.1, 0.1) // handed over again: nothing
-	run(2*time.Hour, 0.9, 0.55)
-	run(3*time.Hour, 0.45, 0.2) // less, but not improbable; II improbable once
-	run(4*time.Hour, 0.45, 0.2) // twice
-	fb := exceedance(at(5*time.Hour), 0.0, 0.0)
-	fb[0].Fallback, fb[1].Fallback = "inputs stale", "inputs stale"
-	if err := r.a.OnForecast(ctxT(t), fb); err != nil {
-		t.Fatal(err)
-	}
-	run(6*time.Hour, 0.2, 0.1)
-	r.reopen()
-	run(7*time.Hour, 0.2, 0.1)
-	r.expect("forecast tram-chim issue 1", "forecast tram-chim update 2", "forecast tram-chim update 1", "forecast tram-chim all_clear 0")
-	w := r.all()[0]
-	if w.Audience != quantrac.AudienceStaff || !strings.Contains(w.Headline.Vi, "có khả năng đạt ngưỡng theo dõi I trong 24 giờ tới (63%)") || !strings.Contains(w.Detail.Vi, "Nội bộ, để tham khảo") {
-		t.Errorf("%+v", w)
-	}
-	if w.Value != 1.6 || w.ValidTime != at(25*time.Hour) || w.Expires != at(25*time.Hour) {
-		t.Errorf("%+v", w)
-	}
-	bad := exceedance(at(9*time.Hour), 0.5)
-	bad[0].Prob = nil
-	if err := r.a.OnForecast(ctxT(t), bad); quantrac.KindOf(err) != quantrac.Invalid {
-		t.Errorf("a run without probabilities: %v", err)
-	}
-	r.o.Authority = func(string, quantrac.Millis) string { return "Đài Khí tượng Thủy văn tỉnh" }
-	r.reopen()
-	run(10*time.Hour, 0.8)
-	w = r.all()[4]
-	if w.Audience != quantrac.AudiencePublic || w.Authority == "" || !strings.Contains(w.Detail.Vi, "Cơ quan ban hành: Đài Khí tượng Thủy văn tỉnh.") {
-		t.Errorf("%+v", w)
-	}
 }
 
 func TestReading(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 type act struct {
 	at    quantrac.Millis // the clock before it
 	batch *quantrac.Batch
+	run   *quantrac.Outlook
 	law   int // index of the thresholds from now on, 0: no change
 }
 
@@ -38,6 +39,7 @@ func laws() [][]quantrac.Threshold {
 func drama() []act {
 	var acts []act
 	add := func(a act) { acts = append(acts, a) }
+	run := func(hour int, p ...float64) { add(act{run: outlook(at(time.Duration(hour)*time.Hour), p...)}) }
 	reading := func(i int, a, b float64) {
 		t := at(time.Duration(i) * 15 * minute)
 		add(act{at: t, batch: &quantrac.Batch{Rows: []quantrac.Row{row("tram-chim", t, a, quantrac.Good), row("tan-quoi", t, b, quantrac.Good)}}})
@@ -45,20 +47,27 @@ func drama() []act {
 	reading(0, 1.9, 1.0) // before any law
 	add(act{law: 1})
 	reading(1, 1.6, 1.0)
+	run(0, 0.6, 0.1)
 	reading(2, 2.1, 1.25)
+	run(0, 0.7, 0.6) // made again
 	reading(3, 2.2, 1.1)
 	add(act{batch: &quantrac.Batch{Kind: quantrac.Corrections, Author: "an", Reason: "spike", Correction: "c1",
 		Rows: []quantrac.Row{row("tram-chim", at(45*minute), 1.3, quantrac.Good)}}})
 	reading(4, 1.3, 1.3)
 	add(act{batch: &quantrac.Batch{Kind: quantrac.Revocation, Author: "an", Reason: "no spike", Correction: "c1"}})
 	add(act{law: 2})
+	run(1, 0.2, 0.1)
 	reading(5, 1.9, 1.0)
 	reading(6, 1.2, 1.0)
+	run(1, 0.1, 0.1) // made again: still one issue time
 	reading(7, 1.2, 1.3)
 	reading(8, 1.2, 1.0)
 	add(act{law: 1})
+	run(2, 0.1, 0.1)
 	reading(9, 1.55, 1.3)
+	run(2, 0.8)
 	add(act{law: 3})
+	run(3)
 	reading(10, 1.55, 1.3)
 	reading(11, 1.55, 1.1)
 	return acts
@@ -70,13 +79,7 @@ func (r *room) play(acts []act, n int, dead *atomic.Bool) int {
 	for ; n < len(acts); n++ {
 		a := acts[n]
 		r.clock.Set(a.at)
-		var rec journal.Record
-		if a.batch != nil {
-			rec = batchRecord(a.batch)
-		} else {
-			r.reg.set(laws()[a.law]...)
-			rec = journal.Record{Kind: quantrac.RecordRegistry, Data: []byte{byte(a.law)}}
-		}
+		rec := r.stage(a)
 		rec.Flags = uint16(n + 1) // which act it was
 		c, err := r.j.Append(context.Background(), rec)
 		if err != nil {
@@ -90,6 +93,18 @@ func (r *room) play(acts []act, n int, dead *atomic.Bool) int {
 		}
 	}
 	return n
+}
+
+// stage returns the record of an act; a law is in the registry from then on.
+func (r *room) stage(a act) journal.Record {
+	switch {
+	case a.batch != nil:
+		return batchRecord(a.batch)
+	case a.run != nil:
+		return runRecord(a.run)
+	}
+	r.reg.set(laws()[a.law]...)
+	return journal.Record{Kind: quantrac.RecordRegistry, Data: []byte{byte(a.law)}}
 }
 
 // judged waits until a commit is judged, or the file system is dead.
@@ -117,7 +132,7 @@ func (r *room) played(t testing.TB, fsys vfs.FS) (acts, law int) {
 	}
 	defer j.Close()
 	err = j.Replay(context.Background(), 0, func(e journal.Entry) error {
-		if e.Kind == quantrac.RecordBatch || e.Kind == quantrac.RecordRegistry {
+		if e.Kind == quantrac.RecordBatch || e.Kind == quantrac.RecordRun || e.Kind == quantrac.RecordRegistry {
 			acts = int(e.Flags)
 		}
 		if e.Kind == quantrac.RecordRegistry {
@@ -156,7 +171,7 @@ type listener struct {
 }
 
 func (l *listener) join(r *room) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(staff())
 	l.mu.Lock()
 	after := uint64(0)
 	if n := len(l.heard); n > 0 {
@@ -166,7 +181,7 @@ func (l *listener) join(r *room) {
 	var wg sync.WaitGroup
 	a := r.a
 	wg.Go(func() {
-		for w, err := range a.Follow(ctx, after, quantrac.AudiencePublic) {
+		for w, err := range a.Follow(ctx, after, quantrac.AudienceStaff) {
 			if err != nil {
 				return
 			}
@@ -190,7 +205,7 @@ func baseline(t *testing.T) []string {
 	checkRevisions(t, r.all())
 	want := course(r.all())
 	r.close()
-	if len(want) < 14 {
+	if len(want) < 19 {
 		t.Fatalf("a dull drama: %q", want)
 	}
 	return want
@@ -342,13 +357,7 @@ func TestFaultEverywhere(t *testing.T) {
 
 func (r *room) playOnce(a act) error {
 	r.clock.Set(a.at)
-	rec := journal.Record{Kind: quantrac.RecordRegistry, Data: []byte{byte(a.law)}}
-	if a.batch != nil {
-		rec = batchRecord(a.batch)
-	} else {
-		r.reg.set(laws()[a.law]...)
-	}
-	c, err := r.j.Append(context.Background(), rec)
+	c, err := r.j.Append(context.Background(), r.stage(a))
 	if err == nil {
 		r.wait(c[0].Number)
 	}
@@ -437,10 +446,8 @@ func (r *room) randomAct(rng *rand.Rand, dead *atomic.Bool) {
 		r.clock.Advance(time.Duration(rng.IntN(400)) * minute)
 		return
 	case p < 3:
-		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		defer cancel()
-		_ = r.a.OnForecast(ctx, exceedance(now, rng.Float64(), rng.Float64()/2))
-		return
+		// Of an hour, so that some are made again.
+		rec = runRecord(outlook(now/3_600_000*3_600_000, []float64{rng.Float64(), rng.Float64() / 2}[:rng.IntN(3)]...))
 	case p < 4:
 		law := 1 + rng.IntN(3)
 		r.reg.set(laws()[law]...)

@@ -9,9 +9,9 @@
 //     episode never later hears of a lower one. (ID, Revision, Epoch) is its
 //     key down to the last subscriber.
 //   - The state of the rules is a function of the journal: readings,
-//     corrections, the thresholds in force, the warnings said. After a kill at
-//     any moment the same transitions come out once, whatever was lost in
-//     memory.
+//     corrections, forecast runs, the thresholds in force, the warnings said.
+//     After a kill at any moment the same transitions come out once, whatever
+//     was lost in memory.
 //   - A level ends only by usable readings that show it (package level); data
 //     that are missing, late, failed or stale never end a warning.
 //   - Thresholds are data: a change counts from its commit on, and is itself
@@ -27,7 +27,10 @@
 // repeated and corrected readings: see package level. A correction that shows
 // that a warning should not have been cancels it; so does withdrawing its
 // thresholds. Silence is judged by valid time, never by our own absence, and
-// ends with the first usable reading that is not stale itself.
+// ends with the first usable reading that is not stale itself. Forecast runs are
+// judged in the order of issue time and number: one made again, because readings
+// came late, takes the place of the one before it, and one of an earlier issue
+// time has no say.
 //
 // How: one goroutine (the judge) follows the journal's tail, runs a level.Track
 // for each watched series and kind of threshold, and appends what it has to say;
@@ -36,7 +39,7 @@
 // delivered. Time-driven are only silence and the renewal of a warning before
 // it expires; both wait on the injected clock.
 //
-// Use: Open after the registry, Run in a goroutine, OnForecast from whoever
-// runs forecasts; Current, History, Follow to read. The channels are below:
-// cap, outbox, webhook, stream. Rooms beside this one never import it.
+// Use: Open after the registry, Run in a goroutine; Current, History, Follow to
+// read. The channels are below: cap, outbox, webhook, stream. Rooms beside this
+// one never import it.
 package alerting

@@ -3,234 +3,163 @@ package alerting
 import (
 	"context"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
-	"strings"
 
 	"quantrac"
 	"quantrac/alerting/level"
 )
 
-// outlook is the state of the forecast rule for one station, property, kind of
+// foreseen is the state of the forecast rule for one station, property, kind of
 // threshold and model.
-type outlook struct {
-	issue quantrac.Millis       // of the newest run taken
-	below [level.Levels + 1]int // runs in a row that held a level improbable
-	open  *saying               // newest revision of the open episode
-	key   string
-	kind  quantrac.ThresholdKind
-}
-
-// OnForecast takes what one run says about the thresholds of a station. It
-// returns when the rule has judged it and anything it has to say is
-// journalled; the caller may hand the same run over again, as after a restart:
-// a run no newer than one taken changes nothing.
 //
-// The rule, for each kind of threshold and model: a level is reached when the
-// run holds it probable (PMax) by Options.ForecastRaise; it is over when
-// Options.ForecastRuns runs in a row hold it less probable than
-// Options.ForecastLower, or when it is no longer in force. A run that fell
-// back to persistence neither raises nor ends anything.
-func (a *Alerting) OnForecast(ctx context.Context, run []quantrac.Exceedance) error {
-	done := make(chan error, 1)
-	select {
-	case a.forecasts <- forecastInput{run, done}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-a.closed:
-		return quantrac.Errorf(quantrac.Unavailable, "alerting is closed")
+// The rule: a level is reached when a run holds it probable (PMax) by
+// Options.ForecastRaise; it is over when by Options.ForecastRuns issue times in
+// a row it is less probable than Options.ForecastLower, or when it is no longer
+// in force. A run made again for the same issue time takes the place of the one
+// before. A run that fell back to persistence neither raises nor ends anything.
+type foreseen struct {
+	key    string
+	kind   quantrac.ThresholdKind
+	issue  quantrac.Millis // of the newest run taken
+	run    uint64          // its number
+	before improbable      // by the issue times before
+	below  improbable      // and by the newest run
+	open   *saying         // newest revision of the open episode
+}
+
+// improbable counts, by level, the issue times in a row that held it so.
+type improbable [level.Levels + 1]int
+
+// byLevel is what a run says about the levels of one kind; nil for a level that
+// is not in force.
+type byLevel [level.Levels + 1]*quantrac.Exceedance
+
+// outlookOf reads what a run says. What makes no sense is an Invalid error.
+func (a *Alerting) outlookOf(c quantrac.Commit, record []byte) (*quantrac.Outlook, error) {
+	run, err := a.o.Outlook(c, record)
+	if err != nil {
+		return nil, err
 	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-a.closed:
-		return quantrac.Errorf(quantrac.Unavailable, "alerting is closed")
+	n := len(run.Leads)
+	if n == 0 || len(run.Median) != n {
+		return nil, quantrac.Errorf(quantrac.Invalid, "forecast of %s %s: %d leads, %d medians", run.Station, run.Property, n, len(run.Median))
 	}
+	for i := range run.Exceedances {
+		e := &run.Exceedances[i]
+		if lvl := e.Threshold.Level; lvl < 1 || lvl > level.Levels || len(e.Prob) != n || !(e.PMax >= 0 && e.PMax <= 1) {
+			return nil, quantrac.Errorf(quantrac.Invalid, "forecast of %s %s: level %d of 1 to %d, %d probabilities for %d leads, maximum %g",
+				run.Station, run.Property, lvl, level.Levels, len(e.Prob), n, e.PMax)
+		}
+	}
+	return &run, nil
 }
 
-type forecastInput struct {
-	run  []quantrac.Exceedance
-	done chan error
+func forecastKey(kind quantrac.ThresholdKind, run *quantrac.Outlook) string {
+	key := fmt.Sprintf("forecast %s %s %s %s", kind, run.Station, run.Property, run.Model)
+	if run.Sensor != "" {
+		key += " " + run.Sensor
+	}
+	return key
 }
 
-func forecastKey(e *quantrac.Exceedance) string {
-	return fmt.Sprintf("forecast %s %s %s %s", e.Threshold.Kind, e.Station, e.Property, e.Model)
-}
-
-func (g *judge) outlookOf(key string) *outlook {
-	o := g.outlooks[key]
+func (g *judge) foreseenOf(key string, kind quantrac.ThresholdKind) *foreseen {
+	o := g.foreseen[key]
 	if o == nil {
-		o = &outlook{key: key}
-		g.outlooks[key] = o
+		o = &foreseen{key: key, kind: kind}
+		g.foreseen[key] = o
 	}
 	return o
 }
 
-// forecast judges a run.
-func (g *judge) forecast(ctx context.Context, run []quantrac.Exceedance) error {
-	groups := map[string][]*quantrac.Exceedance{}
-	var keys []string
-	for i := range run {
-		e := &run[i]
-		if err := checkExceedance(e); err != nil {
-			return err
-		}
-		k := forecastKey(e)
-		if groups[k] == nil {
-			keys = append(keys, k)
-		}
-		groups[k] = append(groups[k], e)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		if err := g.outlook(ctx, g.outlookOf(k), groups[k]); err != nil {
-			return err
+// run judges a forecast run: each kind of threshold that it speaks of, or that
+// a warning stands of.
+func (g *judge) run(ctx context.Context, c quantrac.Commit, run *quantrac.Outlook) error {
+	kinds := map[quantrac.ThresholdKind]*byLevel{}
+	for _, o := range g.foreseen {
+		if o.open != nil && o.key == forecastKey(o.kind, run) {
+			kinds[o.kind] = &byLevel{}
 		}
 	}
-	return g.flush(ctx)
-}
-
-func checkExceedance(e *quantrac.Exceedance) error {
-	n := len(e.Leads)
-	switch {
-	case e.Threshold.Level < 1 || e.Threshold.Level > level.Levels:
-		return quantrac.Errorf(quantrac.Invalid, "forecast of %s %s: level %d is not 1 to %d", e.Station, e.Property, e.Threshold.Level, level.Levels)
-	case n == 0 || len(e.Prob) != n || len(e.Median) != n:
-		return quantrac.Errorf(quantrac.Invalid, "forecast of %s %s: %d leads, %d probabilities, %d medians", e.Station, e.Property, n, len(e.Prob), len(e.Median))
-	case !(e.PMax >= 0 && e.PMax <= 1):
-		return quantrac.Errorf(quantrac.Invalid, "forecast of %s %s: probability %g", e.Station, e.Property, e.PMax)
+	for i := range run.Exceedances {
+		e := &run.Exceedances[i]
+		if kinds[e.Threshold.Kind] == nil {
+			kinds[e.Threshold.Kind] = &byLevel{}
+		}
+		kinds[e.Threshold.Kind][e.Threshold.Level] = e
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		if err := g.foresee(ctx, c, g.foreseenOf(forecastKey(kind, run), kind), run, kinds[kind]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// outlook judges what a run says about the levels of one kind.
-func (g *judge) outlook(ctx context.Context, o *outlook, es []*quantrac.Exceedance) error {
-	if es[0].Issue <= o.issue || es[0].Fallback != "" {
-		return nil
+// take moves on to a run and says whether it is news: of a later issue time, or
+// made later for the same one.
+func (o *foreseen) take(run *quantrac.Outlook) bool {
+	switch {
+	case run.Issue < o.issue, run.Issue == o.issue && run.Run <= o.run:
+		return false
+	case run.Issue > o.issue:
+		o.before = o.below
 	}
-	o.issue, o.kind = es[0].Issue, es[0].Threshold.Kind
-	by := [level.Levels + 1]*quantrac.Exceedance{}
-	for _, e := range es {
-		by[e.Threshold.Level] = e
+	o.issue, o.run = run.Issue, run.Run
+	return true
+}
+
+func (o *foreseen) told() int {
+	if o.open == nil {
+		return 0
 	}
-	told := 0
-	if o.open != nil {
-		told = o.open.Warning.Level
-	}
-	now := 0
+	return o.open.Warning.Level
+}
+
+// weigh returns the level to tell by a run that has been taken.
+func (o *foreseen) weigh(by *byLevel, opt *Options) int {
+	now, told := 0, o.told()
 	for k := 1; k <= level.Levels; k++ {
 		e := by[k]
 		switch {
 		case e == nil:
-			o.below[k] = g.a.o.ForecastRuns
-		case e.PMax < g.a.o.ForecastLower:
-			o.below[k]++
+			o.below[k] = opt.ForecastRuns
+		case e.PMax < opt.ForecastLower:
+			o.below[k] = o.before[k] + 1
 		default:
 			o.below[k] = 0
 		}
-		if e != nil && e.PMax >= g.a.o.ForecastRaise || k <= told && o.below[k] < g.a.o.ForecastRuns {
+		if e != nil && e.PMax >= opt.ForecastRaise || k <= told && o.below[k] < opt.ForecastRuns {
 			now = k
 		}
 	}
-	due := o.open != nil && g.a.o.Clock.Now() >= g.renewal(&o.open.Warning)
-	if now == told && !due || now == 0 && told == 0 {
+	return now
+}
+
+// foresee judges what a run says about the levels of one kind.
+func (g *judge) foresee(ctx context.Context, c quantrac.Commit, o *foreseen, run *quantrac.Outlook, by *byLevel) error {
+	if !o.take(run) {
 		return nil
 	}
-	return g.foretell(ctx, o, by, told, now)
-}
-
-// foretell says a change of the forecast rule.
-func (g *judge) foretell(ctx context.Context, o *outlook, by [level.Levels + 1]*quantrac.Exceedance, told, now int) error {
-	e := by[max(now, 1)]
-	for k := level.Levels; e == nil && k > 0; k-- {
-		e = by[k]
+	if *by == (byLevel{}) {
+		return g.unforesee(ctx, c, o, run)
 	}
-	if e == nil {
+	if run.Fallback != "" {
 		return nil
 	}
-	at := peakOf(e)
-	c := cause{0, e.Issue}
-	sc, unit := g.scene(e.Station, e.Property, e.Issue)
-	w := quantrac.Warning{
-		ID: episodeID(e.Station, o.key, e.Issue, c), State: quantrac.WarningUpdated, Rule: quantrac.RuleForecast,
-		Audience: quantrac.AudienceStaff, Series: quantrac.NewLabels(quantrac.LabelMetric, e.Property, quantrac.LabelStation, e.Station, quantrac.LabelModel, e.Model).String(),
-		Level: now, Peak: now, Kind: o.kind, Unit: unit, Value: e.Median[at], Threshold: e.Threshold.Value,
-		ValidTime: e.Issue.Add(e.Leads[at]), Onset: e.Issue.Add(e.Leads[at]),
-		Expires: max(e.Issue.Add(e.Leads[len(e.Leads)-1]), g.a.o.Clock.Now()),
+	told := o.told()
+	now := o.weigh(by, &g.a.o)
+	if now == told && (told == 0 || !g.outdated(c, o, run, by[told])) {
+		return nil
 	}
-	if w.Unit == "" {
-		w.Unit = e.Threshold.Unit
-	}
-	switch {
-	case o.open == nil:
-		w.State = quantrac.WarningIssued
-	case now == 0:
-		w.State = quantrac.WarningClear
-	}
-	if o.open != nil {
-		old := &o.open.Warning
-		w.ID, w.Onset, w.Peak = old.ID, old.Onset, max(old.Peak, now)
-	}
-	if w.Authority = g.a.o.Authority(e.Station, e.Issue); w.Authority != "" {
-		w.Audience = quantrac.AudiencePublic
-	}
-	if math.IsNaN(w.Value) || math.IsInf(w.Value, 0) {
-		w.Value = e.Threshold.Value
-	}
-	sc.from, sc.run = told, e
-	for _, x := range by {
-		if x != nil {
-			sc.levels = append(sc.levels, x.Threshold)
-		}
-	}
-	said, err := g.say(ctx, &saying{Warning: w, Key: o.key, Cause: c, Issue: e.Issue}, o.open, sc)
-	if err != nil {
-		return err
-	}
-	if o.open = said; now == 0 {
-		o.open = nil
-	}
-	return nil
+	return g.foretell(ctx, c, o, run, by, now)
 }
 
-// peakOf returns the index of the lead at which the level is most probable,
-// the first of equals.
-func peakOf(e *quantrac.Exceedance) int {
-	best := 0
-	for i, p := range e.Prob {
-		if p > e.Prob[best] {
-			best = i
-		}
-	}
-	return best
-}
-
-// forecast writes a revision of the forecast rule.
-func (s *scene) forecast() (head, body quantrac.Text) {
-	w, e := s.w, s.run
-	at, p, now := s.where(), s.what(), s.label(w.Level)
-	window := span(e.Leads[len(e.Leads)-1])
-	if w.State == quantrac.WarningClear {
-		head = text("Trạm %s: dự báo %s không còn khả năng cao đạt %s", "Station %s: %s is no longer likely to reach %s", at, p, s.label(s.from))
-		body = text("Theo dự báo lúc %s, xác suất đạt %s trong %s tới là %s.", "By the forecast of %s the probability of reaching %s within %s is %s.",
-			when(e.Issue), s.label(e.Threshold.Level), window, percent(e.PMax))
-	} else {
-		head = text("Dự báo trạm %s: %s có khả năng đạt %s trong %s tới (%s)", "Forecast for station %s: %s likely to reach %s within %s (%s)", at, p, now, window, percent(e.PMax))
-		body = text("Theo dự báo lúc %s (mô hình %s), xác suất %s đạt hoặc vượt %s (%s) trong %s tới là %s; khả năng cao nhất vào khoảng %s, trung vị %s.",
-			"By the forecast of %s (model %s) the probability that the %s reaches %s (%s) within %s is %s; it is highest about %s, with a median of %s.",
-			when(e.Issue), e.Model, p, now, s.value(e.Threshold.Value), window, percent(e.PMax), when(w.ValidTime), s.value(w.Value))
-	}
-	if w.Authority != "" {
-		body = join(" ", body, text("Cơ quan ban hành: %s.", "Issuing authority: %s.", w.Authority))
-	} else {
-		body = join(" ", body, text("Nội bộ, để tham khảo; không phải bản tin dự báo chính thức.", "Internal, for reference; not an official forecast."))
-	}
-	return head, join(" ", body, s.basis())
-}
-
-func percent(p float64) quantrac.Text {
-	n := fmt.Sprintf("%.0f%%", 100*p)
-	return quantrac.Text{Vi: strings.Replace(n, ".", ",", 1), En: n}
+// outdated says whether the newest revision must follow a run although the
+// level stands: its time runs out, or it quotes an earlier run of the same issue
+// time that said otherwise. The time is that of the run's commit, so that it
+// comes out the same when the journal is judged again.
+func (g *judge) outdated(c quantrac.Commit, o *foreseen, run *quantrac.Outlook, e *quantrac.Exceedance) bool {
+	replaced := o.open.Issue == run.Issue && percent(e.PMax) != percent(o.open.Prob)
+	return replaced || c.Time >= g.renewal(&o.open.Warning)
 }

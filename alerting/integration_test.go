@@ -40,8 +40,15 @@ func TestCAPOfEverything(t *testing.T) {
 	r.read("tan-quoi", at(5*time.Hour), 1.3, quantrac.Suspect)
 	r.clock.Set(at(9 * time.Hour)) // renewed, and silent
 	eventually(t, func() bool { return len(r.a.Current(staff(), quantrac.AudienceStaff)) >= 2 })
-	if err := r.a.OnForecast(ctxT(t), exceedance(at(9*time.Hour), 0.7, 0.6)); err != nil {
-		t.Fatal(err)
+	for i, run := range []*quantrac.Outlook{
+		outlook(at(9*time.Hour), 0.7, 0.6), outlook(at(9*time.Hour), 0.7, 0.2), outlook(at(10*time.Hour), 0.2, 0.1), outlook(at(11*time.Hour), 0.1, 0.1),
+		outlook(at(12*time.Hour), 0.6), outlook(at(13 * time.Hour)),
+	} {
+		run.Sensor = "radar"
+		if r.append(runRecord(run)); i == 0 {
+			r.o.Authority = nil // what was public ends in public all the same
+			r.reopen()
+		}
 	}
 	reg.mu.Lock()
 	reg.simulated = true
@@ -71,7 +78,8 @@ func TestCAPOfEverything(t *testing.T) {
 		kinds[w.Rule+" "+string(w.State)]++
 	}
 	t.Log(kinds)
-	for _, k := range []string{"level issue", "level update", "level all_clear", "level cancel", "silence issue", "silence all_clear", "forecast issue"} {
+	for _, k := range []string{"level issue", "level update", "level all_clear", "level cancel", "silence issue", "silence all_clear",
+		"forecast issue", "forecast update", "forecast all_clear", "forecast cancel"} {
 		if kinds[k] == 0 {
 			t.Errorf("no %s among them", k)
 		}
@@ -199,7 +207,7 @@ func TestLogan(t *testing.T) {
 // brings nothing about, from its bytes on.
 func BenchmarkJudge(b *testing.B) {
 	r := newRoom(b, watch(1.5, 2.0, 2.5))
-	g := &judge{a: r.a, rules: readRules(r.reg), series: map[string]*series{}, outlooks: map[string]*outlook{}}
+	g := &judge{a: r.a, rules: readRules(r.reg), series: map[string]*series{}, foreseen: map[string]*foreseen{}}
 	bt := &quantrac.Batch{Rows: []quantrac.Row{row("tram-chim", t0, 1.0, quantrac.Good)}}
 	bt.Rows[0].Cells = append(bt.Rows[0].Cells, quantrac.Cell{Property: "battery_volts", Value: 12.6}, quantrac.Cell{Property: "rainfall_millimeters"})
 	b.ReportAllocs()

@@ -14,12 +14,12 @@ import (
 type judge struct {
 	a         *Alerting
 	rules     rules
-	series    map[string]*series  // by property and group, see seriesKey
-	outlooks  map[string]*outlook // forecasts, by key
-	processed uint64              // commit up to which everything is judged
-	rec       *recovery           // until the entries there were at the start are judged
-	pending   []*saying           // said, not yet journalled
-	said      uint64              // commit of the newest saying that is part of this state
+	series    map[string]*series   // by property and group, see seriesKey
+	foreseen  map[string]*foreseen // by key
+	processed uint64               // commit up to which everything is judged
+	rec       *recovery            // until the entries there were at the start are judged
+	pending   []*saying            // said, not yet journalled
+	said      uint64               // commit of the newest saying that is part of this state
 	timers    timers
 	started   quantrac.Millis // when this run began
 	snapped   uint64          // commit of the newest snapshot
@@ -49,7 +49,8 @@ type kindState struct {
 type event struct {
 	quantrac.Commit
 	kind  quantrac.RecordKind
-	batch *quantrac.Batch // of a batch with readings
+	batch *quantrac.Batch   // of a batch with readings
+	run   *quantrac.Outlook // of a forecast run
 	said  *saying
 }
 
@@ -63,6 +64,8 @@ func (a *Alerting) eventOf(e journal.Entry) (event, error) {
 		if err == nil && ev.batch.Kind == quantrac.Forecasts {
 			ev.batch = nil
 		}
+	case e.Kind == quantrac.RecordRun && a.o.Outlook != nil:
+		ev.run, err = a.outlookOf(e.Commit, e.Data)
 	case e.Kind == quantrac.RecordWarning && e.Flags == flagWarning:
 		ev.said, err = decodeSaying(e.Commit, e.Data)
 	}
@@ -75,6 +78,8 @@ func (g *judge) take(ctx context.Context, ev event) error {
 	switch {
 	case ev.batch != nil:
 		err = g.batch(ctx, ev.Commit, ev.batch)
+	case ev.run != nil:
+		err = g.run(ctx, ev.Commit, ev.run)
 	case ev.kind == quantrac.RecordRegistry && g.rec == nil:
 		err = g.reload(ctx, ev.Number, false)
 	case ev.said != nil && g.rec != nil && ev.said.Cause.Commit != 0:

@@ -13,7 +13,7 @@ const maxDrain = 128
 
 // judge is the loop of the one goroutine that owns the rules.
 func (a *Alerting) judge(ctx context.Context) error {
-	g := &judge{a: a, rules: rules{}, series: map[string]*series{}, outlooks: map[string]*outlook{}, started: a.o.Clock.Now()}
+	g := &judge{a: a, rules: rules{}, series: map[string]*series{}, foreseen: map[string]*foreseen{}, started: a.o.Clock.Now()}
 	if err := g.restore(ctx); err != nil {
 		return fmt.Errorf("alerting: starting: %w", err)
 	}
@@ -57,7 +57,7 @@ func (a *Alerting) pump(ctx context.Context, after uint64, events chan<- event) 
 	return ctx.Err()
 }
 
-// loop takes entries, forecasts and the clock's hints as they come. It returns
+// loop takes entries and the clock's hints as they come. It returns
 // nil when events is closed.
 func (g *judge) loop(ctx context.Context, events <-chan event) error {
 	var alarm <-chan struct{}
@@ -70,10 +70,6 @@ func (g *judge) loop(ctx context.Context, events <-chan event) error {
 			alarm, stop = g.a.o.Clock.At(at)
 			set = at
 		}
-		forecasts := g.a.forecasts
-		if g.rec != nil {
-			forecasts = nil // what was said before comes first
-		}
 		select {
 		case ev, ok := <-events:
 			if !ok {
@@ -82,8 +78,6 @@ func (g *judge) loop(ctx context.Context, events <-chan event) error {
 			if err := g.drain(ctx, ev, events); err != nil {
 				return err
 			}
-		case in := <-forecasts:
-			in.done <- g.forecast(ctx, in.run)
 		case <-alarm:
 			alarm = nil
 			if err := g.due(ctx, events); err != nil {

@@ -46,9 +46,12 @@ type Options struct {
 	// is done when a quarter of it is left; 24 hours.
 	Validity time.Duration
 
+	// Outlook reads from the journal's record of a forecast run what it says
+	// about thresholds. Nil: there is no rule on forecasts.
+	Outlook func(c quantrac.Commit, record []byte) (quantrac.Outlook, error)
 	// A forecast warning begins when a run holds a level probable by
-	// ForecastRaise (0.5) or more, and ends after ForecastRuns (2) runs in a
-	// row that hold it less probable than ForecastLower (0.3).
+	// ForecastRaise (0.5) or more, and ends after ForecastRuns (2) issue times
+	// in a row that hold it less probable than ForecastLower (0.3).
 	ForecastRaise float64
 	ForecastLower float64
 	ForecastRuns  int

@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -100,7 +101,7 @@ func (r *room) tryOpen() error {
 		return err
 	}
 	o := r.o
-	o.Clock, o.FS, o.Database = r.clock, r.fs, projection.Memory
+	o.Clock, o.FS, o.Database, o.Outlook = r.clock, r.fs, projection.Memory, decodeOutlook
 	r.a, err = Open(context.Background(), "/alerting", r.j, tsdb.DecodeBatch, r.reg, o)
 	if err != nil {
 		_ = r.j.Close()
@@ -180,6 +181,21 @@ func (r *room) read(station string, t quantrac.Millis, v float64, q ...quantrac.
 		quality = q[0]
 	}
 	return r.append(batchRecord(&quantrac.Batch{Rows: []quantrac.Row{row(station, t, v, quality)}}))
+}
+
+// runRecord is a forecast run as these tests journal it.
+func runRecord(run *quantrac.Outlook) journal.Record {
+	data, err := json.Marshal(run)
+	if err != nil {
+		panic(err) // plain values alone
+	}
+	return journal.Record{Kind: quantrac.RecordRun, Data: data}
+}
+
+func decodeOutlook(c quantrac.Commit, record []byte) (run quantrac.Outlook, err error) {
+	err = json.Unmarshal(record, &run)
+	run.Run = c.Number
+	return run, err
 }
 
 // correct puts a human value in place; NaN with Missing deletes.

@@ -182,9 +182,9 @@ func (g *judge) adopt(s *saying) {
 	}
 	defer g.schedule(s)
 	if s.Warning.Rule == quantrac.RuleForecast {
-		o := g.outlookOf(s.Key)
-		if newer(s, o.open) {
-			o.open, o.issue = open, max(o.issue, s.Issue)
+		if o := g.foreseenOf(s.Key, s.Warning.Kind); newer(s, o.open) {
+			o.open = open
+			o.take(&quantrac.Outlook{Issue: s.Issue, Run: s.Warning.Run})
 		}
 		return
 	}

@@ -47,11 +47,13 @@ type storedKind struct {
 }
 
 type storedOutlook struct {
-	Key   string
-	Kind  quantrac.ThresholdKind
-	Issue quantrac.Millis
-	Below [level.Levels + 1]int
-	Open  *saying
+	Key    string
+	Kind   quantrac.ThresholdKind
+	Issue  quantrac.Millis
+	Run    uint64
+	Before improbable
+	Below  improbable
+	Open   *saying
 }
 
 func (a *Alerting) snapshotPath() string { return filepath.Join(a.dir, "rules.snapshot") }
@@ -74,8 +76,8 @@ func (g *judge) snapshot() error {
 		}
 		st.Series = append(st.Series, x)
 	}
-	for _, o := range g.outlooks {
-		st.Outlooks = append(st.Outlooks, storedOutlook{o.key, o.kind, o.issue, o.below, o.open})
+	for _, o := range g.foreseen {
+		st.Outlooks = append(st.Outlooks, storedOutlook{o.key, o.kind, o.issue, o.run, o.before, o.below, o.open})
 	}
 	sort.Slice(st.Outlooks, func(i, j int) bool { return st.Outlooks[i].Key < st.Outlooks[j].Key })
 	data, err := encodeSnapshot(&st)
@@ -196,7 +198,7 @@ func (g *judge) resume(st *stored) {
 		g.series[string(seriesKey(nil, s.labels.Metric(), s.labels.Without(quantrac.LabelMetric)))] = s
 	}
 	for _, o := range st.Outlooks {
-		g.outlooks[o.Key] = &outlook{key: o.Key, kind: o.Kind, issue: o.Issue, below: o.Below, open: o.Open}
+		g.foreseen[o.Key] = &foreseen{key: o.Key, kind: o.Kind, issue: o.Issue, run: o.Run, before: o.Before, below: o.Below, open: o.Open}
 	}
 }
 

@@ -28,8 +28,12 @@ type scene struct {
 	levels  []quantrac.Threshold // of the warning's kind, in force at the valid time
 	from    int                  // level before this revision
 	why     reason
-	silent  bool                 // at a renewal: no usable reading for long
-	run     *quantrac.Exceedance // of a forecast
+	silent  bool // at a renewal: no usable reading for long
+
+	// Of a forecast:
+	run   *quantrac.Outlook
+	says  *quantrac.Exceedance // of the level quoted
+	again bool                 // the run was made again for the issue time quoted before
 }
 
 // reason is what brought a revision about, beyond its state.

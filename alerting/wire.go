@@ -36,7 +36,8 @@ type saying struct {
 	Cause   cause             `json:"cause"`
 	Judged  uint64            `json:"judged"`          // commit up to which all was judged when it was said
 	Core    level.Core        `json:"core"`            // of the level rule, after it
-	Issue   quantrac.Millis   `json:"issue,omitempty"` // of the forecast rule
+	Issue   quantrac.Millis   `json:"issue,omitempty"` // of the forecast rule: issue time of the run quoted
+	Prob    float64           `json:"prob,omitempty"`  // and what it holds the level quoted to be, PMax
 }
 
 // Core holds a value that may be anything finite; JSON has no other floats.

@@ -63,6 +63,7 @@ type Forecast struct {
 	Times     []quantrac.Millis
 	Values    [][]float64           // by quantile, then time; property's unit
 	Exceed    []quantrac.Exceedance // what the run says about the thresholds; may be empty
+	Fallback  string                // why it is persistence, "" where a model forecasts
 	Authority string                // who issues it in public; "" keeps it to staff
 }
 

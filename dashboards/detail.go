@@ -239,7 +239,7 @@ func (p *Page) addForecast(ctx context.Context, d *detailView, a *asked, metric 
 
 func (p *Page) forecastOf(f *Forecast) *forecastView {
 	v := &forecastView{
-		Model: f.Model, Issue: f.Issue, Authority: f.Authority, Quantiles: f.Quantiles,
+		Model: f.Model, Issue: f.Issue, Fallback: f.Fallback, Authority: f.Authority, Quantiles: f.Quantiles,
 		Old: p.o.Clock.Now().Sub(f.Issue) > p.o.ForecastOld, T: make([]float64, len(f.Times)), Exceed: []exceedView{},
 	}
 	for i, t := range f.Times {
@@ -259,10 +259,9 @@ func (p *Page) forecastOf(f *Forecast) *forecastView {
 			continue
 		}
 		x := exceedView{Level: e.Threshold.Level, Kind: e.Threshold.Kind, Value: e.Threshold.Value, PMax: e.PMax}
-		if n := len(e.Leads); n > 0 {
-			x.Lead = int64(e.Leads[n-1] / time.Second)
+		if n := len(f.Times); n > 0 {
+			x.Lead = int64(f.Times[n-1].Sub(f.Issue) / time.Second)
 		}
-		v.Fallback = e.Fallback
 		v.Exceed = append(v.Exceed, x)
 	}
 	return v

@@ -335,7 +335,7 @@ func (n *network) addForecast(id string) {
 		}
 	}
 	for _, t := range n.registry.thresholds[:3] {
-		f.Exceed = append(f.Exceed, quantrac.Exceedance{Station: id, Property: "water_level_meters", Model: "arx", Issue: f.Issue, Threshold: t, Leads: []time.Duration{48 * time.Hour}, PMax: map[int]float64{1: 0.999, 2: 0.97, 3: 0.34}[t.Level]})
+		f.Exceed = append(f.Exceed, quantrac.Exceedance{Threshold: t, PMax: map[int]float64{1: 0.999, 2: 0.97, 3: 0.34}[t.Level]})
 	}
 	n.forecasts[id+" water_level_meters"] = []Forecast{f}
 }

@@ -10,9 +10,9 @@
 //     last digit kept.
 //   - Runs are never changed. A late or corrected input leads to a new run.
 //     Each is a record of the journal, durable before its values are written
-//     ahead or a threshold is spoken of, and holds its configuration, inputs
-//     with their gaps and flags, model version, training window and knowledge,
-//     quantiles and probabilities by lead.
+//     ahead, from which alerting takes what it says of thresholds; it holds
+//     configuration, inputs with their gaps and flags, model version, training
+//     window and knowledge, quantiles and probabilities by lead.
 //   - Where a model cannot do better than persistence, or its gauge is silent,
 //     the run is persistence and says why.
 //   - Skill is computed from the runs that were given, against the
@@ -25,6 +25,6 @@
 // is forecast as if it were live.
 //
 // The models are in the packages below (arx), their scores in verify. Only cmd
-// imports this package; it imports no other room: what it needs of the store,
-// the registry and alerting it says in its own words.
+// imports this package; it imports no other room: what it needs of the store
+// and the registry it says in its own words.
 package forecast

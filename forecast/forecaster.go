@@ -41,8 +41,7 @@ type Registry interface {
 }
 
 // Options of a Forecaster. The zero value works: the models are those of
-// Defaults, inputs do not set off runs (no Decode), nobody is told of
-// thresholds.
+// Defaults, inputs do not set off runs (no Decode).
 type Options struct {
 	Clock quantrac.Clock // SystemClock
 	// Models says what is forecast; nil means Defaults of the registry as it
@@ -51,10 +50,6 @@ type Options struct {
 	// Decode reads the journal's record of a batch, so that arriving inputs
 	// set off runs; nil leaves all to the schedule.
 	Decode func(record []byte) (*quantrac.Batch, error)
-	// Exceed is told what every run says about the thresholds in force, in
-	// one call a run, after the run is durable. The newest run is told again
-	// after a restart.
-	Exceed func(ctx context.Context, run []quantrac.Exceedance) error
 	// Public says whether forecasts of a station may be shown to who is not
 	// signed in: an issuing authority is recorded. nil means never.
 	Public func(station string, at quantrac.Millis) bool
@@ -243,18 +238,11 @@ func (f *Forecaster) computeAlone(ctx context.Context, o order) (*Run, error) {
 	return f.compute(ctx, o)
 }
 
-// publish writes a run's values ahead into the store and tells of thresholds.
+// publish writes a run's values ahead into the store.
 func (f *Forecaster) publish(ctx context.Context, run *Run) error {
 	if _, err := f.store.Append(ctx, run.batch()); err != nil {
 		f.stats.failed(ctx, err)
 		return fmt.Errorf("forecast: writing run %d ahead: %w", run.ID, err)
-	}
-	if f.o.Exceed == nil || len(run.Thresholds) == 0 {
-		return nil
-	}
-	if err := f.o.Exceed(ctx, run.exceedances()); err != nil {
-		f.stats.failed(ctx, err)
-		return fmt.Errorf("forecast: telling what run %d says of thresholds: %w", run.ID, err)
 	}
 	return nil
 }

@@ -1,18 +1,17 @@
 package forecast_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"quantrac"
 	"quantrac/forecast"
+	"quantrac/internal/journal"
 	"quantrac/tsdb"
 )
 
@@ -26,7 +25,7 @@ func asJSON(t *testing.T, v any) string {
 }
 
 // TestARunFromReadingsToTheStore follows one run all the way: archived whole,
-// written ahead under its own metric, thresholds told.
+// written ahead under its own metric, thresholds spoken of.
 func TestARunFromReadingsToTheStore(t *testing.T) {
 	w := newWorld(t)
 	down, up := river(700)
@@ -90,21 +89,35 @@ func TestARunFromReadingsToTheStore(t *testing.T) {
 		t.Errorf("after a second run: %v", vs["0.5"]) // 600 of the first; 602, 604, 607 of the second
 	}
 
-	if len(w.told) != 2 || len(w.told[0]) != 2 {
-		t.Fatalf("told of thresholds: %s", text(w.told))
+	o := run.Outlook()
+	if o.Run != run.ID || o.Issue != issue || o.Station != "down" || o.Property != stage || o.Model != "arx" || o.Fallback != "" || len(o.Exceedances) != 2 ||
+		!slices.Equal(o.Leads, []time.Duration{time.Hour, 3 * time.Hour, 6 * time.Hour}) || o.Median[0] != run.Median(0) {
+		t.Errorf("outlook %+v", o)
 	}
-	for i, e := range w.told[0] {
-		x := run.Thresholds[i]
-		if e.Run != run.ID || e.Issue != issue || e.Threshold != w.reg.thresholds[i] || e.PMax != x.PMax || !slices.Equal(e.Prob, x.Prob) ||
-			!slices.Equal(e.Leads, []time.Duration{time.Hour, 3 * time.Hour, 6 * time.Hour}) || e.Median[0] != run.Median(0) || e.Fallback != "" {
-			t.Errorf("told %+v of %+v", e, x)
+	for i, e := range o.Exceedances {
+		if x := run.Thresholds[i]; e.Threshold != w.reg.thresholds[i] || e.PMax != x.PMax || !slices.Equal(e.Prob, x.Prob) {
+			t.Errorf("%+v of %+v", e, x)
 		}
 		if e.PMax < slices.Max(e.Prob) {
 			t.Errorf("P(max) %g below %v", e.PMax, e.Prob)
 		}
 	}
-	if a, b := w.told[0][0].PMax, w.told[0][1].PMax; a < b {
+	if a, b := o.Exceedances[0].PMax, o.Exceedances[1].PMax; a < b {
 		t.Errorf("level I is less probable (%g) than II (%g)", a, b)
+	}
+	// Who follows the journal reads the same there.
+	err = w.j.Replay(background, 0, func(e journal.Entry) error {
+		if e.Number != run.ID {
+			return nil
+		}
+		got, err := forecast.OutlookOf(e.Commit, e.Data)
+		if text(got) != text(o) {
+			t.Errorf("the journal has %+v, want %+v", got, o)
+		}
+		return err
+	})
+	if _, bad := forecast.OutlookOf(quantrac.Commit{}, nil); err != nil || quantrac.KindOf(bad) != quantrac.Corrupt {
+		t.Errorf("%v; of no record: %v", err, bad)
 	}
 }
 
@@ -211,7 +224,7 @@ func TestTheFutureDoesNotLeak(t *testing.T) {
 }
 
 // TestSurvivesACrash: what was archived is there after a power failure, the
-// tables rebuilt or kept; nothing is run twice; the newest run is told again.
+// tables rebuilt or kept; nothing is run twice; the newest run is written ahead again.
 func TestSurvivesACrash(t *testing.T) {
 	for _, kept := range []bool{false, true} {
 		w := newWorld(t)
@@ -238,13 +251,10 @@ func TestSurvivesACrash(t *testing.T) {
 				t.Fatalf("kept tables %v, crash %d: %d runs, want the %d from before", kept, seed, len(got), len(want))
 			}
 		}
-		w.told = nil
+		w.ahead.Store(0)
 		stop := w.start()
-		w.wait("the newest run told again", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.told) == 1 })
+		w.wait("the newest run written ahead again", func() bool { return w.ahead.Load() == 1 })
 		stop()
-		if newest := w.runs(forecast.Filter{Limit: 1})[0]; w.told[0][0].Run != newest.ID {
-			t.Errorf("told of run %d, the newest is %d", w.told[0][0].Run, newest.ID)
-		}
 		if n := len(w.runs(forecast.Filter{})); n != 3 {
 			t.Errorf("%d runs after a restart within the hour, want 3", n)
 		}
@@ -337,8 +347,8 @@ func TestYoungAndSilentGauges(t *testing.T) {
 		silent.Inputs[0].GapsTail != 6 || !silent.Inputs[0].StaleTail || silent.Inputs[1].StaleTail {
 		t.Errorf("silent for six hours: age %d, base %g, fallback %q, inputs %+v", silent.Age, silent.Base, silent.Fallback, silent.Inputs)
 	}
-	if e := w.told[len(w.told)-1][0]; e.Fallback != silent.Fallback {
-		t.Errorf("alerting was not told of the fallback: %q", e.Fallback)
+	if o := silent.Outlook(); o.Fallback != silent.Fallback {
+		t.Errorf("the outlook does not speak of the fallback: %q", o.Fallback)
 	}
 	if s := w.f.Stats(); s.Fallbacks != 2 || s.LastError != nil || s.Models != 1 || s.Trainings == 0 {
 		t.Errorf("stats %+v", s)
@@ -403,40 +413,27 @@ func TestImportedHistory(t *testing.T) {
 	}
 }
 
-// TestPublishingFails: a run that cannot be written ahead, or of which nobody
-// can be told, is archived all the same, the error says so, and the room tries
-// again with a new run.
+// TestPublishingFails: a run that cannot be written ahead is archived all the
+// same, the error says so, and the room tries again with a new run.
 func TestPublishingFails(t *testing.T) {
 	w := newWorld(t)
-	w.close()
-	broken, exceed := errors.New("no ear"), w.o.Exceed
-	var deaf atomic.Bool
-	w.o.Exceed = func(ctx context.Context, run []quantrac.Exceedance) error {
-		if deaf.Load() {
-			return broken
-		}
-		return exceed(ctx, run)
-	}
-	w.open()
 	down, up := river(300)
 	w.live(down, up, 0, 290)
-	deaf.Store(true)
+	w.full.Store(true)
 	run, err := w.f.Issue(background, name)
-	if !errors.Is(err, broken) || run == nil || run.ID == 0 {
+	if !errors.Is(err, errFull) || run == nil || run.ID == 0 {
 		t.Fatalf("run %v, error %v", run, err)
 	}
-	if len(w.runs(forecast.Filter{})) != 1 || w.f.Stats().Failures != 1 || !errors.Is(w.f.Stats().LastError, broken) {
+	if len(w.runs(forecast.Filter{})) != 1 || w.f.Stats().Failures != 1 || !errors.Is(w.f.Stats().LastError, errFull) {
 		t.Errorf("%d runs archived, stats %+v", len(w.runs(forecast.Filter{})), w.f.Stats())
 	}
 	w.live(down, up, 290, 291)
 	w.start()
 	w.wait("a second failure", func() bool { return w.f.Models()[0].Why != "" })
-	deaf.Store(false)
-	w.wait("a run that is told", func() bool {
+	w.full.Store(false)
+	w.wait("a run that is written ahead", func() bool {
 		w.clock.Advance(time.Second)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.told) > 0
+		return w.ahead.Load() > 0
 	})
 	if m := w.f.Models()[0]; m.Issued == 0 {
 		w.wait("it to be noted", func() bool { return w.f.Models()[0].Issued != 0 && w.f.Models()[0].Why == "" })

@@ -131,7 +131,7 @@ func FuzzDecodeRun(f *testing.F) {
 			t.Fatalf("encoding is not stable (%v)", err)
 		}
 		r.batch()
-		r.exceedances()
+		r.Outlook()
 	})
 }
 
@@ -146,7 +146,7 @@ func FuzzRunText(f *testing.F) {
 		r, err := decodeRun(pack(t, text))
 		if err == nil {
 			r.batch()
-			r.exceedances()
+			r.Outlook()
 		} else if quantrac.KindOf(err) != quantrac.Corrupt {
 			t.Fatalf("error %v is not corrupt", err)
 		}

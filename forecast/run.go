@@ -126,18 +126,29 @@ func (r *Run) Median(lead int) float64 {
 	return math.NaN()
 }
 
-// exceedances returns what alerting is told.
-func (r *Run) exceedances() []quantrac.Exceedance {
-	leads, medians := make([]time.Duration, len(r.Leads)), make([]float64, len(r.Leads))
+// Outlook returns what the run says about the thresholds in force at its issue
+// time.
+func (r *Run) Outlook() quantrac.Outlook {
+	o := quantrac.Outlook{Station: r.Config.Station, Sensor: r.Config.Sensor, Property: r.Config.Property, Model: r.Config.Model,
+		Issue: r.Issue, Run: r.ID, Fallback: r.Fallback}
 	for i := range r.Leads {
-		leads[i], medians[i] = time.Duration(r.Leads[i].Ahead), r.Median(i)
+		o.Leads, o.Median = append(o.Leads, time.Duration(r.Leads[i].Ahead)), append(o.Median, r.Median(i))
 	}
-	out := make([]quantrac.Exceedance, len(r.Thresholds))
-	for i, t := range r.Thresholds {
-		out[i] = quantrac.Exceedance{Station: r.Config.Station, Property: r.Config.Property, Model: r.Config.Model,
-			Issue: r.Issue, Run: r.ID, Threshold: t.Threshold.root(&r.Config), Leads: leads, Prob: t.Prob, Median: medians, PMax: t.PMax, Fallback: r.Fallback}
+	for _, t := range r.Thresholds {
+		o.Exceedances = append(o.Exceedances, quantrac.Exceedance{Threshold: t.Threshold.root(&r.Config), Prob: t.Prob, PMax: t.PMax})
 	}
-	return out
+	return o
+}
+
+// OutlookOf reads from the journal's record of a run what it says about
+// thresholds, for who follows the journal. Errors are Corrupt.
+func OutlookOf(c quantrac.Commit, record []byte) (quantrac.Outlook, error) {
+	r, err := decodeRun(record)
+	if err != nil {
+		return quantrac.Outlook{}, err
+	}
+	r.ID, r.Committed = c.Number, c.Time
+	return r.Outlook(), nil
 }
 
 // writeAhead are the quantiles that go into the store.

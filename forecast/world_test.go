@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,12 @@ import (
 )
 
 // store is the engine as the forecast room reads it.
-type store struct{ db *tsdb.DB }
+type store struct {
+	db *tsdb.DB
+	w  *world
+}
+
+var errFull = errors.New("store full")
 
 func (s store) Read(ctx context.Context, series quantrac.Labels, from, to quantrac.Millis, known quantrac.Commit) ([]quantrac.Millis, []float64, []quantrac.Quality, error) {
 	q := tsdb.Query{From: from, To: to, AsOfCommit: known.Number}
@@ -46,6 +52,10 @@ func (s store) Read(ctx context.Context, series quantrac.Labels, from, to quantr
 }
 
 func (s store) Append(ctx context.Context, b *quantrac.Batch) (quantrac.Receipt, error) {
+	if s.w.full.Load() {
+		return quantrac.Receipt{}, errFull
+	}
+	s.w.ahead.Add(1)
 	return s.db.Append(ctx, b)
 }
 
@@ -124,11 +134,12 @@ type world struct {
 	o     forecast.Options
 	path  string
 
-	j    *journal.Journal
-	db   *tsdb.DB
-	f    *forecast.Forecaster
-	told [][]quantrac.Exceedance
-	mu   sync.Mutex
+	j  *journal.Journal
+	db *tsdb.DB
+	f  *forecast.Forecaster
+
+	full  atomic.Bool  // the store refuses what is written ahead
+	ahead atomic.Int64 // batches it has taken
 }
 
 // config forecasts the downstream gauge; small, so that tests are quick.
@@ -140,12 +151,7 @@ func config() forecast.Config {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, mem: vfs.NewMem(), clock: quantrac.NewManualClock(begin), reg: newRegistry(), path: projection.Memory}
-	w.o = forecast.Options{Models: []forecast.Config{config()}, Exceed: func(_ context.Context, run []quantrac.Exceedance) error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.told = append(w.told, run)
-		return nil
-	}}
+	w.o = forecast.Options{Models: []forecast.Config{config()}}
 	w.open()
 	t.Cleanup(func() { w.close() })
 	return w
@@ -162,7 +168,7 @@ func (w *world) open() {
 	}
 	o := w.o
 	o.Clock = w.clock
-	if w.f, err = forecast.Open(w.path, w.j, store{w.db}, w.reg, o); err != nil {
+	if w.f, err = forecast.Open(w.path, w.j, store{w.db, w}, w.reg, o); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -21,7 +21,7 @@ func Wire(w *quantrac.Warning) *quantracv1.Warning {
 		Level: int32(w.Level), Peak: int32(w.Peak), Value: w.Value, Suspect: w.Suspect, Threshold: w.Threshold, Unit: w.Unit,
 		ValidTimeMs: int64(w.ValidTime), OnsetMs: int64(w.Onset), SentMs: int64(w.Sent), ExpiresMs: int64(w.Expires),
 		Authority: w.Authority, Simulated: w.Simulated, Lat: w.Lat, Lon: w.Lon, Area: w.Area,
-		Headline: both(w.Headline), Detail: both(w.Detail), Advice: both(w.Advice),
+		Headline: both(w.Headline), Detail: both(w.Detail), Advice: both(w.Advice), Run: w.Run,
 	}
 }
 

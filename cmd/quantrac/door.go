@@ -109,7 +109,7 @@ func (s *system) routes() http.Handler {
 	s.alertingRoutes(mux)
 	s.forecastRoutes(mux)
 	if s.driven != nil {
-		mux.Handle("PUT /api/clock", adminOnly(clockHandler(s.driven, s.forecastsMade)))
+		mux.Handle("PUT /api/clock", adminOnly(clockHandler(s.driven, s.settled)))
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })

@@ -15,7 +15,7 @@ import (
 
 func (s *system) openForecast(context.Context) (err error) {
 	s.forecast, err = forecast.Open(s.path("forecast.db"), s.journal, forecastStore{s.db}, s.registry, forecast.Options{
-		Clock: s.clock, Decode: tsdb.DecodeBatch, Exceed: s.alerting.OnForecast, Public: s.hasAuthority, Logger: s.log,
+		Clock: s.clock, Decode: tsdb.DecodeBatch, Public: s.hasAuthority, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -32,14 +32,26 @@ func (s *system) forecastRoutes(mux *http.ServeMux) {
 	mux.Handle("/api/forecast/", http.StripPrefix("/api/forecast", s.forecast.Handler()))
 }
 
-// forecastPatience is how long a clock that is driven waits for forecasts.
-const forecastPatience = time.Minute
+// settlePatience is how long a clock that is driven waits for what is due.
+const settlePatience = time.Minute
+
+// settled waits until the forecasts that are due at an instant are made, and
+// all there is has been judged.
+func (s *system) settled(ctx context.Context, at quantrac.Millis) error {
+	ctx, cancel := context.WithTimeout(ctx, settlePatience)
+	defer cancel()
+	if err := s.forecastsMade(ctx, at); err != nil {
+		return err
+	}
+	if err := s.alerting.Wait(ctx, s.journal.Last().Number); err != nil {
+		return quantrac.Errorf(quantrac.Busy, "the clock stands at %v, but not all is judged: %w", at, err)
+	}
+	return nil
+}
 
 // forecastsMade waits until every model on a plain schedule has made, or
 // missed, the run of its newest issue time that is due at an instant.
 func (s *system) forecastsMade(ctx context.Context, at quantrac.Millis) error {
-	ctx, cancel := context.WithTimeout(ctx, forecastPatience)
-	defer cancel()
 	for {
 		late := ""
 		for _, m := range s.forecast.Models() {

@@ -13,13 +13,14 @@ import (
 	"quantrac/alerting/stream"
 	"quantrac/alerting/topic"
 	"quantrac/alerting/webhook"
+	"quantrac/forecast"
 	"quantrac/internal/jsonapi"
 	"quantrac/tsdb"
 )
 
 func (s *system) openAlerting(ctx context.Context) (err error) {
 	s.alerting, err = alerting.Open(ctx, s.path("alerting"), s.journal, tsdb.DecodeBatch, s.registry, alerting.Options{
-		Clock: s.clock, Logger: s.log, SilenceHold: s.c.SilenceHold, Authority: s.authority,
+		Clock: s.clock, Logger: s.log, SilenceHold: s.c.SilenceHold, Authority: s.authority, Outlook: forecast.OutlookOf,
 	})
 	if err != nil {
 		return err

@@ -430,6 +430,7 @@ type Warning struct {
 	Headline      *Text   `protobuf:"bytes,28,opt,name=headline,proto3" json:"headline,omitempty"`
 	Detail        *Text   `protobuf:"bytes,29,opt,name=detail,proto3" json:"detail,omitempty"`
 	Advice        *Text   `protobuf:"bytes,30,opt,name=advice,proto3" json:"advice,omitempty"`
+	Run           uint64  `protobuf:"varint,31,opt,name=run,proto3" json:"run,omitempty"` // of rule forecast: number of the archived run it rests on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -674,6 +675,13 @@ func (x *Warning) GetAdvice() *Text {
 	return nil
 }
 
+func (x *Warning) GetRun() uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return 0
+}
+
 var File_quantrac_v1_warning_proto protoreflect.FileDescriptor
 
 const file_quantrac_v1_warning_proto_rawDesc = "" +
@@ -694,7 +702,7 @@ const file_quantrac_v1_warning_proto_rawDesc = "" +
 	"\awarning\x18\x02 \x01(\v2\x14.quantrac.v1.WarningR\awarning\"&\n" +
 	"\x04Text\x12\x0e\n" +
 	"\x02vi\x18\x01 \x01(\tR\x02vi\x12\x0e\n" +
-	"\x02en\x18\x02 \x01(\tR\x02en\"\xe8\x06\n" +
+	"\x02en\x18\x02 \x01(\tR\x02en\"\xfa\x06\n" +
 	"\aWarning\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x14\n" +
@@ -727,7 +735,8 @@ const file_quantrac_v1_warning_proto_rawDesc = "" +
 	"\x04area\x18\x1b \x01(\tR\x04area\x12-\n" +
 	"\bheadline\x18\x1c \x01(\v2\x11.quantrac.v1.TextR\bheadline\x12)\n" +
 	"\x06detail\x18\x1d \x01(\v2\x11.quantrac.v1.TextR\x06detail\x12)\n" +
-	"\x06advice\x18\x1e \x01(\v2\x11.quantrac.v1.TextR\x06advice*M\n" +
+	"\x06advice\x18\x1e \x01(\v2\x11.quantrac.v1.TextR\x06advice\x12\x10\n" +
+	"\x03run\x18\x1f \x01(\x04R\x03run*M\n" +
 	"\bAudience\x12\x18\n" +
 	"\x14AUDIENCE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fAUDIENCE_PUBLIC\x10\x01\x12\x12\n" +
