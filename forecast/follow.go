@@ -10,7 +10,9 @@ import (
 // follow watches the journal for arriving inputs, which set off runs, and for
 // changes of the registry, which may change the models.
 func (f *Forecaster) follow(ctx context.Context) error {
-	for e, err := range f.journal.Tail(ctx, f.journal.Last().Number) {
+	first := f.journal.Last().Number
+	f.plan.look(first)
+	for e, err := range f.journal.Tail(ctx, first) {
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -29,6 +31,7 @@ func (f *Forecaster) follow(ctx context.Context) error {
 		case e.Kind == quantrac.RecordBatch && f.o.Decode != nil:
 			f.look(e)
 		}
+		f.plan.look(e.Number)
 	}
 	return nil
 }
@@ -56,19 +59,18 @@ func (f *Forecaster) look(e journal.Entry) {
 		f.o.Logger.Warn("forecast: a batch that cannot be read", "commit", e.Number, "error", err)
 		return
 	}
-	now := max(f.o.Clock.Now(), e.Time)
 	switch b.Kind {
 	case quantrac.Forecasts:
 		return
 	case quantrac.Revocation:
-		f.plan.revised(now, f.o.Late)
+		f.plan.revised(e.Time, f.o.Late)
 	}
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		station, sensor := r.Group.Station(), r.Group.Get(quantrac.LabelSensor)
 		for _, c := range r.Cells {
 			if b.Kind == quantrac.Corrections || c.Quality.Usable() {
-				f.plan.arrived(station, c.Property, sensor, r.Time, now, b.Kind == quantrac.Corrections, f.o.Settle, f.o.Late)
+				f.plan.arrived(station, c.Property, sensor, r.Time, e.Time, b.Kind == quantrac.Corrections, f.o.Settle, f.o.Late)
 			}
 		}
 	}

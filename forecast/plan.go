@@ -1,8 +1,6 @@
 package forecast
 
 import (
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +14,8 @@ type plan struct {
 	models map[string]*modelState // by Config.Name
 	wants  map[string]want        // runs asked for, by model
 	wake   chan struct{}          // holds a token when wants has changed
+	making string                 // model whose run is being made, "" between runs
+	looked uint64                 // commit up to which the inputs have been looked at
 
 	changed chan struct{} // holds a token when the registry has changed
 }
@@ -31,9 +31,11 @@ type modelState struct {
 	why      string            // of missed
 }
 
-// want is a run that was asked for.
+// want is a run that was asked for. Once its issue time is past it is void: the
+// next has a time of its own, and should not be run before its inputs are there.
 type want struct {
 	reason string
+	issue  quantrac.Millis
 	at     quantrac.Millis // not before
 }
 
@@ -77,13 +79,13 @@ func (p *plan) counts() (models, waiting int) {
 	return len(p.models), len(p.wants)
 }
 
-// ask wants a run of a model, not before at. Of two wishes the earlier counts.
-// The lock is held.
-func (p *plan) ask(name, reason string, at quantrac.Millis) {
-	if w, ok := p.wants[name]; ok && w.at <= at {
+// ask wants a run of a model. Of two wishes for an issue time the earlier
+// counts. The lock is held.
+func (p *plan) ask(name string, w want) {
+	if old, ok := p.wants[name]; ok && old.issue >= w.issue && old.at <= w.at {
 		return
 	}
-	p.wants[name] = want{reason: reason, at: at}
+	p.wants[name] = w
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -102,26 +104,42 @@ func (p *plan) next() (name string, w want, ok bool) {
 	return name, w, ok
 }
 
+// take begins with a run that was asked for; finish ends it.
 func (p *plan) take(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.wants, name)
+	p.making = name
 }
 
-// begin says whether a run for an issue time is still called for, and why: one
-// that has been run is run again only if an input has come since.
-func (p *plan) begin(name, reason string, issue quantrac.Millis) (string, bool) {
+func (p *plan) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.making = ""
+}
+
+// look notes how far the journal has been looked at.
+func (p *plan) look(commit uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked = commit
+}
+
+// begin says whether a run that was asked for is still called for, and why, now
+// that an issue time is the newest: one that has been run is run again only if
+// an input has come since.
+func (p *plan) begin(name string, w want, issue quantrac.Millis) (reason string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.models[name]
-	if m == nil || m.issued == issue && !m.heard {
+	if m == nil || w.issue != issue || m.issued == issue && !m.heard {
 		return "", false
 	}
-	if m.issued == issue {
-		reason = ReasonLate
-	}
 	m.heard = false
-	return reason, true
+	if m.issued == issue {
+		return ReasonLate, true
+	}
+	return w.reason, true
 }
 
 // done notes what became of a run for an issue time.
@@ -159,26 +177,34 @@ func (p *plan) revised(now quantrac.Millis, late time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, m := range p.models {
+		issue := floor(now, time.Duration(m.cfg.Step))
+		if m.issued > issue {
+			continue // that run has seen it
+		}
 		m.heard = true
-		if m.issued == floor(now, time.Duration(m.cfg.Step)) {
-			p.ask(name, ReasonLate, now.Add(late))
+		if m.issued == issue {
+			p.ask(name, want{ReasonLate, issue, now.Add(late)})
 		}
 	}
 }
 
 // consider asks for a run of a model where a reading of its inputs calls for
 // one: all inputs of the newest issue have arrived, or one of an issue that has
-// been run came late or was changed.
+// been run came late or was changed. now is when the reading came; where it is
+// looked at only after a later issue was run, that run has had it.
 func (p *plan) consider(name string, m *modelState, at, now quantrac.Millis, changed bool, settle, late time.Duration) {
 	step := time.Duration(m.cfg.Step)
 	issue := floor(now, step)
+	if m.issued > issue {
+		return
+	}
 	// The last day shapes a forecast; what is older waits for the next
 	// training, unless somebody took the trouble to correct it.
 	shapes := at <= issue && (changed || at > issue.Add(-max(24*time.Hour, 3*step)))
 	m.heard = m.heard || shapes
 	if m.issued == issue {
 		if shapes {
-			p.ask(name, ReasonLate, now.Add(late))
+			p.ask(name, want{ReasonLate, issue, now.Add(late)})
 		}
 		return
 	}
@@ -194,7 +220,7 @@ func (p *plan) consider(name string, m *modelState, at, now quantrac.Millis, cha
 			return
 		}
 	}
-	p.ask(name, ReasonInputs, now.Add(settle))
+	p.ask(name, want{ReasonInputs, issue, now.Add(settle)})
 }
 
 // due asks for the run of a model for its newest issue, unless that has been
@@ -214,35 +240,14 @@ func (p *plan) due(name string, now quantrac.Millis, reason string) {
 	if reason == ReasonSchedule && m.cfg.Cron == "" {
 		now = max(now, issue.Add(time.Duration(m.cfg.Delay)))
 	}
-	p.ask(name, reason, now)
+	p.ask(name, want{reason, issue, now})
 }
 
-// again asks for a run that could not be published.
-func (p *plan) again(name string, at quantrac.Millis) {
+// again asks for a run in place of one that could not be published.
+func (p *plan) again(name string, issue, at quantrac.Millis) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.models[name] != nil {
-		p.ask(name, ReasonSchedule, at)
+		p.ask(name, want{ReasonSchedule, issue, at})
 	}
-}
-
-// Model says how a model stands.
-type Model struct {
-	Name   string          `json:"name"`
-	Config Config          `json:"config"`
-	Issued quantrac.Millis `json:"issued_ms"` // issue time of the newest run, 0 where none
-	Missed quantrac.Millis `json:"missed_ms"` // issue time of a run that could not be made since, 0 where none
-	Why    string          `json:"why"`       // of Missed
-}
-
-// Models returns the models that are run, by name.
-func (f *Forecaster) Models() []Model {
-	f.plan.mu.Lock()
-	defer f.plan.mu.Unlock()
-	out := make([]Model, 0, len(f.plan.models))
-	for name, m := range f.plan.models {
-		out = append(out, Model{Name: name, Config: m.cfg, Issued: m.issued, Missed: m.missed, Why: m.why})
-	}
-	slices.SortFunc(out, func(a, b Model) int { return strings.Compare(a.Name, b.Name) })
-	return out
 }

@@ -160,21 +160,23 @@ func (f *Forecaster) work(ctx context.Context) error {
 			cancel()
 		case <-due:
 			f.plan.take(name)
-			f.attempt(ctx, name, w.reason)
+			f.attempt(ctx, name, w)
+			f.plan.finish()
 		}
 	}
 	return nil
 }
 
-// attempt makes a run; a failure is logged, counted and shown by Models, and
-// the next one on the schedule, or sooner where that may help, tries anew.
-func (f *Forecaster) attempt(ctx context.Context, name, reason string) {
+// attempt makes a run that was asked for; a failure is logged, counted and shown
+// by Models, and the next one on the schedule, or sooner where that may help,
+// tries anew.
+func (f *Forecaster) attempt(ctx context.Context, name string, w want) {
 	c, ok := f.plan.config(name)
 	if !ok {
 		return // the model was taken away meanwhile
 	}
 	issue := floor(f.known().Time, time.Duration(c.Step))
-	reason, ok = f.plan.begin(name, reason, issue)
+	reason, ok := f.plan.begin(name, w, issue)
 	if !ok {
 		return
 	}
@@ -189,7 +191,7 @@ func (f *Forecaster) attempt(ctx context.Context, name, reason string) {
 			level = slog.LevelInfo // a young or silent gauge
 		}
 		if run != nil || quantrac.KindOf(err) == quantrac.Busy {
-			f.plan.again(name, f.o.Clock.Now().Add(f.o.Late)) // made but not published: a new run will be
+			f.plan.again(name, issue, f.o.Clock.Now().Add(f.o.Late)) // made but not published: a new run will be
 		}
 		f.o.Logger.Log(ctx, level, "forecast: no run", "model", name, "issue", issue, "reason", reason, "error", err)
 		return

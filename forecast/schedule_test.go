@@ -1,6 +1,7 @@
 package forecast_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -125,6 +126,49 @@ func TestInputsSetOffRuns(t *testing.T) {
 	w.wait("a run that says nothing new", func() bool { w.clock.Advance(time.Second); return w.f.Stats().Runs > ran })
 	if n := count(); n != runs {
 		t.Errorf("a run that says the same was archived: %d runs, were %d", n, runs)
+	}
+}
+
+// TestBehind: once the room is no longer behind an instant, whatever was due by
+// then has been run, by the schedule or for inputs, and not a moment later.
+func TestBehind(t *testing.T) {
+	w := newWorld(t)
+	w.close()
+	w.o.Decode = tsdb.DecodeBatch
+	w.open()
+	down, up := river(400)
+	w.live(down, up, 0, 300)
+	w.start()
+	w.wait("the run at the start", func() bool { return len(w.runs(forecast.Filter{})) == 1 })
+	at := begin + 300*hour
+	settle := func(after time.Duration, issue quantrac.Millis, reason string) {
+		t.Helper()
+		w.clock.Set(at.Add(after))
+		w.wait("nothing is left", func() bool { return w.f.Behind(at.Add(after), w.j.Last().Number) == "" })
+		if r := w.runs(forecast.Filter{Limit: 1})[0]; r.Issue != issue || r.Reason != reason {
+			t.Errorf("%v after the hour the newest run is of %v, %s; want %v, %s", after, r.Issue, r.Reason, issue, reason)
+		}
+	}
+	settle(0, at-hour, forecast.ReasonStart)
+	w.put(quantrac.Readings, reading("down", at, down[300]))
+	settle(9*time.Minute, at-hour, forecast.ReasonStart)
+	settle(10*time.Minute, at, forecast.ReasonSchedule)
+	w.put(quantrac.Readings, reading("up", at, up[300])) // late
+	settle(12*time.Minute, at, forecast.ReasonLate)
+	late := w.runs(forecast.Filter{Limit: 1})[0].ID
+	w.clock.Set(at.Add(59 * time.Minute))
+	w.put(quantrac.Readings, reading("up", at-hour/2, up[300])) // its run would come when the hour is over
+	settle(time.Hour+5*time.Minute, at, forecast.ReasonLate)
+	if r := w.runs(forecast.Filter{Limit: 1})[0]; r.ID != late {
+		t.Errorf("run %d of the hour before, made when it was over", r.ID)
+	}
+	w.put(quantrac.Readings, reading("down", at+hour, down[301]), reading("up", at+hour, up[301]))
+	settle(time.Hour+6*time.Minute, at+hour, forecast.ReasonInputs)
+	if left := w.f.Behind(at+3*hour, 0); !strings.Contains(left, "has not been run") {
+		t.Errorf("two hours ahead: %q", left)
+	}
+	if left := w.f.Behind(at, 1<<40); !strings.Contains(left, "not been looked at") {
+		t.Errorf("of commits to come: %q", left)
 	}
 }
 

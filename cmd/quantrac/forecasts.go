@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -40,36 +39,18 @@ const settlePatience = time.Minute
 func (s *system) settled(ctx context.Context, at quantrac.Millis) error {
 	ctx, cancel := context.WithTimeout(ctx, settlePatience)
 	defer cancel()
-	if err := s.forecastsMade(ctx, at); err != nil {
-		return err
+	last := s.journal.Last().Number
+	for left := s.forecast.Behind(at, last); left != ""; left = s.forecast.Behind(at, last) {
+		select {
+		case <-ctx.Done():
+			return quantrac.Errorf(quantrac.Busy, "the clock stands at %v, but %s: %w", at, left, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
 	}
 	if err := s.alerting.Wait(ctx, s.journal.Last().Number); err != nil {
 		return quantrac.Errorf(quantrac.Busy, "the clock stands at %v, but not all is judged: %w", at, err)
 	}
 	return nil
-}
-
-// forecastsMade waits until every model on a plain schedule has made, or
-// missed, the run of its newest issue time that is due at an instant.
-func (s *system) forecastsMade(ctx context.Context, at quantrac.Millis) error {
-	for {
-		late := ""
-		for _, m := range s.forecast.Models() {
-			step := quantrac.Millis(time.Duration(m.Config.Step).Milliseconds())
-			due := at.Add(-time.Duration(m.Config.Delay)) / step * step
-			if m.Config.Cron == "" && m.Issued < due && m.Missed < due {
-				late = fmt.Sprintf("%s has not been run for %v", m.Name, due)
-			}
-		}
-		if late == "" {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return quantrac.Errorf(quantrac.Busy, "the clock stands at %v, but %s: %w", at, late, ctx.Err())
-		case <-time.After(time.Millisecond):
-		}
-	}
 }
 
 // forecastStore is the engine as the forecast room reads it: one series, as
