@@ -92,6 +92,7 @@ func (b *blockFile) release(db *DB) {
 	if b.refs.Add(-1) > 0 {
 		return
 	}
+	db.days.drop(b)
 	if err := b.r.Close(); err != nil {
 		db.o.Logger.Warn("tsdb: closing a block", "path", b.r.Path(), "error", err)
 	}

@@ -36,7 +36,9 @@ type Options struct {
 	// CacheBytes bounds the cache in front of the resolution of groups;
 	// 32 MiB, which is also the least.
 	CacheBytes int
-	Logger     *slog.Logger // none
+	// DayBytes bounds what is kept in memory of the sums by days; 64 MiB.
+	DayBytes int
+	Logger   *slog.Logger // none
 }
 
 func (o Options) withDefaults() Options {
@@ -52,6 +54,9 @@ func (o Options) withDefaults() Options {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 32 << 20
 	}
+	if o.DayBytes <= 0 {
+		o.DayBytes = 64 << 20
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -66,6 +71,7 @@ type DB struct {
 	hold *journal.Hold
 	o    Options
 
+	days  dayCache
 	index index.Index
 	cache *fastcache.Cache // key of a group → its number
 	log   *commits.Log
@@ -143,6 +149,7 @@ func Open(fsys vfs.FS, dir string, j *journal.Journal, o Options) (*DB, error) {
 	db.scratch.New = func() any { return &scratch{} }
 	db.receipts.m = map[uint64]counts{}
 	db.apply.w.humans = map[*group]bool{}
+	db.days.most = db.o.DayBytes
 	db.cache = fastcache.New(db.o.CacheBytes)
 	if err := db.open(); err != nil {
 		return nil, errors.Join(err, db.abandon())

@@ -61,6 +61,13 @@ func (w Windows) check() error {
 // sorted by labels and folded. q says what is read as for Select, but for its
 // times, which are those of the windows, and for MaxSamples, because only what
 // is yielded is held in memory. What is yielded is valid until the next is.
+//
+// Windows of whole days are answered from what blocks sum up (see days.go).
+// Sums and averages then come from the exact sum of the decimals, rounded once a
+// day, and may differ from a sum of the rounded values by the rounding of those:
+// by at most their number · 2^-53 · the largest of their magnitudes. Counts may
+// leave out samples that cannot change a least or greatest value.
+//
 // Errors are those of Select, and Invalid for windows that make no sense.
 func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2[*Folded, error] {
 	return func(yield func(*Folded, error) bool) {
@@ -71,6 +78,11 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 		q.From, q.To = w.span()
 		q.MaxSamples = 0
 		err := readAhead(ctx, db, &q, &db.folding, func(ctx context.Context, v *view, sc *scratch, t target, out *Folded) (int, error) {
+			if w.byDays(&q) {
+				if n, ok, err := v.foldDays(ctx, sc, out, t, &q, w, op); ok || err != nil {
+					return n, err
+				}
+			}
 			sc.series.reuse(t.s.labels)
 			err := v.series(ctx, sc, &sc.series, t, &q, 0)
 			if err != nil || !w.Fold(out, &sc.series, op) {

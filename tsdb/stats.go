@@ -11,6 +11,7 @@ type counters struct {
 	stored, redelivered, collisions, ahead atomic.Uint64
 	flushes, flushErrors, compactions      atomic.Uint64
 	cacheHits, cacheMisses, readErrors     atomic.Uint64
+	daysFolded                             atomic.Uint64
 
 	mu  sync.Mutex
 	err error // of the last background work
@@ -40,7 +41,7 @@ func (db *DB) Stats() Stats {
 		Stored: c.stored.Load(), Redelivered: c.redelivered.Load(), Collisions: c.collisions.Load(), Ahead: c.ahead.Load(),
 		Flushes: c.flushes.Load(), FlushErrors: c.flushErrors.Load(), Compactions: c.compactions.Load(),
 		CacheHits: c.cacheHits.Load(), CacheMisses: c.cacheMisses.Load(), ReadErrors: c.readErrors.Load(),
-		LastError: c.lastError(),
+		DaysFolded: c.daysFolded.Load(), LastError: c.lastError(),
 	}
 	db.files.Lock()
 	out.Flushed = db.files.manifest.Flushed

@@ -80,6 +80,8 @@ type Stats struct {
 	Collisions  uint64
 	Ahead       uint64
 
+	DaysFolded uint64 // since Open, days that Fold took as blocks sum them up
+
 	Flushes     uint64 // since Open, that ended well
 	FlushErrors uint64 // since Open
 	Compactions uint64

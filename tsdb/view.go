@@ -62,6 +62,9 @@ type scratch struct {
 	cells   []rows.Cell
 	series  Series
 	group   blockGroup
+	days    []day
+	stats   []float64
+	held    []piece
 }
 
 // piece is where some cells of a series are: a chunk of a block, or a run of a

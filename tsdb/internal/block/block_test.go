@@ -154,8 +154,14 @@ func readAll(r *Reader, groups []group) ([]*rows.Table, error) {
 func readDays(r *Reader) error {
 	for name, p := range r.index.days {
 		for page := range p.pages {
-			if _, _, err := r.ReadDays(name, page, nil); err != nil {
+			days, err := r.ReadDays(name, page)
+			if err != nil {
 				return err
+			}
+			for _, s := range days.series {
+				if _, err := days.days(s); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -11,38 +11,11 @@ import (
 	"quantrac/tsdb/internal/rows"
 )
 
-// Day is what the values of a series in one civil day at +07:00 come to, the
+// Days are what the values of a series in each civil day at +07:00 come to, the
 // values of the qualities that are read where nothing else is asked for: good,
-// not evaluated, suspect. The day is left open: a value at midnight closes the
-// day before, as the windows of PromQL have it.
-type Day struct {
-	State DayState
-	Count uint32 // values
-
-	Min, Max, First, Last float64 // as they were stored, bit for bit
-	Sum                   float64 // of their decimals, rounded once
-
-	Suspect, Failed, Missing uint32 // cells of these qualities; only the first are among Count
-}
-
-// DayState says what is known of a day.
-type DayState uint8
-
-// The states of a day.
-const (
-	// DayUnknown has to be read row by row: it has revisions, forecasts, or
-	// values that are no decimals.
-	DayUnknown DayState = iota
-	// DayKnown is summed up, be it that there is no value.
-	DayKnown
-)
-
-// SeriesDays is the days of one series, without a gap.
-type SeriesDays struct {
-	Position int   // of the group in the file
-	First    int64 // end of the first day, ms
-	Days     []Day
-}
+// not evaluated, suspect. A day is left open: a value at midnight closes the day
+// before, as the windows of PromQL have it. A day is not known where it has to be
+// read row by row: it has revisions, forecasts, or values that are no decimals.
 
 const (
 	dayLen     = int64(24 * time.Hour / time.Millisecond)
@@ -143,7 +116,7 @@ func (w *dayWriter) plainDays(t *rows.Table, first int64, n int) {
 
 // scaledDay is a day in scaled whole numbers.
 type scaledDay struct {
-	state                    DayState
+	known                    bool
 	count                    int64
 	min, max, sum            int64
 	first, last              int64
@@ -163,13 +136,13 @@ func (w *dayWriter) sum(t *rows.Table, c int, first int64, n int) (scaledDays, b
 	values := 0
 	for i := range out.days {
 		if w.plain[i] {
-			out.days[i].state = DayKnown
+			out.days[i].known = true
 		}
 	}
 	out.places = places(&t.Cols[c])
 	for i, q := range t.Cols[c].Qualities {
 		d := &out.days[(DayEnd(t.Times[i])-first)/dayLen]
-		if q == rows.Absent || d.state == DayUnknown {
+		if q == rows.Absent || !d.known {
 			continue
 		}
 		values++
@@ -208,7 +181,7 @@ func (d *scaledDay) add(q uint8, v float64, places int) {
 	}
 	m, ok := decimal.Scale(v, places)
 	if !ok || m > maxDayScaled || m < -maxDayScaled {
-		d.state = DayUnknown
+		d.known = false
 		return
 	}
 	if d.count == 0 {
@@ -221,7 +194,7 @@ func (d *scaledDay) add(q uint8, v float64, places int) {
 
 // trim leaves out unknown days at both ends, and says whether any is left.
 func (s *scaledDays) trim() bool {
-	known := func(d scaledDay) bool { return d.state == DayKnown }
+	known := func(d scaledDay) bool { return d.known }
 	first := slices.IndexFunc(s.days, known)
 	if first < 0 {
 		return false
@@ -257,7 +230,7 @@ func (p *pageWriter) add(position int, s scaledDays) {
 	p.places = append(p.places, int64(s.places))
 	for i := range s.days {
 		d := &s.days[i]
-		if d.state == DayUnknown {
+		if !d.known {
 			p.counts = append(p.counts, 0)
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"sync"
 
 	"quantrac/tsdb/internal/codec"
 	"quantrac/tsdb/internal/decimal"
@@ -53,26 +54,81 @@ func (r *Reader) DayPage(property string, position int) (page int, ok bool) {
 	return page, page < len(p.pages) && p.pages[page].first <= position
 }
 
-// ReadDays reads a page of days; buf is for reuse.
-func (r *Reader) ReadDays(property string, page int, buf []byte) ([]SeriesDays, []byte, error) {
+// ReadDays reads a page of days.
+func (r *Reader) ReadDays(property string, page int) (*DaysPage, error) {
 	p := &r.index.days[property].pages[page]
-	if cap(buf) < int(p.size) {
-		buf = make([]byte, p.size)
-	}
-	buf = buf[:p.size]
+	buf := make([]byte, p.size)
 	if err := r.readAt(buf, p.offset); err != nil {
-		return nil, buf, err
+		return nil, err
 	}
-	days, err := decodeDays(buf, r.Groups())
+	days, err := openDays(buf, r.Groups())
 	if err != nil {
-		return nil, buf, r.corrupt(p.offset, fmt.Errorf("days of %s: %w", property, err))
+		return nil, r.corrupt(p.offset, fmt.Errorf("days of %s: %w", property, err))
 	}
-	return days, buf, nil
+	days.where = func(err error) error { return r.corrupt(p.offset, fmt.Errorf("days of %s: %w", property, err)) }
+	return days, nil
 }
+
+// DaysPage is the days of up to 64 series. What they come to is decoded when it
+// is asked for, the least and the greatest apart from the rest. Its methods may
+// be called from any goroutine.
+type DaysPage struct {
+	series   []DaySeries
+	sections [dayColumns][]byte
+	counts   []int64
+	known    int // days that are summed up
+	full     int // of those, days with values
+	where    func(error) error
+
+	mu      sync.Mutex
+	decoded [dayColumns][]int64 // of the columns after the counts, when first asked for
+}
+
+// DaySeries says where the days of a series are in its page.
+type DaySeries struct {
+	Position int   // of the group in the file
+	First    int64 // end of the first day, ms
+
+	places           int
+	day, known, full int // how many there are of each in the page before it
+	days             int
+}
+
+// The columns of a page, in their order.
+const (
+	colPosition = iota
+	colFirst
+	colLength
+	colPlaces
+	colCount
+	colMin
+	colSpan
+	colFirstValue
+	colLastValue
+	colSum
+	colSuspect
+	colFailed
+	colMissing
+	dayColumns
+)
+
+// DayStat says what of the days is wanted.
+type DayStat uint8
+
+// The stats of days.
+const (
+	DayMin DayStat = iota
+	DayMax
+	DayFirst
+	DayLast
+	DaySum
+)
 
 var errDays = errors.New("columns do not fit one another")
 
-func decodeDays(data []byte, groups int) ([]SeriesDays, error) {
+// openDays finds the columns of a page and decodes those that say how many
+// there are of everything.
+func openDays(data []byte, groups int) (*DaysPage, error) {
 	if len(data) < 5 || binary.LittleEndian.Uint32(data) != checksum(data[4:]) {
 		return nil, errSum
 	}
@@ -81,17 +137,36 @@ func decodeDays(data []byte, groups int) ([]SeriesDays, error) {
 	if width <= 0 || n == 0 || n > maxDaySeries {
 		return nil, fmt.Errorf("%d series in a page", n)
 	}
-	var w pageWriter
-	if err := w.decode(data[width:], int(n)); err != nil {
+	p := &DaysPage{where: func(err error) error { return err }}
+	if err := p.split(data[width:]); err != nil {
 		return nil, err
 	}
-	return w.series(groups)
+	var shared [colCount][]int64
+	for c := range shared {
+		var err error
+		if shared[c], err = codec.ReadInts(nil, p.sections[c], int(n)); err != nil {
+			return nil, err
+		}
+	}
+	total := 0
+	for _, l := range shared[colLength] {
+		if l < 1 || l > maxDays {
+			return nil, errDays
+		}
+		total += int(l)
+	}
+	var err error
+	if p.counts, err = codec.ReadInts(nil, p.sections[colCount], total); err != nil {
+		return nil, err
+	}
+	return p, p.place(&shared, groups)
 }
 
-// decode reads the columns of a page of n series.
-func (w *pageWriter) decode(data []byte, n int) error {
-	columns := w.columns()
-	sizes := make([]uint64, len(columns))
+// maxDays bounds the days of a series: those that a partition touches.
+const maxDays = 64
+
+func (p *DaysPage) split(data []byte) error {
+	var sizes [dayColumns]uint64
 	for i := range sizes {
 		v, width := binary.Uvarint(data)
 		if width <= 0 {
@@ -99,31 +174,11 @@ func (w *pageWriter) decode(data []byte, n int) error {
 		}
 		sizes[i], data = v, data[width:]
 	}
-	const bySeries = 4
-	count := n
-	for i, c := range columns {
-		if sizes[i] > uint64(len(data)) {
+	for i, size := range sizes {
+		if size > uint64(len(data)) {
 			return errDays
 		}
-		switch { // how many there are follows from the columns before
-		case i < bySeries:
-		case i == bySeries:
-			count = sumOf(w.lengths)
-		case c == &w.min:
-			count = countAbove(w.counts, 1)
-		case c == &w.suspect:
-			count = countAbove(w.counts, 0)
-		}
-		if count < 0 || count > maxDaySeries*maxDays {
-			return errDays
-		}
-		if count > 0 || sizes[i] > 0 {
-			var err error
-			if *c, err = codec.ReadInts((*c)[:0], data[:sizes[i]], count); err != nil {
-				return err
-			}
-		}
-		data = data[sizes[i]:]
+		p.sections[i], data = data[:size], data[size:]
 	}
 	if len(data) > 0 {
 		return errDays
@@ -131,73 +186,134 @@ func (w *pageWriter) decode(data []byte, n int) error {
 	return nil
 }
 
-// maxDays bounds the days of a series: those that a partition touches.
-const maxDays = 64
-
-func sumOf(lengths []int64) int {
-	n := 0
-	for _, l := range lengths {
-		if l < 1 || l > maxDays {
-			return -1
+// place finds where the days of each series begin.
+func (p *DaysPage) place(shared *[colCount][]int64, groups int) error {
+	day := 0
+	for i, position := range shared[colPosition] {
+		first, places := shared[colFirst][i], shared[colPlaces][i]
+		if position < 0 || position >= int64(groups) || i > 0 && position <= shared[colPosition][i-1] ||
+			places < 0 || places > decimal.MaxExp || first > math.MaxInt32 || first < math.MinInt32 {
+			return errDays
 		}
-		n += int(l)
+		s := DaySeries{
+			Position: int(position), First: first*dayLen - zoneOffset, places: int(places),
+			day: day, known: p.known, full: p.full, days: int(shared[colLength][i]),
+		}
+		for _, c := range p.counts[day : day+s.days] {
+			if c < 0 || c > 1<<32 {
+				return errDays
+			}
+			p.known += min(int(c), 1)
+			p.full += min(max(int(c)-1, 0), 1)
+		}
+		day += s.days
+		p.series = append(p.series, s)
 	}
-	return n
+	return nil
 }
 
-func countAbove(counts []int64, least int64) int {
-	n := 0
-	for _, c := range counts {
-		if c < 0 || c > 1<<32 {
-			return -1
-		}
-		if c > least {
-			n++
-		}
+// Find returns the days of the group at a position of the file, if they are in
+// the page.
+func (p *DaysPage) Find(position int) (DaySeries, bool) {
+	i := sort.Search(len(p.series), func(i int) bool { return p.series[i].Position >= position })
+	if i == len(p.series) || p.series[i].Position != position {
+		return DaySeries{}, false
 	}
-	return n
+	return p.series[i], true
 }
 
-// series makes days of the columns.
-func (w *pageWriter) series(groups int) ([]SeriesDays, error) {
-	out := make([]SeriesDays, len(w.positions))
-	all := make([]Day, len(w.counts))
-	day, known, full := 0, 0, 0
+// Counts returns for each day of a series, without a gap, its values plus one,
+// or 0 where the day is not known. It belongs to the page.
+func (p *DaysPage) Counts(s DaySeries) []int64 { return p.counts[s.day : s.day+s.days] }
+
+// Values appends a stat of the days of a series that are known and have values.
+func (p *DaysPage) Values(dst []float64, s DaySeries, stat DayStat) ([]float64, error) {
+	n := 0
+	for _, c := range p.Counts(s) {
+		n += min(max(int(c)-1, 0), 1)
+	}
+	least, err := p.column(colMin)
+	if err != nil {
+		return dst, err
+	}
+	least = least[s.full : s.full+n]
+	column := [...]int{DayMax: colSpan, DayFirst: colFirstValue, DayLast: colLastValue, DaySum: colSum}
+	if stat == DayMin {
+		for _, m := range least {
+			dst = append(dst, decimal.Value(m, s.places))
+		}
+		return dst, nil
+	}
+	more, err := p.column(column[stat])
+	if err != nil {
+		return dst, err
+	}
+	more = more[s.full : s.full+n]
+	if stat == DaySum {
+		return p.sums(dst, s, least, more), nil
+	}
+	for i, m := range least {
+		dst = append(dst, decimal.Value(m+more[i], s.places))
+	}
+	return dst, nil
+}
+
+func (p *DaysPage) sums(dst []float64, s DaySeries, least, more []int64) []float64 {
+	i := 0
+	for _, c := range p.Counts(s) {
+		if c > 1 {
+			dst = append(dst, decimal.Value(more[i]+(c-1)*least[i], s.places))
+			i++
+		}
+	}
+	return dst
+}
+
+// Qualities returns for a day of a series that is known how many of its cells
+// are suspect, failed and missing; the first are among its values.
+func (p *DaysPage) Qualities(s DaySeries, day int) (suspect, failed, missing int64, err error) {
+	at := s.known
+	for _, c := range p.Counts(s)[:day] {
+		at += min(int(c), 1)
+	}
+	var out [3]int64
 	for i := range out {
-		if w.positions[i] < 0 || w.positions[i] >= int64(groups) || w.places[i] < 0 || w.places[i] > decimal.MaxExp ||
-			i > 0 && w.positions[i] <= w.positions[i-1] || w.firsts[i] > math.MaxInt32 || w.firsts[i] < math.MinInt32 {
-			return nil, errDays
+		column, err := p.column(colSuspect + i)
+		if err != nil {
+			return 0, 0, 0, err
 		}
-		s := &out[i]
-		s.Position, s.First = int(w.positions[i]), w.firsts[i]*dayLen-zoneOffset
-		s.Days = all[:w.lengths[i]:w.lengths[i]]
-		all = all[w.lengths[i]:]
-		places := int(w.places[i])
-		for k := range s.Days {
-			d := &s.Days[k]
-			c := w.counts[day]
-			day++
-			if c == 0 {
-				continue
-			}
-			d.State, d.Count = DayKnown, uint32(c-1)
-			d.Suspect, d.Failed, d.Missing = uint32(w.suspect[known]), uint32(w.failed[known]), uint32(w.missing[known])
-			known++
-			if c > 1 {
-				w.fill(d, full, places)
-				full++
-			}
-		}
+		out[i] = column[at]
 	}
+	return out[0], out[1], out[2], nil
+}
+
+// column decodes a column behind the counts.
+func (p *DaysPage) column(c int) ([]int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.decoded[c] != nil {
+		return p.decoded[c], nil
+	}
+	n := p.full
+	if c >= colSuspect {
+		n = p.known
+	}
+	if n == 0 && len(p.sections[c]) == 0 {
+		return nil, nil
+	}
+	out, err := codec.ReadInts(nil, p.sections[c], n)
+	if err != nil {
+		return nil, p.where(err)
+	}
+	p.decoded[c] = out
 	return out, nil
 }
 
-// fill puts day number i of those with values into d.
-func (w *pageWriter) fill(d *Day, i, places int) {
-	least := w.min[i]
-	d.Min = decimal.Value(least, places)
-	d.Max = decimal.Value(least+w.span[i], places)
-	d.First = decimal.Value(least+w.first[i], places)
-	d.Last = decimal.Value(least+w.last[i], places)
-	d.Sum = decimal.Value(w.sum[i]+int64(d.Count)*least, places)
+// Bytes returns how much memory the page takes at most.
+func (p *DaysPage) Bytes() int {
+	n := 512 + 80*len(p.series) + 8*len(p.counts) + 8*5*p.full + 8*3*p.known
+	for _, s := range p.sections {
+		n += len(s)
+	}
+	return n
 }

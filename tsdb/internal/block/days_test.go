@@ -1,11 +1,9 @@
 package block
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"quantrac"
@@ -51,9 +49,17 @@ func plainTable(rnd *rand.Rand, n, cols int) *rows.Table {
 	return t
 }
 
+// Day is a day as a test compares it.
+type Day struct {
+	Known                      bool
+	Count                      int64
+	Min, Max, First, Last, Sum float64
+	Suspect, Failed, Missing   int64
+}
+
 // naiveDay sums up one day of a column, row by row.
 func naiveDay(t *rows.Table, c int, end int64) Day {
-	d := Day{State: DayKnown}
+	d := Day{Known: true}
 	for i, at := range t.Times {
 		if at <= end-86_400_000 || at > end {
 			continue
@@ -120,7 +126,7 @@ func TestDays(t *testing.T) {
 	known, unknown := 0, 0
 	for position, g := range groups {
 		for c, name := range g.Properties {
-			s, ok, err := daysOf(r, name, position)
+			first, days, ok, err := daysOf(r, name, position)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,12 +136,12 @@ func TestDays(t *testing.T) {
 				}
 				continue
 			}
-			for k, d := range s.Days {
-				end := s.First + int64(k)*dayLen
+			for k, d := range days {
+				end := first + int64(k)*dayLen
 				want := naiveDay(all[position].table, c, end)
-				if d.State == DayUnknown {
+				if !d.Known {
 					unknown++
-					if want.State == DayKnown {
+					if want.Known {
 						t.Errorf("group %d %s day %d is unknown, want %+v", position, name, end, want)
 					}
 					continue
@@ -145,8 +151,8 @@ func TestDays(t *testing.T) {
 					t.Fatalf("group %d %s day %d: %+v, want %+v", position, name, end, d, want)
 				}
 			}
-			if len(s.Days) > 0 && (s.First+zoneOffset)%dayLen != 0 {
-				t.Errorf("a day ends at %d", s.First)
+			if (first+zoneOffset)%dayLen != 0 {
+				t.Errorf("a day ends at %d", first)
 			}
 		}
 	}
@@ -155,20 +161,52 @@ func TestDays(t *testing.T) {
 	}
 }
 
-func daysOf(r *Reader, name string, position int) (SeriesDays, bool, error) {
+func daysOf(r *Reader, name string, position int) (first int64, days []Day, ok bool, err error) {
 	page, ok := r.DayPage(name, position)
 	if !ok {
-		return SeriesDays{}, false, nil
+		return 0, nil, false, nil
 	}
-	list, _, err := r.ReadDays(name, page, nil)
+	p, err := r.ReadDays(name, page)
 	if err != nil {
-		return SeriesDays{}, false, err
+		return 0, nil, false, err
 	}
-	i, ok := slices.BinarySearchFunc(list, position, func(s SeriesDays, p int) int { return cmp.Compare(s.Position, p) })
+	s, ok := p.Find(position)
 	if !ok {
-		return SeriesDays{}, false, nil
+		return 0, nil, false, nil
 	}
-	return list[i], true, nil
+	days, err = p.days(s)
+	return s.First, days, true, err
+}
+
+// days decodes everything of a series.
+func (p *DaysPage) days(s DaySeries) ([]Day, error) {
+	var out []Day
+	for k, c := range p.Counts(s) {
+		d := Day{Known: c > 0, Count: max(c-1, 0)}
+		if d.Known {
+			var err error
+			if d.Suspect, d.Failed, d.Missing, err = p.Qualities(s, k); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, d)
+	}
+	for stat, of := range map[DayStat]func(*Day) *float64{
+		DayMin: func(d *Day) *float64 { return &d.Min }, DayMax: func(d *Day) *float64 { return &d.Max },
+		DayFirst: func(d *Day) *float64 { return &d.First }, DayLast: func(d *Day) *float64 { return &d.Last },
+		DaySum: func(d *Day) *float64 { return &d.Sum },
+	} {
+		vs, err := p.Values(nil, s, stat)
+		if err != nil {
+			return nil, err
+		}
+		for k := range out {
+			if out[k].Count > 0 {
+				*of(&out[k]), vs = vs[0], vs[1:]
+			}
+		}
+	}
+	return out, nil
 }
 
 // Chunks end between days where they can.
@@ -202,12 +240,13 @@ func FuzzDays(f *testing.F) {
 		data := append([]byte{0, 0, 0, 0}, body...)
 		sum := checksum(body)
 		data[0], data[1], data[2], data[3] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
-		list, err := decodeDays(data, 1000)
+		p, err := openDays(data, 1000)
 		if err != nil {
 			return
 		}
-		for _, s := range list {
-			if len(s.Days) == 0 || len(s.Days) > maxDays || s.Position > 500 {
+		for _, s := range p.series {
+			days, err := p.days(s)
+			if err == nil && (len(days) == 0 || len(days) > maxDays || s.Position > 1000) {
 				t.Fatalf("%+v", s)
 			}
 		}
