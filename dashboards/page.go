@@ -122,10 +122,11 @@ func (p *Page) Stats() Stats {
 	return Stats{LiveClients: len(p.clients), LiveRefused: p.refused, LiveDropped: p.dropped}
 }
 
-// Run follows the feed until ctx ends or Close is called; live streams are
-// told what has changed. A feed that fails is logged and followed again.
-func (p *Page) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+// Run follows the feed until ctx ends or Close is called, which is no error;
+// live streams are told what has changed. A feed that fails is logged and
+// followed again.
+func (p *Page) Run(outer context.Context) error {
+	ctx, cancel := context.WithCancel(outer)
 	defer cancel()
 	go func() {
 		select {
@@ -147,7 +148,7 @@ func (p *Page) Run(ctx context.Context) error {
 	defer p.running.Store(false)
 	p.gatherChanges(ctx, changes)
 	wg.Wait()
-	return context.Cause(ctx)
+	return context.Cause(outer)
 }
 
 // follow passes the feed on and takes it up again when it breaks.

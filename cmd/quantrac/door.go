@@ -42,10 +42,13 @@ func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.C
 		if d.mqtt, err = listen(ctx, s.c.MQTT); err != nil {
 			return nil, fmt.Errorf("mqtt: %w", err)
 		}
-		g.Go(func() error { return named("mqtt", s.broker.Run(gctx, d.mqtt...)) })
+		g.Go(func() error {
+			defer s.parts.begin("mqtt")()
+			return named("mqtt", s.broker.Run(gctx, d.mqtt...))
+		})
 	}
 	d.server = &http.Server{
-		Handler:           s.guard(s.routes()),
+		Handler:           s.requests.requests(s.guard(s.routes())),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -80,17 +83,16 @@ func closeAll(ls []net.Listener) error {
 	return errors.Join(errs...)
 }
 
-// close takes no more requests and waits for those under way; streams that
-// would never end are cut after the patience.
-func (d *door) close(patience time.Duration) error {
+// close takes no more requests and waits for those under way. What has not
+// ended after the patience is cut, and named.
+func (d *door) close(patience time.Duration, under *underway) (cut string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := d.server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		return d.server.Close()
-	} else if err != nil {
-		return err
+	err = d.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return under.String(), d.server.Close()
 	}
-	return nil
+	return "", err
 }
 
 // routes is the one table of what answers where.

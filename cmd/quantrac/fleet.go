@@ -150,11 +150,14 @@ func wait(ctx context.Context, t mqtt.Token) error {
 	}
 }
 
-// close disconnects every device.
+// close disconnects every device, all at once: one whose connection is lost
+// takes its time.
 func (f *fleet) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var wg sync.WaitGroup
 	for _, d := range f.clients {
-		d.Disconnect(250)
+		wg.Go(func() { d.Disconnect(250) })
 	}
+	wg.Wait()
 }

@@ -100,10 +100,17 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer, log *slog.Logger) (er
 		return err
 	}
 	s, err := open(ctx, c, log)
+	if errors.Is(err, context.Canceled) {
+		log.Info("stopped before it was open", "cause", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if ctx.Err() != nil {
+		return nil
+	}
 	return s.run(ctx, out)
 }
 

@@ -57,6 +57,11 @@ type system struct {
 	promql    *promql.API
 
 	stopping chan struct{} // closed when the service begins to stop: streams end
+	guests   chan struct{} // closed when those who use the service from inside have left
+	closed   chan struct{} // closed when everything is
+	since    time.Time     // when the stop began
+	requests underway
+	parts    underway
 
 	closers []namedFunc
 	runners []runner
@@ -76,7 +81,7 @@ type namedFunc struct {
 // open opens every room, lowest first: the journal, what holds its past, and
 // what judges it. A failure closes what is open.
 func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
-	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
+	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{}), guests: make(chan struct{}), closed: make(chan struct{})}
 	s.clock, s.driven = c.newClock()
 	steps := []struct {
 		name string
@@ -173,6 +178,7 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 	g, gctx := errgroup.WithContext(work)
 	for _, r := range s.runners {
 		g.Go(func() error {
+			defer s.parts.begin(r.name)()
 			if err := r.run(gctx); err != nil && gctx.Err() == nil {
 				return fmt.Errorf("%s: %w", r.name, err)
 			}
@@ -185,36 +191,48 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 		return errors.Join(err, g.Wait())
 	}
 	s.greet(out, door)
-	if s.c.Simulate {
-		g.Go(func() error {
-			if err := s.simulate(gctx, "mqtt://"+door.mqtt[0].Addr().String(), out); gctx.Err() == nil && ctx.Err() == nil {
-				return named("simulation", err)
-			}
-			return nil
-		})
-	}
+	s.invite(ctx, gctx, g, door, out)
 	select {
 	case <-ctx.Done():
-		s.log.Info("stopping")
 	case <-gctx.Done(): // a part has failed
 	}
-	close(s.stopping)
-	err = door.close(shutdownPatience)
-	stopWork()
+	err = s.stop(door, stopWork)
 	return errors.Join(err, g.Wait())
 }
 
-// shutdownPatience is how long requests under way may take to finish.
-const shutdownPatience = 10 * time.Second
+// invite lets in who uses the service from inside: the simulated network, if
+// it is wanted.
+func (s *system) invite(ctx, gctx context.Context, g *errgroup.Group, d *door, out io.Writer) {
+	if !s.c.Simulate {
+		close(s.guests)
+		return
+	}
+	visit, leave := context.WithCancel(gctx)
+	context.AfterFunc(ctx, leave)
+	g.Go(func() error {
+		defer close(s.guests)
+		defer s.parts.begin("simulation")()
+		if err := s.simulate(visit, "mqtt://"+d.mqtt[0].Addr().String(), out); visit.Err() == nil {
+			return named("simulation", err)
+		}
+		return nil
+	})
+}
 
 // close closes the parts, the last opened first.
 func (s *system) close() error {
 	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {
+		end := s.parts.begin("close " + s.closers[i].name)
 		if err := s.closers[i].do(); err != nil {
 			errs = append(errs, fmt.Errorf("close %s: %w", s.closers[i].name, err))
 		}
+		end()
 	}
 	s.closers = nil
+	close(s.closed)
+	if !s.since.IsZero() {
+		s.log.Info("stopped", "after", time.Since(s.since).Round(time.Millisecond))
+	}
 	return errors.Join(errs...)
 }
