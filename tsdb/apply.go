@@ -140,7 +140,7 @@ func (db *DB) applyBatch(e journal.Entry) error {
 		db.log.Add(e.Commit, change(e.Number, &w.dec.head))
 	}
 	if w.dec.head.Kind == quantrac.Revocation {
-		db.forgetLast()
+		db.forgetLast(e.Number)
 	}
 	db.receipts.put(e.Number, c)
 	return w.dec.err
@@ -155,13 +155,16 @@ func change(number uint64, b *quantrac.Batch) *commits.Change {
 }
 
 // forgetLast makes the last values unknown of every series that people have
-// touched: a revocation may bring back or take away any of them.
-func (db *DB) forgetLast() {
+// touched, and what is kept of them: a revocation may bring back or take away
+// any value.
+func (db *DB) forgetLast(commit uint64) {
 	for g := range db.apply.w.humans {
 		g.mu.Lock()
 		for _, s := range g.series {
 			s.set(lastUnknown, lastValue{})
 		}
+		g.forgetFolds()
+		g.touched = commit
 		g.mu.Unlock()
 	}
 }
@@ -204,8 +207,14 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 			s.observe(r, i, commit, alone, g.humans)
 		}
 	}
-	g.mu.Unlock()
+	g.touched = commit.Number
+	if !alone {
+		for _, f := range g.folds {
+			f.forget(r.Time)
+		}
+	}
 	g.newest = max(g.newest, r.Time)
+	g.mu.Unlock()
 	c.rows++
 	c.bytes += size
 }

@@ -38,7 +38,10 @@ type Options struct {
 	CacheBytes int
 	// DayBytes bounds what is kept in memory of the sums by days; 64 MiB.
 	DayBytes int
-	Logger   *slog.Logger // none
+	// FoldBytes bounds what is kept in memory of series folded over windows;
+	// 64 MiB.
+	FoldBytes int
+	Logger    *slog.Logger // none
 }
 
 func (o Options) withDefaults() Options {
@@ -57,6 +60,9 @@ func (o Options) withDefaults() Options {
 	if o.DayBytes <= 0 {
 		o.DayBytes = 64 << 20
 	}
+	if o.FoldBytes <= 0 {
+		o.FoldBytes = 64 << 20
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -72,6 +78,7 @@ type DB struct {
 	o    Options
 
 	days  dayCache
+	folds foldCache
 	index index.Index
 	cache *fastcache.Cache // key of a group → its number
 	log   *commits.Log
@@ -149,7 +156,7 @@ func Open(fsys vfs.FS, dir string, j *journal.Journal, o Options) (*DB, error) {
 	db.scratch.New = func() any { return &scratch{} }
 	db.receipts.m = map[uint64]counts{}
 	db.apply.w.humans = map[*group]bool{}
-	db.days.most = db.o.DayBytes
+	db.days.most, db.folds.most = db.o.DayBytes, db.o.FoldBytes
 	db.cache = fastcache.New(db.o.CacheBytes)
 	if err := db.open(); err != nil {
 		return nil, errors.Join(err, db.abandon())

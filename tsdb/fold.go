@@ -62,6 +62,7 @@ func (w Windows) check() error {
 // times, which are those of the windows, and for MaxSamples, because only what
 // is yielded is held in memory. What is yielded is valid until the next is.
 //
+// What a series comes to in windows side by side is kept (see foldcache.go).
 // Windows of whole days are answered from what blocks sum up (see days.go).
 // Sums and averages then come from the exact sum of the decimals, rounded once a
 // day, and may differ from a sum of the rounded values by the rounding of those:
@@ -78,6 +79,9 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 		q.From, q.To = w.span()
 		q.MaxSamples = 0
 		err := readAhead(ctx, db, &q, &db.folding, func(ctx context.Context, v *view, sc *scratch, t target, out *Folded) (int, error) {
+			if w.keeps(&q) {
+				return v.foldKept(ctx, sc, out, t, &q, w, op)
+			}
 			if w.byDays(&q) {
 				if n, ok, err := v.foldDays(ctx, sc, out, t, &q, w, op); ok || err != nil {
 					return n, err

@@ -15,12 +15,15 @@ type group struct {
 
 	// Of the applying goroutine alone.
 	shapes []groupShape
-	newest int64 // time of the newest row of any kind
 
-	// mu guards the rest, and the runs of the group in every head.
-	mu     sync.RWMutex
-	series []*series // by column
-	humans bool      // there are rows by people
+	// mu guards the rest, and the runs of the group in every head. The applying
+	// goroutine alone changes it, so that it need not lock for reading.
+	mu      sync.RWMutex
+	series  []*series // by column
+	newest  int64     // time of the newest row of any kind
+	touched uint64    // last commit with rows of the group since the store was opened
+	folds   []*keptFold
+	humans  bool // there are rows by people
 }
 
 // groupShape says which columns the cells of a list of properties go to.

@@ -65,6 +65,7 @@ type scratch struct {
 	days    []day
 	stats   []float64
 	held    []piece
+	folded  Folded
 }
 
 // piece is where some cells of a series are: a chunk of a block, or a run of a
