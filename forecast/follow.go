@@ -7,12 +7,10 @@ import (
 	"quantrac/internal/journal"
 )
 
-// follow watches the journal for arriving inputs, which set off runs, and for
-// changes of the registry, which may change the models.
-func (f *Forecaster) follow(ctx context.Context) error {
-	first := f.journal.Last().Number
-	f.plan.look(first)
-	for e, err := range f.journal.Tail(ctx, first) {
+// follow watches the journal after a commit for arriving inputs, which set off
+// runs, and for changes of the registry, which may change the models.
+func (f *Forecaster) follow(ctx context.Context, after uint64) error {
+	for e, err := range f.journal.Tail(ctx, after) {
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil

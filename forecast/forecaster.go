@@ -138,12 +138,20 @@ func (f *Forecaster) Run(ctx context.Context) error {
 	stop := context.AfterFunc(f.life, cancel)
 	defer stop()
 
+	// The models are those of the registry at this commit or later; what comes
+	// after it is followed, so that no change falls between.
+	known := f.journal.Last().Number
+	if err := f.registryAt(ctx, known); err != nil {
+		return ending(ctx, err)
+	}
+	f.plan.look(known)
 	f.recall(ctx)
 	f.running.Store(true)
 	defer f.running.Store(false)
 	parts := []func(context.Context) error{
 		func(ctx context.Context) error { return f.proj.Run(ctx, f.journal) },
-		f.follow, f.schedule, f.work,
+		func(ctx context.Context) error { return f.follow(ctx, known) },
+		f.schedule, f.work,
 	}
 	errs := make(chan error, len(parts))
 	for _, part := range parts {
@@ -162,6 +170,14 @@ func (f *Forecaster) Run(ctx context.Context) error {
 		}
 	}
 	return first
+}
+
+// ending is an error of Run, nil where its context ended.
+func ending(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("forecast: %w", err)
 }
 
 // Close ends Run, waits for it, and closes the archive. It may be called more

@@ -1,7 +1,9 @@
 package forecast_test
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,6 +196,41 @@ func TestModelsFollowTheRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wait("the gauge that is left", func() bool { return len(w.f.Models()) == 1 })
+}
+
+// TestRegistryBehindTheJournal: a gauge whose record the journal holds when the
+// room begins to run is forecast, though the registry shows it only later.
+func TestRegistryBehindTheJournal(t *testing.T) {
+	w := newWorld(t)
+	w.close()
+	w.o.Models = nil
+	w.lag = &lagging{registry: w.reg}
+	w.open()
+	if _, err := w.j.Append(background, journal.Record{Kind: quantrac.RecordRegistry, Data: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.wait("both gauges", func() bool { return len(w.f.Models()) == 2 })
+}
+
+// lagging is a registry that shows its stations once somebody has waited.
+type lagging struct {
+	*registry
+	caughtUp atomic.Bool
+}
+
+func (l *lagging) StationsAt(at quantrac.Millis) []quantrac.Station {
+	if !l.caughtUp.Load() {
+		return nil
+	}
+	return l.registry.StationsAt(at)
+}
+
+func (l *lagging) Wait(_ context.Context, commit uint64) error {
+	if commit > 0 {
+		l.caughtUp.Store(true)
+	}
+	return nil
 }
 
 func TestRunEndsAndCloses(t *testing.T) {

@@ -133,6 +133,7 @@ type world struct {
 	reg   *registry
 	o     forecast.Options
 	path  string
+	lag   *lagging // in reg's place, where it is set
 
 	j  *journal.Journal
 	db *tsdb.DB
@@ -168,7 +169,11 @@ func (w *world) open() {
 	}
 	o := w.o
 	o.Clock = w.clock
-	if w.f, err = forecast.Open(w.path, w.j, store{w.db, w}, w.reg, o); err != nil {
+	var reg forecast.Registry = w.reg
+	if w.lag != nil {
+		reg = w.lag
+	}
+	if w.f, err = forecast.Open(w.path, w.j, store{w.db, w}, reg, o); err != nil {
 		w.t.Fatal(err)
 	}
 }
