@@ -34,7 +34,10 @@ type Query struct {
 	Where     string // panel, variable or annotation
 	Expr      string // PromQL; of a label_values variable its metric selector, may be ""
 	Label     string // of a label_values variable, else ""
-	Instant   bool   // asked at one time instead of over a range
+	Instant   bool   // asked at one time, the end of the range, instead of over it
+
+	From, To time.Duration // the range it is asked over when the dashboard is opened, relative to now
+	Pinned   bool          // the panel keeps that range when another relative one is chosen
 }
 
 // Queries reads every query of the dashboards in a file system: panels (also
@@ -65,15 +68,21 @@ type grafanaTarget struct {
 }
 
 type grafanaPanel struct {
-	Title   string          `json:"title"`
-	Type    string          `json:"type"`
-	Targets []grafanaTarget `json:"targets"`
-	Panels  []grafanaPanel  `json:"panels"`
+	Title     string          `json:"title"`
+	Type      string          `json:"type"`
+	TimeFrom  string          `json:"timeFrom"`
+	TimeShift string          `json:"timeShift"`
+	Targets   []grafanaTarget `json:"targets"`
+	Panels    []grafanaPanel  `json:"panels"`
 }
 
 type grafanaDashboard struct {
-	Title      string         `json:"title"`
-	Panels     []grafanaPanel `json:"panels"`
+	Title  string         `json:"title"`
+	Panels []grafanaPanel `json:"panels"`
+	Time   struct {
+		From string `json:"from"`
+		To   string `json:"to"`
+	} `json:"time"`
 	Templating struct {
 		List []struct {
 			Name  string          `json:"name"`
@@ -96,7 +105,8 @@ var labelValues = regexp.MustCompile(`^label_values\((?:(.*),\s*)?(\w+)\)$`)
 
 func dashboardQueries(file string, raw []byte) ([]Query, error) {
 	var d grafanaDashboard
-	if err := json.Unmarshal(raw, &d); err != nil {
+	err := json.Unmarshal(raw, &d)
+	if err != nil {
 		return nil, fmt.Errorf("grafana dashboard %s: %w", file, err)
 	}
 	var out []Query
@@ -129,20 +139,27 @@ func dashboardQueries(file string, raw []byte) ([]Query, error) {
 		}
 		out = append(out, Query{Dashboard: file, Where: "annotation " + a.Name, Expr: a.Expr})
 	}
-	return panelQueries(out, file, d.Panels)
+	if out, err = panelQueries(out, file, d.Panels); err != nil {
+		return nil, err
+	}
+	return out, d.opened(out, file)
 }
 
 func panelQueries(out []Query, file string, panels []grafanaPanel) ([]Query, error) {
-	var err error
 	for _, p := range panels {
+		var err error
 		if out, err = panelQueries(out, file, p.Panels); err != nil {
 			return nil, err
+		}
+		from, to, pinned, err := p.span()
+		if err != nil {
+			return nil, fmt.Errorf("grafana dashboard %s: panel %q: %w", file, p.Title, err)
 		}
 		for _, t := range p.Targets {
 			if t.Expr == "" {
 				return nil, fmt.Errorf("grafana dashboard %s: panel %q: target %s has no expr", file, p.Title, t.RefID)
 			}
-			out = append(out, Query{Dashboard: file, Where: "panel " + p.Title + " " + t.RefID, Expr: t.Expr, Instant: t.Instant})
+			out = append(out, Query{Dashboard: file, Where: "panel " + p.Title + " " + t.RefID, Expr: t.Expr, Instant: t.Instant, From: from, To: to, Pinned: pinned})
 		}
 	}
 	return out, nil

@@ -67,14 +67,55 @@ func TestQueries(t *testing.T) {
 	if _, err := got[3].Path(nil, to, to, time.Minute); err == nil || !strings.Contains(err.Error(), "s") {
 		t.Errorf("a variable without a value: %v", err)
 	}
+	if got[3].From != -6*time.Hour || got[3].To != 0 || got[3].Pinned {
+		t.Errorf("opened without a range of its own: %+v", got[3])
+	}
 	for _, bad := range []string{
 		`{"panels":[{"title":"P","targets":[{"refId":"A"}]}]}`,
+		`{"panels":[{"title":"P","timeFrom":"1d/d","targets":[{"refId":"A","expr":"a"}]}]}`,
+		`{"panels":[{"title":"P","timeShift":"1d","targets":[{"refId":"A","expr":"a"}]}]}`,
+		`{"time":{"from":"now/d","to":"now"}}`,
 		`{"templating":{"list":[{"name":"s","type":"query","query":"query_result(x)"}]}}`,
 		`{"annotations":{"list":[{"name":"y"}]}}`, `[`,
 	} {
 		if _, err := Queries(dash(bad)); err == nil {
 			t.Errorf("%s: went untested without an error", bad)
 		}
+	}
+}
+
+// TestQueryRanges: what is forecast is asked for ahead, and the present at the
+// present: an instant query is asked at the end of the range.
+func TestQueryRanges(t *testing.T) {
+	got, err := Queries(fstest.MapFS{"d.json": {Data: []byte(`{"time":{"from":"now-7d","to":"now-30m"},"panels":[
+		{"title":"a","targets":[{"expr":"x"}]},{"title":"b","timeFrom":"2w","targets":[{"expr":"x"}]},{"title":"c","timeFrom":"+4d","timeShift":"36h","targets":[{"expr":"x"}]}]}`)}})
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	for i, want := range []Query{{From: -7 * 24 * time.Hour, To: -30 * time.Minute}, {From: -14 * 24 * time.Hour, Pinned: true}, {From: -36 * time.Hour, To: 60 * time.Hour, Pinned: true}} {
+		if q := got[i]; q.From != want.From || q.To != want.To || q.Pinned != want.Pinned {
+			t.Errorf("%s: %v to %v, pinned %v; want %v to %v, %v", q.Where, q.From, q.To, q.Pinned, want.From, want.To, want.Pinned)
+		}
+	}
+	qs, err := Queries(Grafana())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead := 0
+	for _, q := range qs {
+		forecast := q.Label == "" && strings.Contains(q.Expr, "_forecast_")
+		if forecast && (!q.Pinned || q.To != 48*time.Hour || q.From >= 0) {
+			t.Errorf("%s is asked from %v to %v; forecasts reach two days ahead", q.Where, q.From, q.To)
+		}
+		if q.Instant && q.To != 0 {
+			t.Errorf("%s asks for the present at %v", q.Where, q.To)
+		}
+		if forecast {
+			ahead++
+		}
+	}
+	if ahead < 2 {
+		t.Errorf("%d queries of forecasts", ahead)
 	}
 }
 

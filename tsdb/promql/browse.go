@@ -25,7 +25,10 @@ type browsing struct {
 }
 
 // browse reads the parameters of such a request. Metadata are those of its end,
-// of today where it has none.
+// of today where it has none. A range that reaches the present, by the clock of
+// a client that may be slow, takes in what is written ahead of it: a client that
+// looks at the last hours would else not learn of a forecast before its first
+// value has come.
 func (a *API) browse(r *http.Request) (*browsing, *apiError) {
 	b := &browsing{a: a}
 	var err *apiError
@@ -45,11 +48,14 @@ func (a *API) browse(r *http.Request) (*browsing, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	at := b.to
+	at, now := b.to, a.o.Clock.Now()
 	if at == quantrac.MaxMillis {
-		at = a.o.Clock.Now()
+		at = now
 	}
 	b.v = a.view(at, asOf)
+	if b.to >= now.Add(-quantrac.MaxAhead) {
+		b.to = quantrac.MaxMillis // what is forecast is there now, and lies ahead
+	}
 	sets, err := a.matchParams(r)
 	if err != nil {
 		return nil, err

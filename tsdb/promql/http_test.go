@@ -159,6 +159,31 @@ func TestGrafana(t *testing.T) {
 	}
 }
 
+// TestForecastIsListed: what is written ahead is there for who looks up to the
+// present, before its first value has come; the past is as it was.
+func TestForecastIsListed(t *testing.T) {
+	e, clock := openFixture(t)
+	appendBatch(t, e, &quantrac.Batch{Kind: quantrac.Forecasts, Model: "new", Issue: testNow, Rows: []quantrac.Row{{
+		Group: quantrac.NewLabels("station", "tq", "model", "new", "quantile", "0.5"), Time: testNow + hour,
+		Cells: []quantrac.Cell{{Property: "water_level_forecast_meters", Value: 2}},
+	}}})
+	c := newClient(t, e, clock, Options{})
+	clock.Set(testNow + 5*minute)
+	f := func(end quantrac.Millis, want bool) {
+		t.Helper()
+		for _, path := range []string{"label/model/values?match[]=water_level_forecast_meters&", "series?match[]=water_level_forecast_meters&", "label/model/values?"} {
+			status, body := c.send("GET", "/api/v1/"+path+"start="+at(testNow-6*hour)+"&end="+at(end), nil)
+			if status != 200 || strings.Contains(body, `"new"`) != want {
+				t.Errorf("%s to %v: %d %s; the forecast is to be listed: %v", path, end, status, body, want)
+			}
+		}
+	}
+	f(testNow+5*minute, true)
+	f(testNow+2*day, true)
+	f(testNow, true) // a client whose clock is slow
+	f(testNow-hour, false)
+}
+
 func TestErrors(t *testing.T) {
 	e, clock := openFixture(t)
 	c := newClient(t, e, clock, Options{MaxSeries: 3, MaxSamples: 200})
