@@ -3,7 +3,6 @@ package decode
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,49 +12,85 @@ import (
 	"quantrac"
 )
 
-// lineFeed hands the decoder one line at a time. The decoder reads on only
-// when it needs more, and nothing but a quoted text reaches over the end of a
-// line, so the line last handed out is the one being decoded. That is how we
-// know a line's number and text: the decoder tells them for syntax errors only.
-type lineFeed struct {
-	b      []byte
-	number int // of the line last handed out, from 1
-	start  int // its first byte
-	end    int // one past the last byte handed out
-	mid    bool
-}
-
-func (f *lineFeed) Read(p []byte) (int, error) {
-	if f.end >= len(f.b) {
-		return 0, io.EOF
-	}
-	if !f.mid { // the line before has been handed out whole
-		f.number++
-		f.start = f.end
-	}
-	rest := f.b[f.end:]
-	n := len(rest)
-	for i, c := range rest {
-		if c == '\n' {
-			n = i + 1
-			break
-		}
-	}
-	whole := n <= len(p)
-	n = copy(p, rest[:n])
-	f.end += n
-	f.mid = !whole
-	return n, nil
-}
-
-// lineDecoder reads entries; names keeps one copy of each name.
+// lineDecoder makes rows of a payload. Common lines are taken by the way, when
+// the library, between two entries, asks for a further line.
 type lineDecoder struct {
-	lib       *lineprotocol.Decoder
+	lib       *lineprotocol.Decoder // nil until a line needs it
 	feed      lineFeed
+	memo      *Memo // for common lines; nil leaves all to the library
+	between   bool  // the library is between two entries
+	skipped   int64 // lines that the library has not seen
+	entries   int   // taken; one above the limit ends it
 	precision Precision
-	names     map[string]string
-	maxFields int
+	received  quantrac.Millis
+	limits    Limits
+	names     map[string]string // one copy of each name
 	point     point
+	out       *Result
+}
+
+func newLineDecoder(out *Result, payload []byte, p Precision, received quantrac.Millis, l Limits) *lineDecoder {
+	out.reset(len(payload))
+	return &lineDecoder{feed: lineFeed{b: payload}, precision: p, received: received, limits: l.withDefaults(), out: out}
+}
+
+// Read implements io.Reader for the library.
+func (d *lineDecoder) Read(p []byte) (int, error) {
+	if d.between && !d.feed.mid && d.memo != nil {
+		d.common()
+	}
+	return d.feed.Read(p)
+}
+
+// more says whether there is a further entry for take, and within the limit.
+func (d *lineDecoder) more() bool {
+	if d.lib == nil {
+		if d.memo != nil {
+			d.common()
+		}
+		if d.feed.end == len(d.feed.b) {
+			return false
+		}
+		d.lib, d.names = lineprotocol.NewDecoder(d), map[string]string{}
+	}
+	d.between = true
+	more := d.lib.Next()
+	d.between = false
+	if more {
+		d.entries++
+	}
+	return more && d.entries <= d.limits.MaxRows
+}
+
+// take makes a row of an entry, or a fault.
+func (d *lineDecoder) take() {
+	number, start := d.feed.number, d.feed.start
+	var row Row
+	p, err := d.entry()
+	if err == nil {
+		row, err = p.row(d.received, d.out)
+	}
+	if err != nil {
+		d.fault(number, start, err)
+		// Where the entry was given up half-way the rest of it is read, so that
+		// a line inside a text is not taken for the next entry.
+		_, _ = d.lib.TimeBytes()
+		return
+	}
+	if len(row.Cells) > 0 {
+		row.Index = number
+		d.out.Rows = append(d.out.Rows, row)
+	}
+}
+
+// fault enters what is wrong with the entry that begins at start.
+func (d *lineDecoder) fault(number, start int, err error) {
+	var at *lineprotocol.DecodeError
+	if errors.As(err, &at) {
+		at.Line += d.skipped
+	}
+	d.out.Faulty++
+	d.out.fault(d.limits, Fault{Row: number, Reason: err.Error(), Text: excerpt(d.feed.text(start), MaxFaultText)})
 }
 
 // point is one entry as it stands in the payload, before our own rules.
@@ -121,8 +156,8 @@ func (d *lineDecoder) entry() (*point, error) {
 		if key == nil {
 			break
 		}
-		if len(p.fields) == d.maxFields {
-			return nil, fmt.Errorf("more than %d fields", d.maxFields)
+		if len(p.fields) == d.limits.MaxCells {
+			return nil, fmt.Errorf("more than %d fields", d.limits.MaxCells)
 		}
 		p.fields = append(p.fields, field{d.intern(key), keep(value)})
 	}

@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
@@ -40,37 +39,29 @@ var nanos = [...]int64{1, 1e3, 1e6, 1e9, 60e9, 3600e9}
 // reading goes on at the next line. The error is for a payload that exceeds the
 // limits.
 func Lines(payload []byte, p Precision, received quantrac.Millis, l Limits) (Result, error) {
-	l = l.withDefaults()
-	d := lineDecoder{
-		feed:      lineFeed{b: payload},
-		precision: p,
-		maxFields: l.MaxCells,
-		names:     map[string]string{},
-	}
-	d.lib = lineprotocol.NewDecoder(&d.feed)
+	var m Memo
 	var out Result
-	for entries := 0; d.lib.Next(); entries++ {
-		if entries >= l.MaxRows {
-			return Result{}, quantrac.Errorf(quantrac.Invalid, "line protocol: more than %d lines", l.MaxRows)
-		}
-		number, start := d.feed.number, d.feed.start
-		p, err := d.entry()
-		var row Row
-		if err == nil {
-			row, err = p.row(received, &out)
-		}
-		if err != nil {
-			text := payload[start:d.feed.end]
-			out.Faulty++
-			out.fault(l, Fault{Row: number, Reason: err.Error(), Text: excerpt(bytes.TrimRight(text, "\r\n"), MaxFaultText)})
-			continue
-		}
-		if len(row.Cells) > 0 {
-			row.Index = number
-			out.Rows = append(out.Rows, row)
-		}
+	err := m.Lines(&out, payload, p, received, l)
+	return out, err
+}
+
+// Lines is the function Lines with what m knows of payloads before. The result
+// takes the place of what out held, and its memory: nothing may use the former
+// rows any more.
+func (m *Memo) Lines(out *Result, payload []byte, p Precision, received quantrac.Millis, l Limits) error {
+	if m.last == nil {
+		m.forget()
 	}
-	return out, nil
+	d := newLineDecoder(out, payload, p, received, l)
+	d.memo = m
+	for d.more() {
+		d.take()
+	}
+	if d.entries > d.limits.MaxRows {
+		out.reset(0)
+		return quantrac.Errorf(quantrac.Invalid, "line protocol: more than %d lines", d.limits.MaxRows)
+	}
+	return nil
 }
 
 // row applies the rules for line protocol without a profile.

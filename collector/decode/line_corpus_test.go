@@ -136,10 +136,9 @@ func decodeCase(c corpusCase) (got, recorded string) {
 		return "", "precision " + c.Input.Precision
 	}
 	recorded = recordedText(c, p)
-	d := lineDecoder{feed: lineFeed{b: c.Input.Text}, precision: p, maxFields: 256, names: map[string]string{}}
-	d.lib = lineprotocol.NewDecoder(&d.feed)
+	d := newLineDecoder(&Result{}, c.Input.Text, p, 0, Limits{})
 	var points []string
-	for d.lib.Next() {
+	for d.more() {
 		p, err := d.entry()
 		if err != nil {
 			return fmt.Sprintf("error after %d points: %v", len(points), err), recorded
