@@ -52,10 +52,12 @@ type Collector struct {
 	metrics  *metrics
 	seed     maphash.Seed
 
-	closing chan struct{} // closed by Close
-	workers sync.WaitGroup
-	active  atomic.Int64 // sessions with a worker
-	memory  budget       // of payloads
+	closing   chan struct{} // closed by Close
+	workers   sync.WaitGroup
+	active    atomic.Int64 // sessions with a worker
+	memory    budget       // of payloads
+	memos     sync.Pool    // of *decode.Memo
+	scratches sync.Pool    // of *scratch
 
 	mu       sync.Mutex // protects what follows; the last lock to be taken
 	closed   bool
@@ -69,6 +71,7 @@ func New(store Store, registry Registry, dead DeadLetters, clock quantrac.Clock,
 		store: store, registry: registry, dead: dead, clock: clock,
 		o: o, metrics: newMetrics(), seed: maphash.MakeSeed(), memory: newBudget(o.TotalBytes),
 		closing: make(chan struct{}), sessions: map[string]*session{},
+		memos: sync.Pool{New: func() any { return new(decode.Memo) }}, scratches: sync.Pool{New: func() any { return new(scratch) }},
 	}
 }
 

@@ -39,7 +39,8 @@ import (
 	"quantrac"
 )
 
-// Store is where observations become durable. Errors of kind Invalid mean that
+// Store is where observations become durable. Of a batch it may keep labels and
+// names; rows and cells serve again once Append has returned. Errors of kind Invalid mean that
 // the batch itself is at fault; any other error means that sending it again may
 // help.
 type Store interface {

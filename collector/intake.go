@@ -2,8 +2,8 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -90,17 +90,11 @@ func (in *intake) message(m *Message) error {
 		return in.refuse(m, quantrac.Denied, "device %q may not publish to %q; its topics begin with v1/%s/", m.Device, m.Topic, m.Device)
 	}
 	received, key := in.s.stamp(m)
-	var out decode.Result
-	var err error
-	switch rest {
-	case "obs":
-		out, err = decode.JSON(m.Payload, received, in.s.c.o.Limits)
-	case "line":
-		out, err = decode.Lines(m.Payload, decode.Nanoseconds, received, in.s.c.o.Limits)
-	default:
+	out, err := in.decode(rest, m.Payload, received)
+	switch {
+	case err == errNobodyReads:
 		return in.refuse(m, quantrac.Invalid, "nothing reads topic %q; a device publishes to v1/%s/obs (JSON) or v1/%s/line (line protocol)", m.Topic, m.Device, m.Device)
-	}
-	if err != nil {
+	case err != nil:
 		return in.refuse(m, quantrac.Invalid, "%v", err)
 	}
 	in.strings += out.Strings
@@ -123,6 +117,21 @@ func (in *intake) message(m *Message) error {
 	return err
 }
 
+var errNobodyReads = errors.New("nobody reads it")
+
+// decode reads the payload of a topic that ends so.
+func (in *intake) decode(topic string, payload []byte, received quantrac.Millis) (decode.Result, error) {
+	switch topic {
+	case "obs":
+		return decode.JSON(payload, received, in.s.c.o.Limits)
+	case "line":
+		var out decode.Result
+		err := in.s.c.lines(&out, payload, decode.Nanoseconds, received)
+		return out, err
+	}
+	return decode.Result{}, errNobodyReads
+}
+
 // refuse writes the dead letter of a message that is not taken in at all.
 func (in *intake) refuse(m *Message, kind quantrac.ErrorKind, format string, args ...any) error {
 	err := quantrac.Errorf(kind, format, args...)
@@ -131,113 +140,6 @@ func (in *intake) refuse(m *Message, kind quantrac.ErrorKind, format string, arg
 		Reason: err.Error(), Payload: m.Payload,
 	})
 	return err
-}
-
-// bound is what became of decoded rows of a device.
-type bound struct {
-	good   int            // rows that went into the batch
-	part   int            // of those, rows that lost a value
-	held   []decode.Fault // rows that went into quarantine, one fault each
-	faults []decode.Fault // what was left out
-	more   int            // faults beyond maxProblems
-}
-
-// maxProblems is how many problems a dead letter lists.
-const maxProblems = 100
-
-func (b *bound) fault(row int, field, format string, args ...any) {
-	if len(b.faults) >= maxProblems {
-		b.more++
-		return
-	}
-	b.faults = append(b.faults, decode.Fault{Row: row, Field: field, Reason: fmt.Sprintf(format, args...)})
-}
-
-// rows binds decoded rows to the device's series and enters the good ones into
-// the batch and those of impossible times into a dead letter.
-func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, received quantrac.Millis) bound {
-	got := bound{faults: out.Faults, more: out.MoreFaults}
-	letter := DeadLetter{Kind: LetterQuarantine, Device: in.s.device, Source: source, Received: received}
-	for i := range out.Rows {
-		r := &out.Rows[i]
-		group, why := bind(b, r.Tags)
-		if why != "" {
-			got.fault(r.Index, "", "%s", why)
-			continue
-		}
-		given := len(r.Cells)
-		row := quantrac.Row{Group: group, Time: r.Time, Received: received, Cells: got.known(b, r)}
-		if len(row.Cells) == 0 {
-			continue
-		}
-		v := quantrac.CheckTime(r.Time, in.now, b.Installed)
-		if v == quantrac.TimeBeforeStart || v == quantrac.TimeBootClock {
-			letter.Reason = v.String()
-			letter.Rows = append(letter.Rows, offered(row))
-			got.held = append(got.held, decode.Fault{Row: r.Index, Field: "time", Reason: v.String() + ": kept in quarantine"})
-			continue
-		}
-		in.batch.Rows = append(in.batch.Rows, row)
-		in.ahead = append(in.ahead, v == quantrac.TimeAhead)
-		got.good++
-		if len(row.Cells) < given {
-			got.part++
-		}
-	}
-	if len(letter.Rows) > 0 {
-		offer(letter.Rows, received)
-		in.held += len(letter.Rows)
-		in.letters = append(in.letters, letter)
-	}
-	return got
-}
-
-// known returns the cells whose property is registered for the device, all of an
-// open one; the others become faults.
-func (b *bound) known(to *quantrac.Binding, r *decode.Row) []quantrac.Cell {
-	cells := r.Cells[:0]
-	for _, c := range r.Cells {
-		if _, ok := to.Properties[c.Property]; ok || to.Open {
-			cells = append(cells, c)
-			continue
-		}
-		b.fault(r.Index, c.Property, "no such property is registered for device %q", to.Device)
-	}
-	return cells
-}
-
-// bind returns the group of a row: the binding's labels and the tags that the
-// payload adds. A tag may repeat what the binding says, not contradict it.
-func bind(b *quantrac.Binding, tags quantrac.Labels) (quantrac.Labels, string) {
-	if len(tags) == 0 {
-		return b.Group, ""
-	}
-	group := b.Group
-	for _, t := range tags {
-		switch bound := b.Group.Get(t.Name); {
-		case bound == "":
-			group = group.With(t.Name, t.Value)
-		case bound != t.Value:
-			return nil, fmt.Sprintf("tag %s=%q contradicts the registry, which binds device %q to %s=%q", t.Name, t.Value, b.Device, t.Name, bound)
-		}
-	}
-	if len(group) >= quantrac.MaxLabels {
-		return nil, fmt.Sprintf("%d labels with those of the registry, at most %d are kept", len(group), quantrac.MaxLabels-1)
-	}
-	return group, ""
-}
-
-func offered(r quantrac.Row) OfferedRow {
-	o := OfferedRow{Time: r.Time, Group: r.Group}
-	for _, c := range r.Cells {
-		oc := OfferedCell{Property: c.Property}
-		if !math.IsNaN(c.Value) {
-			v := c.Value
-			oc.Value = &v
-		}
-		o.Cells = append(o.Cells, oc)
-	}
-	return o
 }
 
 // commit judges the batch, makes it and the letters durable, and only then

@@ -131,16 +131,14 @@ func (j *judgement) remember() {
 
 // count enters a durable batch into the metrics.
 func (in *intake) count() {
-	m, r := in.s.c.metrics, in.receipt
-	m.rows.Add(float64(len(in.batch.Rows)))
+	var values [quantrac.Missing + 1]int
 	for i := range in.batch.Rows {
 		for _, c := range in.batch.Rows[i].Cells {
-			m.values[min(c.Quality, quantrac.Missing)].Inc()
+			values[min(c.Quality, quantrac.Missing)]++
 		}
 	}
-	m.redelivered.Add(float64(r.Redelivered))
-	m.collided.Add(float64(r.Collisions))
-	m.ahead.Add(float64(r.Ahead))
+	m := in.s.c.metrics
+	m.durable(len(in.batch.Rows), values, &in.receipt)
 	m.quarantined.Add(float64(in.held))
 	m.strings.Add(float64(in.strings))
 	for i := range in.letters {

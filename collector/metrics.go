@@ -70,6 +70,17 @@ func newMetrics() *metrics {
 	return m
 }
 
+// durable counts what the store has taken: rows, and values of each quality.
+func (m *metrics) durable(rows int, values [quantrac.Missing + 1]int, r *quantrac.Receipt) {
+	m.rows.Add(float64(rows))
+	for q, n := range values {
+		m.values[q].Add(float64(n))
+	}
+	m.redelivered.Add(float64(r.Redelivered))
+	m.collided.Add(float64(r.Collisions))
+	m.ahead.Add(float64(r.Ahead))
+}
+
 // Describe implements prometheus.Collector: register the Collector itself.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range c.metrics.all {

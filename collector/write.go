@@ -8,13 +8,21 @@ import (
 	"quantrac/collector/decode"
 )
 
+// lines decodes line protocol with what was learned of earlier payloads.
+func (c *Collector) lines(out *decode.Result, payload []byte, p decode.Precision, received quantrac.Millis) error {
+	m := c.memos.Get().(*decode.Memo)
+	err := m.Lines(out, payload, p, received, c.o.Limits)
+	c.memos.Put(m)
+	return err
+}
+
 // Writing is line protocol of a request whose sender waits for the answer.
 type Writing struct {
 	// Device is the device that the sender has shown to be, "" where it is none:
 	// then tags become labels as they are, quality stays not evaluated, and the
 	// principal in the context limits the stations.
 	Device    string
-	Lines     []byte
+	Lines     []byte // not looked at any more when Write has returned
 	Precision decode.Precision
 	// Whole stores all lines or, where one is bad, none.
 	Whole bool
@@ -43,35 +51,70 @@ func (c *Collector) Write(ctx context.Context, w Writing) (Written, error) {
 		return Written{}, err
 	}
 	defer c.workers.Done()
+	m := c.scratches.Get().(*scratch)
+	done, err := m.open(ctx, c, w)
+	c.keep(m)
+	return done, err
+}
+
+// scratch is the memory of one request of an open client.
+type scratch struct {
+	out   decode.Result
+	rows  []quantrac.Row
+	cells int // of rows
+}
+
+// scratchBytes is how much memory of one request is kept for another.
+const scratchBytes = 4 << 20
+
+// keep keeps the memory for another request, unless this one was so large that
+// others hardly need as much.
+func (c *Collector) keep(m *scratch) {
+	if m.out.Memory() <= scratchBytes {
+		c.scratches.Put(m)
+	}
+}
+
+// open stores the series of a client that is no device, as they come.
+func (m *scratch) open(ctx context.Context, c *Collector, w Writing) (Written, error) {
 	now := c.clock.Now()
-	out, err := decode.Lines(w.Lines, w.Precision, now, c.o.Limits)
-	if err != nil {
+	if err := c.lines(&m.out, w.Lines, w.Precision, now); err != nil {
 		return Written{}, err
 	}
-	b := quantrac.Batch{Kind: quantrac.Readings}
-	who := quantrac.PrincipalFrom(ctx)
-	var got bound
-	got.faults, got.more = out.Faults, out.MoreFaults
-	for i := range out.Rows {
-		r := &out.Rows[i]
-		if st := r.Tags.Station(); who.Stations != nil && !slices.Contains(who.Stations, st) {
-			got.fault(r.Index, "", "station %q is not among those that %q may write", st, who.Name)
-			continue
-		}
-		b.Rows = append(b.Rows, quantrac.Row{Group: r.Tags, Time: r.Time, Received: now, Cells: r.Cells})
-	}
-	done := written(&out, &got, len(b.Rows))
+	got := bound{faults: m.out.Faults, more: m.out.MoreFaults}
+	b := quantrac.Batch{Kind: quantrac.Readings, Rows: m.permitted(quantrac.PrincipalFrom(ctx), &got, now)}
+	done := written(&m.out, &got, len(b.Rows))
 	if done.Rejected = w.Whole && done.Bad > 0; done.Rejected || len(b.Rows) == 0 {
 		return done, nil
 	}
 	// The sender may hang up; what it was about to be told stays true.
+	var err error
 	done.Receipt, err = c.store.Append(context.WithoutCancel(ctx), &b)
 	if err != nil {
 		return Written{}, err
 	}
-	in := intake{s: &session{c: c}, batch: b, strings: out.Strings, receipt: done.Receipt}
-	in.count()
+	c.metrics.durable(len(b.Rows), [...]int{quantrac.NotEvaluated: m.cells, quantrac.Missing: 0}, &done.Receipt)
+	c.metrics.strings.Add(float64(done.Strings))
 	return done, nil
+}
+
+// permitted makes rows of the lines whose stations the principal may write.
+func (m *scratch) permitted(who quantrac.Principal, got *bound, received quantrac.Millis) []quantrac.Row {
+	only := make(map[string]bool, len(who.Stations))
+	for _, st := range who.Stations {
+		only[st] = true
+	}
+	m.rows, m.cells = m.rows[:0], 0
+	for i := range m.out.Rows {
+		r := &m.out.Rows[i]
+		if who.Stations != nil && !only[r.Tags.Station()] {
+			got.fault(r.Index, "", "station %q is not among those that %q may write", r.Tags.Station(), who.Name)
+			continue
+		}
+		m.rows = append(m.rows, quantrac.Row{Group: r.Tags, Time: r.Time, Received: received, Cells: r.Cells})
+		m.cells += len(r.Cells)
+	}
+	return m.rows
 }
 
 // written counts lines. Every line is a row, a bad line, or text only.
@@ -102,8 +145,8 @@ func (c *Collector) writeDevice(w Writing) (Written, error) {
 	s.work.Lock()
 	defer s.work.Unlock()
 	in := s.newIntake()
-	out, err := decode.Lines(w.Lines, w.Precision, in.now, c.o.Limits)
-	if err != nil {
+	var out decode.Result
+	if err := c.lines(&out, w.Lines, w.Precision, in.now); err != nil {
 		return Written{}, err
 	}
 	in.strings = out.Strings

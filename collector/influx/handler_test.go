@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -31,7 +32,12 @@ func (s *store) Append(_ context.Context, b *quantrac.Batch) (quantrac.Receipt, 
 	if s.err != nil {
 		return quantrac.Receipt{}, s.err
 	}
-	s.batches = append(s.batches, *b)
+	kept := *b
+	kept.Rows = slices.Clone(b.Rows) // rows and cells are the caller's to use again
+	for i := range kept.Rows {
+		kept.Rows[i].Cells = slices.Clone(b.Rows[i].Cells)
+	}
+	s.batches = append(s.batches, kept)
 	return quantrac.Receipt{Commit: quantrac.Commit{Number: uint64(len(s.batches))}}, nil
 }
 
@@ -128,14 +134,19 @@ func TestWrite(t *testing.T) {
 	f(v1, "water level=9007199254740993i 1", 400, "", "2^53")
 }
 
-func TestGzip(t *testing.T) {
+func pack(text string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	io.WriteString(z, "water level=1 1000000")
+	io.WriteString(z, text)
 	z.Close()
+	return b.String()
+}
+
+func TestGzip(t *testing.T) {
+	b := pack("water level=1 1000000")
 	for _, enc := range []string{"gzip", "x-gzip"} {
 		h, s := newHandler(t, Options{})
-		if w := do(h, "POST", "/write?db=d", b.String(), "Content-Encoding", enc); w.Code != 204 || s.text() != "water_level 1 @1" {
+		if w := do(h, "POST", "/write?db=d", b, "Content-Encoding", enc); w.Code != 204 || s.text() != "water_level 1 @1" {
 			t.Errorf("%s: %d %s, stored %q", enc, w.Code, w.Body, s.text())
 		}
 	}
@@ -147,19 +158,58 @@ func TestGzip(t *testing.T) {
 		}
 	}
 	f("no gzip", "gzip", 400)
-	f(b.String()[:len(b.String())-5], "gzip", 400)
+	f(b[:len(b)-5], "gzip", 400)
 	f("x", "br", 415)
-	var bomb bytes.Buffer
-	z = gzip.NewWriter(&bomb)
-	z.Write(bytes.Repeat([]byte("#"), 1<<20))
-	z.Close()
-	if bomb.Len() > 2000 {
+	bomb := pack(strings.Repeat("#", 1<<20))
+	if len(bomb) > 2000 {
 		t.Fatal("the bomb is too large itself")
 	}
 	h.o.MaxBody = 2000
-	f(bomb.String(), "gzip", 413)
+	f(bomb, "gzip", 413)
 	if s.text() != "" {
 		t.Errorf("stored %q", s.text())
+	}
+}
+
+// TestRequestsAtOnce: requests use the same memory one after the other, and
+// none finds in it what another has sent.
+func TestRequestsAtOnce(t *testing.T) {
+	h, s := newHandler(t, Options{})
+	var want []string
+	var all sync.WaitGroup
+	for g := range 4 {
+		for k := range 20 {
+			for i := range 30 + k {
+				want = append(want, fmt.Sprintf(`m_a{n="%d", station="s%d"} %d.25 @%d`, k%3, g, i, 100*k+i), fmt.Sprintf(`m_b{n="%d", station="s%d"} %d @%[4]d`, k%3, g, k, 100*k+i))
+			}
+		}
+		all.Go(func() {
+			for k := range 20 {
+				var b strings.Builder
+				for i := range 30 + k {
+					fmt.Fprintf(&b, "m,station=s%d,n=%d a=%d.25,b=%d %d\n", g, k%3, i, k, 100*k+i)
+				}
+				enc, status := "identity", 204
+				switch k % 3 {
+				case 1:
+					b.WriteString("m,station=bad bad\n")
+					status = 400
+				case 2:
+					packed := pack(b.String())
+					b.Reset()
+					b.WriteString(packed)
+					enc = "gzip"
+				}
+				if w := do(h, "POST", "/write?db=d&precision=ms", b.String(), "Content-Encoding", enc); w.Code != status {
+					t.Errorf("station %d, request %d: %d %s, want %d", g, k, w.Code, w.Body, status)
+				}
+			}
+		})
+	}
+	all.Wait()
+	slices.Sort(want)
+	if got := s.text(); got != strings.Join(want, "\n") {
+		t.Errorf("stored\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 }
 

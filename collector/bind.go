@@ -1,0 +1,126 @@
+package collector
+
+import (
+	"fmt"
+	"math"
+
+	"quantrac"
+	"quantrac/collector/decode"
+)
+
+// bound is what became of decoded rows of a device.
+type bound struct {
+	good   int            // rows that went into the batch
+	part   int            // of those, rows that lost a value
+	held   []decode.Fault // rows that went into quarantine, one fault each
+	faults []decode.Fault // what was left out
+	more   int            // faults beyond maxProblems
+}
+
+// maxProblems is how many problems a dead letter lists.
+const maxProblems = 100
+
+func (b *bound) fault(row int, field, format string, args ...any) {
+	if len(b.faults) >= maxProblems {
+		b.more++
+		return
+	}
+	b.faults = append(b.faults, decode.Fault{Row: row, Field: field, Reason: fmt.Sprintf(format, args...)})
+}
+
+// rows binds decoded rows to the device's series and enters the good ones into
+// the batch and those of impossible times into a dead letter.
+func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, received quantrac.Millis) bound {
+	got := bound{faults: out.Faults, more: out.MoreFaults}
+	letter := DeadLetter{Kind: LetterQuarantine, Device: in.s.device, Source: source, Received: received}
+	var group quantrac.Labels
+	var why string
+	for i := range out.Rows {
+		r := &out.Rows[i]
+		if i == 0 || !sameLabels(r.Tags, out.Rows[i-1].Tags) {
+			group, why = bind(b, r.Tags)
+		}
+		if why != "" {
+			got.fault(r.Index, "", "%s", why)
+			continue
+		}
+		given := len(r.Cells)
+		row := quantrac.Row{Group: group, Time: r.Time, Received: received, Cells: got.known(b, r)}
+		if len(row.Cells) == 0 {
+			continue
+		}
+		v := quantrac.CheckTime(r.Time, in.now, b.Installed)
+		if v == quantrac.TimeBeforeStart || v == quantrac.TimeBootClock {
+			letter.Reason = v.String()
+			letter.Rows = append(letter.Rows, offered(row))
+			got.held = append(got.held, decode.Fault{Row: r.Index, Field: "time", Reason: v.String() + ": kept in quarantine"})
+			continue
+		}
+		in.batch.Rows = append(in.batch.Rows, row)
+		in.ahead = append(in.ahead, v == quantrac.TimeAhead)
+		got.good++
+		if len(row.Cells) < given {
+			got.part++
+		}
+	}
+	if len(letter.Rows) > 0 {
+		offer(letter.Rows, received)
+		in.held += len(letter.Rows)
+		in.letters = append(in.letters, letter)
+	}
+	return got
+}
+
+// known returns the cells whose property is registered for the device, all of an
+// open one; the others become faults.
+func (b *bound) known(to *quantrac.Binding, r *decode.Row) []quantrac.Cell {
+	cells := r.Cells[:0]
+	for _, c := range r.Cells {
+		if _, ok := to.Properties[c.Property]; ok || to.Open {
+			cells = append(cells, c)
+			continue
+		}
+		b.fault(r.Index, c.Property, "no such property is registered for device %q", to.Device)
+	}
+	return cells
+}
+
+// bind returns the group of a row: the binding's labels and the tags that the
+// payload adds. A tag may repeat what the binding says, not contradict it.
+func bind(b *quantrac.Binding, tags quantrac.Labels) (quantrac.Labels, string) {
+	if len(tags) == 0 {
+		return b.Group, ""
+	}
+	group := b.Group
+	for _, t := range tags {
+		switch bound := b.Group.Get(t.Name); {
+		case bound == "":
+			group = group.With(t.Name, t.Value)
+		case bound != t.Value:
+			return nil, fmt.Sprintf("tag %s=%q contradicts the registry, which binds device %q to %s=%q", t.Name, t.Value, b.Device, t.Name, bound)
+		}
+	}
+	if len(group) >= quantrac.MaxLabels {
+		return nil, fmt.Sprintf("%d labels with those of the registry, at most %d are kept", len(group), quantrac.MaxLabels-1)
+	}
+	return group, ""
+}
+
+// sameLabels says whether two label sets are the same memory, as those of rows
+// of one series are.
+func sameLabels(a, b quantrac.Labels) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+func offered(r quantrac.Row) OfferedRow {
+	o := OfferedRow{Time: r.Time, Group: r.Group}
+	for _, c := range r.Cells {
+		oc := OfferedCell{Property: c.Property}
+		if !math.IsNaN(c.Value) {
+			v := c.Value
+			oc.Value = &v
+		}
+		o.Cells = append(o.Cells, oc)
+	}
+	return o
+}
