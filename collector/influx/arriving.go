@@ -1,7 +1,6 @@
 package influx
 
 import (
-	"bufio"
 	"io"
 	"net/http"
 	"time"
@@ -16,10 +15,11 @@ const (
 // the handler's patience, and a second more for every KiB it has sent.
 type arriving struct {
 	body  io.ReadCloser
-	head  *bufio.Reader
 	conn  *http.ResponseController
 	until time.Time
-	whole bool // it has come to its end
+	whole bool   // it has come to its end
+	early []byte // what came before a turn was taken and has not been read yet
+	err   error  // behind that
 }
 
 func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *arriving {
@@ -29,41 +29,50 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *arriving {
 	return a
 }
 
-// await reads the beginning of a body of that many bytes, -1 where unknown. What
-// goes wrong is found again by Read.
-func (a *arriving) await(length int64) {
-	n := awaited
-	if 0 <= length && length < awaited {
-		n = int(length)
+// await reads the beginning of the body into buf. What goes wrong is told by
+// Read, when it gets there.
+func (a *arriving) await(buf []byte) {
+	got := 0
+	for got < len(buf) && a.err == nil {
+		var n int
+		n, a.err = a.fetch(buf[got:])
+		got += n
 	}
-	a.head = bufio.NewReaderSize(paced{a}, n)
-	_, _ = a.head.Peek(n)
+	a.early = buf[:got]
 }
 
 // Read implements io.Reader.
-func (a *arriving) Read(p []byte) (int, error) { return a.head.Read(p) }
+func (a *arriving) Read(p []byte) (int, error) {
+	if len(a.early) > 0 {
+		n := copy(p, a.early)
+		a.early = a.early[n:]
+		return n, nil
+	}
+	if a.err != nil {
+		return 0, a.err
+	}
+	return a.fetch(p)
+}
 
 // Close implements io.Closer.
 func (a *arriving) Close() error { return a.body.Close() }
 
+// fetch reads the body as it comes and moves its deadline by what has come.
+func (a *arriving) fetch(p []byte) (int, error) {
+	n, err := a.body.Read(p)
+	if n > 0 {
+		a.until = a.until.Add(time.Duration(n) * time.Second / minRate)
+		_ = a.conn.SetReadDeadline(a.until)
+	}
+	a.whole = a.whole || err == io.EOF
+	return n, err
+}
+
 // done lifts the deadline, which would end a connection that is kept. Where the
 // body has not come it stays: the server waits for the rest of it.
 func (a *arriving) done() {
+	a.early = nil // its memory is another request's now
 	if a.whole {
 		_ = a.conn.SetReadDeadline(time.Time{})
 	}
-}
-
-// paced reads a body as it comes and moves its deadline by what has come.
-type paced struct{ a *arriving }
-
-// Read implements io.Reader.
-func (p paced) Read(b []byte) (int, error) {
-	n, err := p.a.body.Read(b)
-	if n > 0 {
-		p.a.until = p.a.until.Add(time.Duration(n) * time.Second / minRate)
-		_ = p.a.conn.SetReadDeadline(p.a.until)
-	}
-	p.a.whole = p.a.whole || err == io.EOF
-	return n, err
 }

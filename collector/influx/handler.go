@@ -2,15 +2,10 @@ package influx
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"os"
-	"strings"
 	"time"
 
 	"quantrac"
@@ -62,16 +57,17 @@ func (o *Options) fill() {
 // Handler serves the paths named in the package comment. It is an
 // http.Handler, safe for concurrent use.
 type Handler struct {
-	w     Writer
-	o     Options
-	turns chan struct{} // one element a request under way
-	mux   *http.ServeMux
+	w       Writer
+	o       Options
+	turns   chan struct{} // one element a request under way
+	buffers buffers
+	mux     *http.ServeMux
 }
 
 // New makes a handler that writes through w.
 func New(w Writer, o Options) *Handler {
 	o.fill()
-	h := &Handler{w: w, o: o, turns: make(chan struct{}, o.Concurrent), mux: http.NewServeMux()}
+	h := &Handler{w: w, o: o, turns: make(chan struct{}, o.Concurrent), buffers: newBuffers(), mux: http.NewServeMux()}
 	h.mux.HandleFunc("POST /write", h.writeV1)
 	h.mux.HandleFunc("POST /api/v2/write", h.writeV2)
 	h.mux.HandleFunc("GET /ping", ping) // HEAD too
@@ -172,15 +168,18 @@ func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
 	defer in.done()
 	// A short body is awaited before a turn is taken: loggers whose modem stalls
 	// half-way must not keep the others out.
-	in.await(r.ContentLength)
+	early, done := h.buffers.forEarly(r.ContentLength)
+	defer done()
+	in.await(early)
 	if err := h.turn(r.Context()); err != nil {
 		a.refuse(err)
 		return
 	}
 	defer func() { <-h.turns }()
 	r.Body = in
-	body, status, err := h.body(r)
-	if err != nil {
+	body := h.buffers.whole.Get().(*bytes.Buffer)
+	defer h.buffers.keep(body)
+	if status, err := h.body(body, r); err != nil {
 		a.fail(status, err.Error(), nil)
 		return
 	}
@@ -188,7 +187,7 @@ func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
 	if v := r.URL.Query().Get("accept_partial"); v == "false" || v == "0" {
 		whole = true
 	}
-	done, err := h.w.Write(r.Context(), collector.Writing{Device: device, Lines: body, Precision: p, Whole: whole})
+	written, err := h.w.Write(r.Context(), collector.Writing{Device: device, Lines: body.Bytes(), Precision: p, Whole: whole})
 	if err != nil {
 		if quantrac.KindOf(err) != quantrac.Invalid {
 			h.o.Logger.Error("influx write", "device", device, "err", err)
@@ -196,7 +195,7 @@ func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
 		a.refuse(err)
 		return
 	}
-	a.written(done)
+	a.written(written)
 }
 
 // turn waits until the request may be worked on.
@@ -216,44 +215,4 @@ func (h *Handler) turn(ctx context.Context) error {
 	case <-timer.C:
 		return quantrac.Errorf(quantrac.Busy, "%d writes are under way; send this one again later", cap(h.turns))
 	}
-}
-
-// body reads and unpacks a request within the limits, and says with which
-// status it is refused otherwise.
-func (h *Handler) body(r *http.Request) ([]byte, int, error) {
-	var src io.Reader = http.MaxBytesReader(nil, r.Body, h.o.MaxBody)
-	switch enc := strings.ToLower(r.Header.Get("Content-Encoding")); enc {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(src)
-		if err != nil {
-			return nil, readStatus(err), fmt.Errorf("body is not gzip: %w", err)
-		}
-		defer z.Close()
-		src = z
-	default:
-		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("content encoding %q is not understood: want gzip or none", enc)
-	}
-	body, err := io.ReadAll(io.LimitReader(src, h.o.MaxBody+1))
-	if err != nil {
-		return nil, readStatus(err), fmt.Errorf("reading the body: %w", err)
-	}
-	if int64(len(body)) > h.o.MaxBody {
-		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("body has more than %d bytes; send smaller batches", h.o.MaxBody)
-	}
-	if n := bytes.Count(body, []byte{'\n'}); n > h.o.MaxLines || n == h.o.MaxLines && body[len(body)-1] != '\n' {
-		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("body has more than %d lines; send smaller batches", h.o.MaxLines)
-	}
-	return body, 0, nil
-}
-
-func readStatus(err error) int {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return http.StatusRequestTimeout
-	}
-	return http.StatusBadRequest
 }
