@@ -41,7 +41,10 @@ type Options struct {
 	// FoldBytes bounds what is kept in memory of series folded over windows;
 	// 64 MiB.
 	FoldBytes int
-	Logger    *slog.Logger // none
+	// ScrubInterval is how often every file is read whole and checked; 7 days.
+	// Negative: never.
+	ScrubInterval time.Duration
+	Logger        *slog.Logger // none
 }
 
 func (o Options) withDefaults() Options {
@@ -59,6 +62,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DayBytes <= 0 {
 		o.DayBytes = 64 << 20
+	}
+	if o.ScrubInterval == 0 {
+		o.ScrubInterval = 7 * 24 * time.Hour
 	}
 	if o.FoldBytes <= 0 {
 		o.FoldBytes = 64 << 20

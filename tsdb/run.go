@@ -23,6 +23,7 @@ func (db *DB) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { db.runFlush(ctx, flushed) })
 	wg.Go(func() { db.runCompact(ctx, flushed) })
+	wg.Go(func() { db.runScrub(ctx) })
 	wg.Wait()
 	return ctx.Err()
 }

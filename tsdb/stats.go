@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"quantrac"
 	"sync"
 	"sync/atomic"
 )
@@ -13,8 +14,17 @@ type counters struct {
 	cacheHits, cacheMisses, readErrors     atomic.Uint64
 	daysFolded                             atomic.Uint64
 
-	mu  sync.Mutex
-	err error // of the last background work
+	mu         sync.Mutex
+	err        error // of the last background work
+	scrubTime  quantrac.Millis
+	scrubError error
+}
+
+// scrubbed notes how a scrub ended.
+func (c *counters) scrubbed(at quantrac.Millis, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.scrubTime, c.scrubError = at, err
 }
 
 // ended notes how background work ended.
@@ -43,6 +53,9 @@ func (db *DB) Stats() Stats {
 		CacheHits: c.cacheHits.Load(), CacheMisses: c.cacheMisses.Load(), ReadErrors: c.readErrors.Load(),
 		DaysFolded: c.daysFolded.Load(), LastError: c.lastError(),
 	}
+	c.mu.Lock()
+	out.LastScrub, out.ScrubError = c.scrubTime, c.scrubError
+	c.mu.Unlock()
 	db.files.Lock()
 	out.Flushed = db.files.manifest.Flushed
 	db.files.Unlock()

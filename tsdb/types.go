@@ -89,6 +89,9 @@ type Stats struct {
 	CacheMisses uint64
 	ReadErrors  uint64 // damaged or unreadable pieces met while applying commits
 
+	LastScrub  quantrac.Millis // when every file was last read whole, 0 for never since Open
+	ScrubError error           // what that found, nil for nothing
+
 	// LastError is the latest failure of background work, nil once it has
 	// worked again.
 	LastError error

@@ -30,7 +30,7 @@ type cli struct {
 	Replay   replayCmd   `cmd:"" help:"Publish a recorded CSV as MQTT devices."`
 	Station  stationCmd  `cmd:"" help:"Stations of the registry."`
 	Config   configCmd   `cmd:"" help:"Check or print the configuration."`
-	Tsdb     tsdbCmd     `cmd:"" help:"The store of a data folder whose service is stopped."`
+	Tsdb     tsdbCmd     `cmd:"" help:"Look into the store of a data folder, check and merge it."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

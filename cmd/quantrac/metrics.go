@@ -85,6 +85,8 @@ func (r roomStats) engine(gauge gaugeFunc, counter counterFunc) {
 	counter("tsdb_flush_errors_total", "Flushes that failed.", st.FlushErrors)
 	counter("tsdb_compactions_total", "Compactions.", st.Compactions)
 	counter("tsdb_read_errors_total", "Damaged or unreadable pieces met.", st.ReadErrors)
+	gauge("tsdb_last_scrub_timestamp_seconds", "When every file of the store was last read whole and checked, 0 for never since the start.", float64(st.LastScrub)/1000)
+	gauge("tsdb_scrub_damage", "1 while the last scrub has found damage.", flag(st.ScrubError != nil))
 }
 
 func (r roomStats) alerting(gauge gaugeFunc, counter counterFunc) {

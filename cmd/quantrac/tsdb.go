@@ -15,9 +15,12 @@ import (
 	"quantrac/tsdb"
 )
 
-// tsdbCmd are the verbs on the store of a data folder whose service is stopped.
+// tsdbCmd are the verbs on the store of a data folder.
 type tsdbCmd struct {
-	Compact tsdbCompactCmd `cmd:"" help:"Move everything into block files and merge them."`
+	Check   tsdbCheckCmd   `cmd:"" help:"Read every file of the store whole and compare what is said twice. The service may run."`
+	Stats   tsdbStatsCmd   `cmd:"" help:"Show the files and what their parts take. The service may run."`
+	Dump    tsdbDumpCmd    `cmd:"" help:"Print the rows of the block files as JSON lines, every revision. The service may run."`
+	Compact tsdbCompactCmd `cmd:"" help:"Move everything into block files and merge them. The service must be stopped."`
 }
 
 // coldStore is the data folder of a service that does not run.

@@ -1,6 +1,7 @@
 package block
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -251,4 +252,84 @@ func FuzzDays(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A block as it was written verifies, and its parts make up the whole.
+func TestVerify(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var all []sample
+	for i := range 80 {
+		all = append(all, sample{
+			labels: quantrac.NewLabels("station", fmt.Sprintf("st-%03d", i)),
+			props:  []string{"level", "ph", "rain"}, table: plainTable(rnd, 300+rnd.IntN(1200), 1+i%3),
+		})
+	}
+	data := write(t, all)
+	r, _, err := open(t, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := int64(0)
+	if err := r.Verify(func(n int64) error { read += n; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var s Sizes
+	if err := r.Sizes(&s); err != nil {
+		t.Fatal(err)
+	}
+	sum := s.Times + s.Commits + s.Received + s.Kinds + s.Qualities + s.Values + s.Headers + s.Days + s.Index
+	if sum != int64(len(data)) || read+s.Days+s.Index != sum {
+		t.Errorf("the parts are %d bytes, chunks %d, the block %d: %+v", sum, read, len(data), s)
+	}
+	cells := int64(0)
+	for _, p := range s.Property {
+		cells += p.Cells
+	}
+	if in := r.Info(); cells != in.Cells || in.Cells == 0 {
+		t.Errorf("%d cells, want %d", cells, in.Cells)
+	}
+}
+
+// What says something else than the rows is found, although every checksum is
+// right.
+func TestVerifyFindsWrongDays(t *testing.T) {
+	table := plainTable(rand.New(rand.NewPCG(3, 4)), 400, 1)
+	for name, wrong := range map[string]func(*scaledDays){
+		"count": func(s *scaledDays) { s.days[2].count++ },
+		"min":   func(s *scaledDays) { s.days[2].min-- },
+		"max":   func(s *scaledDays) { s.days[2].max++ },
+		"sum":   func(s *scaledDays) { s.days[2].sum++ },
+		"last":  func(s *scaledDays) { s.days[2].last++ },
+		"known": func(s *scaledDays) { s.days[2].known = !s.days[2].known },
+		"fail":  func(s *scaledDays) { s.days[2].failed++ },
+		"place": func(s *scaledDays) { s.first += dayLen },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			w, err := NewWriter(&b, 1_788_000_000_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Group(quantrac.NewLabels("station", "a"), []string{"level"}, table); err != nil {
+				t.Fatal(err)
+			}
+			first := DayEnd(table.Times[0])
+			w.days.plainDays(table, first, int((DayEnd(table.Times[table.Len()-1])-first)/dayLen)+1)
+			s, _ := w.days.sum(table, 0, first, len(w.days.plain))
+			wrong(&s)
+			page := &w.days.properties[0].page
+			*page = pageWriter{}
+			page.add(0, s)
+			if _, err := w.Finish(); err != nil {
+				t.Fatal(err)
+			}
+			r, _, err := open(t, b.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Verify(nil); quantrac.KindOf(err) != quantrac.Corrupt {
+				t.Errorf("error %v, want one of kind Corrupt", err)
+			}
+		})
+	}
 }

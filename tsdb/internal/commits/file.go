@@ -235,3 +235,16 @@ func (f *File) pageOf(passes func(*page) bool) ([]quantrac.Commit, error) {
 	}
 	return nil, nil
 }
+
+// Verify reads every page; damage is an error of kind Corrupt.
+func (f *File) Verify() error {
+	for i := range f.pages {
+		if _, err := f.read(&f.pages[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Span returns the first and the last commit.
+func (f *File) Span() (first, last quantrac.Commit) { return f.first, f.last }

@@ -1,0 +1,264 @@
+package block
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"quantrac"
+	"quantrac/tsdb/internal/rows"
+)
+
+// Verify reads the whole block and compares what is said twice: every chunk's
+// checksum, its rows with their entry in the index, the spans of properties, the
+// counts of the block, and the days with the rows they sum up. each, if not nil,
+// is called after every group with the bytes it took; an error of it ends the
+// reading. The first thing that does not agree is an error of kind Corrupt.
+func (r *Reader) Verify(each func(bytes int64) error) error {
+	var g Group
+	var total Info
+	var buf []byte
+	for i := range r.Groups() {
+		if err := r.Group(i, &g); err != nil {
+			return err
+		}
+		t, err := r.table(&g, &buf)
+		if err != nil {
+			return err
+		}
+		if err := r.verifyGroup(i, &g, t); err != nil {
+			return r.corrupt(g.Chunks[0].Offset, fmt.Errorf("group %d: %w", i, err))
+		}
+		size := int64(0)
+		for k := range g.Chunks {
+			total.add(&g.Chunks[k], 0)
+			size += int64(g.Chunks[k].Size)
+		}
+		total.Cells += int64(cellsOf(t))
+		if each != nil {
+			if err := each(size); err != nil {
+				return err
+			}
+		}
+	}
+	total.Partition, total.Bytes = r.index.info.Partition, r.index.info.Bytes
+	if total != r.index.info {
+		return r.corrupt(r.start, fmt.Errorf("the index says %+v, the chunks %+v", r.index.info, total))
+	}
+	return nil
+}
+
+// Table reads all rows of a group, its properties as columns.
+func (r *Reader) Table(g *Group) (*rows.Table, error) {
+	var buf []byte
+	return r.table(g, &buf)
+}
+
+func (r *Reader) table(g *Group, buf *[]byte) (*rows.Table, error) {
+	cols := make([]int, len(g.Properties))
+	for i := range cols {
+		cols[i] = i
+	}
+	out := &rows.Table{Cols: make([]rows.Column, len(cols))}
+	for i := range g.Chunks {
+		var d Data
+		var err error
+		if *buf, err = r.Read(&d, &g.Chunks[i], len(cols), *buf); err != nil {
+			return nil, err
+		}
+		t, err := d.Table(cols, math.NaN())
+		if err != nil {
+			return nil, err
+		}
+		out.Times = append(out.Times, t.Times...)
+		out.Commits = append(out.Commits, t.Commits...)
+		out.Received = append(out.Received, t.Received...)
+		out.Kinds = append(out.Kinds, t.Kinds...)
+		for c := range cols {
+			out.Cols[c].Values = append(out.Cols[c].Values, t.Cols[c].Values...)
+			out.Cols[c].Qualities = append(out.Cols[c].Qualities, t.Cols[c].Qualities...)
+		}
+	}
+	return out, nil
+}
+
+func cellsOf(t *rows.Table) int {
+	n := 0
+	for _, c := range t.Cols {
+		for _, q := range c.Qualities {
+			if q != rows.Absent {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (r *Reader) verifyGroup(position int, g *Group, t *rows.Table) error {
+	from := 0
+	for i := range g.Chunks {
+		c := &g.Chunks[i]
+		to := from + int(c.Rows)
+		want := describe(t, from, to)
+		want.Offset, want.Size = c.Offset, c.Size
+		if want != *c {
+			return fmt.Errorf("chunk %d: the index says %+v, its rows %+v", i, *c, want)
+		}
+		if from > 0 && t.Times[from] < t.Times[from-1] {
+			return fmt.Errorf("chunk %d begins before the one before it ends", i)
+		}
+		from = to
+	}
+	for i, name := range g.Properties {
+		first, last, ok := span(t, i)
+		if !ok || first != g.First[i] || last != g.Last[i] {
+			return fmt.Errorf("%s: the index says cells from %d to %d, there are some (%v) from %d to %d", name, g.First[i], g.Last[i], ok, first, last)
+		}
+		if err := r.verifyDays(position, name, t, i); err != nil {
+			return fmt.Errorf("days of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// verifyDays compares the days of a series with what its rows come to.
+func (r *Reader) verifyDays(position int, name string, t *rows.Table, c int) error {
+	number, ok := r.DayPage(name, position)
+	if !ok {
+		return nil
+	}
+	page, err := r.ReadDays(name, number)
+	if err != nil {
+		return err
+	}
+	s, ok := page.Find(position)
+	if !ok {
+		return nil
+	}
+	var w dayWriter
+	first := DayEnd(t.Times[0])
+	n := int((DayEnd(t.Times[t.Len()-1])-first)/dayLen) + 1
+	w.plainDays(t, first, n)
+	want, ok := w.sum(t, c, first, n)
+	if !ok || want.first != s.First || len(want.days) != s.days || want.places != s.places {
+		return errors.New("their number or place is not that of the rows")
+	}
+	for k := range want.days {
+		if err := page.verify(s, k, &want.days[k]); err != nil {
+			return fmt.Errorf("day ending %s: %w", quantrac.Millis(s.First+int64(k)*dayLen), err)
+		}
+	}
+	return nil
+}
+
+// verify compares day k of a series.
+func (p *DaysPage) verify(s DaySeries, k int, want *scaledDay) error {
+	count := p.Counts(s)[k]
+	if !want.known {
+		if count != 0 {
+			return errors.New("it is summed up, but has to be read row by row")
+		}
+		return nil
+	}
+	if count != want.count+1 {
+		return fmt.Errorf("%d values, its rows have %d", count-1, want.count)
+	}
+	suspect, failed, missing, err := p.Qualities(s, k)
+	if err != nil {
+		return err
+	}
+	got := []int64{suspect, failed, missing}
+	have := []int64{want.suspect, want.failed, want.missing}
+	if want.count > 0 {
+		full := s.full
+		for _, c := range p.Counts(s)[:k] {
+			full += min(max(int(c)-1, 0), 1)
+		}
+		for _, c := range []int{colMin, colSpan, colFirstValue, colLastValue, colSum} {
+			column, err := p.column(c)
+			if err != nil {
+				return err
+			}
+			got = append(got, column[full])
+		}
+		have = append(have, want.min, want.max-want.min, want.first-want.min, want.last-want.min, want.sum-want.count*want.min)
+	}
+	if !slices.Equal(got, have) {
+		return fmt.Errorf("it says %v, its rows %v", got, have)
+	}
+	return nil
+}
+
+// Sizes is what the parts of blocks take, in bytes.
+type Sizes struct {
+	Times, Commits, Received, Kinds, Qualities, Values int64
+	Headers                                            int64 // of chunks, with their checksums
+	Days, Index                                        int64 // with header and footer
+	Property                                           map[string]*PropertySizes
+}
+
+// PropertySizes is what the series of a property take.
+type PropertySizes struct {
+	Series, Cells     int64
+	Qualities, Values int64
+}
+
+// Sizes adds what the parts of the block take.
+func (r *Reader) Sizes(s *Sizes) error {
+	if s.Property == nil {
+		s.Property = map[string]*PropertySizes{}
+	}
+	var g Group
+	var buf []byte
+	for i := range r.Groups() {
+		if err := r.Group(i, &g); err != nil {
+			return err
+		}
+		for k := range g.Chunks {
+			var d Data
+			var err error
+			if buf, err = r.Read(&d, &g.Chunks[k], len(g.Properties), buf); err != nil {
+				return err
+			}
+			if err := s.chunk(&d, &g, int64(g.Chunks[k].Size)); err != nil {
+				return err
+			}
+		}
+		for _, name := range g.Properties {
+			s.Property[name].Series++
+		}
+	}
+	s.Days += r.start - r.index.end()
+	s.Index += r.index.info.Bytes - r.start + headerSize
+	return nil
+}
+
+func (s *Sizes) chunk(d *Data, g *Group, size int64) error {
+	of := func(i int) int64 { n := int64(len(d.sections[i])); size -= n; return n }
+	s.Times += of(0)
+	s.Commits += of(1)
+	s.Received += of(2)
+	s.Kinds += of(3)
+	for i, name := range g.Properties {
+		p := s.Property[name]
+		if p == nil {
+			p = &PropertySizes{}
+			s.Property[name] = p
+		}
+		col, err := d.Column(rows.Column{}, i, math.NaN())
+		if err != nil {
+			return err
+		}
+		for _, q := range col.Qualities {
+			if q != rows.Absent {
+				p.Cells++
+			}
+		}
+		q, v := of(sharedSections+2*i), of(sharedSections+2*i+1)
+		p.Qualities, p.Values = p.Qualities+q, p.Values+v
+		s.Qualities, s.Values = s.Qualities+q, s.Values+v
+	}
+	s.Headers += size
+	return nil
+}

@@ -1,0 +1,63 @@
+package tsdb_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"quantrac"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb"
+)
+
+// Scrub finds a bit that has flipped under an open store, says where, and goes
+// on to the other files.
+func TestScrub(t *testing.T) {
+	mem := vfs.NewMem()
+	clock := quantrac.NewManualClock(workStart + 1<<40)
+	db, _ := openDB(t, mem, clock, tsdb.Options{FlushInterval: -1})
+	ctx := context.Background()
+	for b := range 2 {
+		for i := range 400 {
+			mustAppend(t, db, readings(row("a", b*400+i, "level", float64(i%17)/10)))
+		}
+		if err := db.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := int64(0)
+	if err := db.Scrub(ctx, func(n int64) { read += n }); err != nil || read == 0 {
+		t.Fatalf("a sound store: %v after %d bytes", err, read)
+	}
+	if s := db.Stats(); s.LastScrub == 0 || s.ScrubError != nil {
+		t.Errorf("%+v", s)
+	}
+	f, err := mem.OpenFile("tsdb/00000001.block", 2, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], 40); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	if _, err := f.WriteAt(b[:], 40); err != nil {
+		t.Fatal(err)
+	}
+	again := int64(0)
+	err = db.Scrub(ctx, func(n int64) { again += n })
+	if quantrac.KindOf(err) != quantrac.Corrupt || !strings.Contains(err.Error(), "tsdb/00000001.block, offset 16") {
+		t.Errorf("damage is %v", err)
+	}
+	if again == 0 || again >= read {
+		t.Errorf("%d bytes read of %d: the other files too, and not the damaged one", again, read)
+	}
+	if s := db.Stats(); s.ScrubError == nil {
+		t.Error("the damage does not show")
+	}
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := db.Scrub(canceled, nil); err != context.Canceled {
+		t.Errorf("cancelled: %v", err)
+	}
+}
