@@ -1,6 +1,9 @@
 package quantrac
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // Family is the kind of a station, by what it watches.
 type Family string
@@ -29,6 +32,13 @@ type Station struct {
 	Installed Millis // 0 where unknown
 	Simulated bool   // its readings are made up, and every surface says so
 	Upstream  []string
+}
+
+// StationLink returns the address of a station's page below the base address of
+// the service. Messages carry it to where nobody can change it any more, so the
+// page must understand it for ever.
+func StationLink(base, station string) string {
+	return base + "/#/station/" + url.PathEscape(station)
 }
 
 // Property is what a station measures, with the limits quality control uses.

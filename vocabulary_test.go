@@ -43,6 +43,17 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+func TestStationLink(t *testing.T) {
+	f := func(station, want string) {
+		t.Helper()
+		if got := StationLink("https://quantrac.example.vn", station); got != want {
+			t.Errorf("%q: %s, want %s", station, got, want)
+		}
+	}
+	f("tram-chim", "https://quantrac.example.vn/#/station/tram-chim")
+	f("trạm 1/a#b", "https://quantrac.example.vn/#/station/tr%E1%BA%A1m%201%2Fa%23b")
+}
+
 func TestMatchers(t *testing.T) {
 	f := func(kind MatchKind, pattern, value string, want bool) {
 		t.Helper()

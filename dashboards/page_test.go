@@ -25,7 +25,10 @@ func TestBrowser(t *testing.T) {
 	n := newNetwork()
 	p, _ := runPage(t, n, Options{OpenData: true, SignIn: true}, quantrac.Principal{})
 	srv := httptest.NewServer(signInFake(p, nil))
-	defer srv.Close()
+	defer func() {
+		srv.CloseClientConnections() // the live stream, which would never end
+		srv.Close()
+	}()
 	tb := b.tab(390, 844, "light")
 	tb.open(srv.URL + "/")
 	tb.until("all stations", `document.querySelectorAll('.station').length === 31`)
@@ -46,6 +49,7 @@ func TestBrowser(t *testing.T) {
 	}
 	t.Run("find and filter", func(t *testing.T) { findAndFilter(t, tb) })
 	t.Run("reach and read", func(t *testing.T) { reachAndRead(t, tb) })
+	t.Run("links", func(t *testing.T) { linksOfMessages(t, tb, srv.URL) })
 	t.Run("station by keyboard", func(t *testing.T) { stationByKeyboard(t, tb) })
 	t.Run("map", func(t *testing.T) { mapShowsAll(t, tb) })
 	t.Run("live", func(t *testing.T) {
@@ -165,6 +169,22 @@ func (t *tab) key(name string, code int) {
 		}
 		t.do("Input.dispatchKeyEvent", p)
 	}
+}
+
+// linksOfMessages opens the links to a station that messages carry, that of the
+// first versions too.
+func linksOfMessages(t *testing.T, tb *tab, base string) {
+	for _, link := range []string{quantrac.StationLink(base, "tram-chim"), base + "/?station=tram-chim"} {
+		tb.do("Page.navigate", map[string]any{"url": "about:blank"}) // to load the page anew, as from a message
+		tb.until("an empty page", `location.href === 'about:blank'`)
+		tb.open(link)
+		tb.until(link, `document.querySelector('main h1')?.innerText.includes('Tràm Chim') === true`)
+		if got := tb.eval(`location.pathname + location.search + location.hash`); got != "/#/station/tram-chim" {
+			t.Errorf("%s: the page stands at %s", link, got)
+		}
+	}
+	tb.open(base + "/")
+	tb.until("the list", `document.querySelectorAll('.station').length === 31`)
 }
 
 func stationByKeyboard(t *testing.T, tb *tab) {

@@ -59,7 +59,7 @@ func TestFromWarning(t *testing.T) {
 		}
 	}
 	f("issue", plain(issue), nil, "<msgType>Alert<", "<status>Actual<", "<severity>Minor<", "<language>vi-VN<", "<language>en<",
-		"<circle>10.66920,105.56500 5<", "<sent>2024-10-01T09:00:00+07:00<")
+		"<web>http://localhost:8420/#/station/tram-chim</web>", "<circle>10.66920,105.56500 5<", "<sent>2024-10-01T09:00:00+07:00<")
 	f("update", plain(up), []quantrac.Warning{issue}, "<msgType>Update<", "<severity>Severe<", "<urgency>Immediate<",
 		"<references>quantrac@localhost,quantrac-tram-chim-1-1-1,2024-10-01T09:00:00+07:00<")
 	f("all-clear", plain(end), []quantrac.Warning{issue, up}, "<msgType>Update<", "<responseType>AllClear<", "<urgency>Past<",

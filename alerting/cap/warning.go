@@ -2,7 +2,6 @@ package cap
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -163,7 +162,7 @@ func info(w *quantrac.Warning, o *Options, vi bool) Info {
 		Effective: Time(w.Sent), Onset: Time(w.Onset), Expires: Time(expires(w)),
 		SenderName: pick(o.SenderName), Headline: cut(pick(w.Headline), 139),
 		Description: pick(w.Detail), Instruction: pick(w.Advice),
-		Web: o.BaseURL + "/?station=" + url.QueryEscape(w.Station), Contact: o.Contact,
+		Web: quantrac.StationLink(o.BaseURL, w.Station), Contact: o.Contact,
 		Area: []Area{area(w, o, pick)},
 	}
 	if vi {

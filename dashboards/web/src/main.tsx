@@ -16,6 +16,12 @@ import './style.css';
 
 type Route = { view: 'list' | 'map' | 'sign-in' | 'station'; id: string };
 
+// Messages of the first versions link to a station as /?station=ID.
+function understandOldLink(): void {
+  const id = new URLSearchParams(location.search).get('station');
+  if (id && !location.hash) history.replaceState(null, '', `/#/station/${encodeURIComponent(id)}`);
+}
+
 function route(): Route {
   const [, view = '', id = ''] = location.hash.split('/');
   if (view === 'station' && id) {
@@ -183,6 +189,7 @@ class Guard extends Component<object, { failed: boolean }> {
   }
 }
 
+understandOldLink();
 setLang(lang());
 applyTheme(theme());
 render(<Guard><App /></Guard>, document.getElementById('app')!);
