@@ -212,6 +212,24 @@ func stationByKeyboard(t *testing.T, tb *tab) {
 	if got := tb.eval(`document.querySelector('.forecast') === null`); got != "true" {
 		t.Error("the public sees a forecast")
 	}
+	watchLevelsOnly(t, tb)
+}
+
+// watchLevelsOnly looks for the word of official levels on the page of a station
+// that has none, where it would mislead even in a denial.
+func watchLevelsOnly(t *testing.T, tb *tab) {
+	for _, lang := range []struct{ tag, own, official string }{{"vi", "ngưỡng theo dõi", "báo động"}, {"en", "watch level", "alarm"}} {
+		if tb.eval(`document.documentElement.lang`) != lang.tag {
+			tb.eval(`document.querySelector('.top button').click()`)
+			tb.until(lang.tag, fmt.Sprintf(`document.documentElement.lang === %q`, lang.tag))
+		}
+		text := strings.ToLower(tb.eval(`document.querySelector('main').textContent`))
+		if strings.Contains(text, lang.official) || !strings.Contains(text, lang.own) {
+			t.Errorf("of watch levels the page says: %s", text)
+		}
+	}
+	tb.eval(`document.querySelector('.top button').click()`)
+	tb.until("Vietnamese again", `document.documentElement.lang === 'vi'`)
 }
 
 func mapShowsAll(t *testing.T, tb *tab) {
