@@ -113,6 +113,10 @@ type Options struct {
 	// SignIn shows the sign-in form; set it where /api/auth/ is mounted.
 	SignIn bool
 
+	// StaffOnly keeps the figures to signed-in staff; others get the page's own
+	// files and the sign-in form.
+	StaffOnly bool
+
 	// MaxClients is how many browsers may follow the live stream at once, 2000
 	// where 0; the next are told to poll.
 	MaxClients int

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,10 @@ func (p *Page) routes() {
 // ServeHTTP implements http.Handler.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
+	if p.o.StaffOnly && strings.HasPrefix(r.URL.Path, "/api/page/") && !quantrac.PrincipalFrom(r.Context()).Staff() {
+		refuse(w, http.StatusUnauthorized, quantrac.Denied, "the page is for signed-in staff only")
+		return
+	}
 	p.mux.ServeHTTP(w, r)
 }
 

@@ -265,6 +265,26 @@ func signInAndOut(t *testing.T, tb *tab) {
 	tb.until("signed out", `!!document.querySelector('[aria-label="Đăng nhập"]') && !document.querySelector('.forecast')`)
 }
 
+// TestBrowserStaffOnly: whoever is not signed in gets the form and nothing else,
+// and again once he has signed out.
+func TestBrowserStaffOnly(t *testing.T) {
+	b := newBrowser(t)
+	p, _ := runPage(t, newNetwork(), Options{SignIn: true, StaffOnly: true}, quantrac.Principal{})
+	srv := httptest.NewServer(signInFake(p, nil))
+	defer srv.Close()
+	tb := b.tab(390, 844, "light")
+	tb.open(srv.URL + "/")
+	const form = `!!document.querySelector('form.signin') && document.querySelector('main').innerText.includes('chỉ dành cho cán bộ') && !document.querySelector('.station')`
+	tb.until("the form", form)
+	tb.eval(`document.querySelector('[name=name]').value = 'can-bo'; document.querySelector('[name=password]').value = 'mat-khau'; document.querySelector('form.signin').requestSubmit()`)
+	tb.until("the stations", `document.querySelectorAll('.station').length === 31`)
+	tb.eval(`document.querySelector('[aria-label="Đăng xuất"]').click()`)
+	tb.until("the form again", form)
+	if *shotsDir != "" {
+		tb.shot("phone-light-staff-only")
+	}
+}
+
 func TestBrowserShots(t *testing.T) {
 	if *shotsDir == "" {
 		t.Skip("takes pictures for people when -shots names a folder")

@@ -296,6 +296,28 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Where the operator keeps the page to staff, others get its files and no figure.
+func TestStaffOnly(t *testing.T) {
+	p := newPage(t, newNetwork(), Options{OpenData: true, SignIn: true, StaffOnly: true})
+	for _, url := range []string{"/api/page/state", "/api/page/live", "/api/page/station/tan-quoi", "/api/page/station/tan-quoi/series.csv", "/api/page/nothing"} {
+		for _, who := range []quantrac.Principal{{}, {Name: "device a", Role: quantrac.RoleDevice}} {
+			res := get(t, p, who, url)
+			raw, _ := io.ReadAll(res.Body)
+			if res.StatusCode != 401 || !strings.Contains(string(raw), "signed-in staff") || res.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s for %q: %d %s", url, who.Name, res.StatusCode, raw)
+			}
+		}
+	}
+	if res := get(t, p, hydrologist(), "/api/page/state"); res.StatusCode != 200 {
+		t.Errorf("the state for staff: %d", res.StatusCode)
+	}
+	for _, url := range []string{"/", "/manifest.webmanifest", "/open/stations.geojson"} {
+		if res := get(t, p, quantrac.Principal{}, url); res.StatusCode != 200 {
+			t.Errorf("%s for nobody: %d", url, res.StatusCode)
+		}
+	}
+}
+
 // Charts are read a few at a time; the next wait, then are refused as busy.
 func TestReadsAreBounded(t *testing.T) {
 	n := newNetwork()

@@ -79,7 +79,7 @@ func (g deviceGate) Binding(device string) (*quantrac.Binding, bool) {
 func (s *system) openPage(context.Context) (err error) {
 	s.page, err = dashboards.New(dashboards.Deps{
 		Registry: pageRegistry{s.registry}, Readings: pageReadings{s.db}, Warnings: s.alerting, Forecasts: pageForecasts{s}, Feed: pageFeed{s.journal, s.registry},
-	}, dashboards.Options{Clock: s.clock, Logger: s.log, OpenData: s.c.OpenData, SignIn: !s.c.Dev})
+	}, dashboards.Options{Clock: s.clock, Logger: s.log, OpenData: s.c.OpenData, SignIn: !s.c.Dev, StaffOnly: !s.c.PublicPage})
 	if err != nil {
 		return err
 	}

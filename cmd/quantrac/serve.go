@@ -31,7 +31,7 @@ type serveCmd struct {
 
 	Clock string `default:"system" enum:"system,replay" help:"Where the time comes from: the machine, or a replay with --drive-clock (${enum})."`
 
-	PublicPage bool   `name:"public-page" default:"true" negatable:"" env:"QUANTRAC_PUBLIC_PAGE" help:"Show the phone page to everybody."`
+	PublicPage bool   `name:"public-page" default:"true" negatable:"" env:"QUANTRAC_PUBLIC_PAGE" help:"Show the phone page to everybody; otherwise to signed-in staff only."`
 	OpenData   bool   `name:"open-data" env:"QUANTRAC_OPEN_DATA" help:"Serve the CAP feed and open data under /open."`
 	Sender     string `name:"cap-sender" default:"quantrac.invalid" env:"QUANTRAC_CAP_SENDER" help:"Sender in CAP messages: an address or domain of the operator."`
 	BaseURL    string `name:"base-url" env:"QUANTRAC_BASE_URL" help:"Address under which people reach the page, for links in messages; by default that of --http."`

@@ -81,6 +81,25 @@ func TestFirstAccount(t *testing.T) {
 	}
 }
 
+// TestPageForStaff: an operator may keep the page to signed-in staff. A proxy's
+// header makes a local request one from outside.
+func TestPageForStaff(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--dev", "--no-public-page")
+	importStations(s, gaugeHeader+gaugeRow("g1", [3]float64{1, 2, 3}, 0, 0, time.Minute))
+	outside := s.nobody()
+	outside.header.Set("X-Forwarded-For", "203.0.113.9")
+	for _, path := range []string{"/api/page/state", "/api/page/live", "/api/page/station/g1", "/api/page/station/g1/series.csv"} {
+		if got := outside.want(401, "GET", path, ""); strings.Contains(string(got.body), "g1") {
+			t.Errorf("%s: %s", path, got.body)
+		}
+	}
+	outside.want(200, "GET", "/", "") // with the sign-in form
+	if got := s.nobody().want(200, "GET", "/api/page/state", ""); !strings.Contains(string(got.body), `"staff":true`) {
+		t.Errorf("the page for staff: %s", got.body)
+	}
+}
+
 // nobodySays makes a request that has to go well.
 func nobodySays(t *testing.T, a *asker, method, path, body string) answer {
 	t.Helper()

@@ -46,7 +46,7 @@ function close(): void {
 export async function start(): Promise<void> {
   close();
   if (!(await loadState())) {
-    watchdog = window.setTimeout(start, store.state ? 15_000 : 5_000);
+    if (!store.refused) watchdog = window.setTimeout(start, store.state ? 15_000 : 5_000);
     return;
   }
   follow();
@@ -81,6 +81,7 @@ function poll(): void {
   close();
   const ask = async () => {
     if (await loadState()) line('polling');
+    else if (store.refused) close();
   };
   void ask();
   poller = window.setInterval(ask, pollEvery);

@@ -61,6 +61,7 @@ function App() {
     const title = s.state ? pick(s.state.config.title) : 'Quantrac';
     document.title = station ? `${stationName(station)} – ${title}` : title;
   }, [r.id, station?.name, lang(), s.state !== null]);
+  if (s.refused) return <Closed />;
   if (!s.state) return <First failed={s.failed} />;
   const side = wide || r.view === 'list' || r.view === 'map';
   const shown = filtered(stations, filter, at);
@@ -87,6 +88,16 @@ function App() {
       </div>
       <Footer />
       <p class="hidden" aria-live="assertive">{s.announcement}</p>
+    </>
+  );
+}
+
+// Closed is the page where the operator keeps it to staff.
+function Closed() {
+  return (
+    <>
+      <Header />
+      <div class="page at-sign-in"><main><SignIn closed /></main></div>
     </>
   );
 }

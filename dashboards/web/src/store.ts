@@ -10,12 +10,13 @@ export interface Store {
   state: State | null;
   line: Line;
   failed: boolean; // nothing could be loaded, not even from the phone
+  refused: boolean; // the figures are for signed-in staff only
   offset: number; // centre's clock less the phone's, ms
   heard: number; // centre's time of the newest word from it
   announcement: string; // read out by screen readers
 }
 
-export const store: Store = { state: null, line: 'connecting', failed: false, offset: 0, heard: 0, announcement: '' };
+export const store: Store = { state: null, line: 'connecting', failed: false, refused: false, offset: 0, heard: 0, announcement: '' };
 
 const listeners = new Set<() => void>();
 
@@ -83,11 +84,16 @@ export async function loadState(): Promise<boolean> {
     const { body, offline } = await get<State>('/api/page/state');
     if (store.state?.session.staff && !body.session.staff && !offline) forget(); // the session has ended
     store.state = body;
-    store.failed = false;
+    store.failed = store.refused = false;
     if (offline) store.line = 'offline';
     changed();
     return !offline;
-  } catch {
+  } catch (err) {
+    store.refused = (err as { status?: number }).status === 401;
+    if (store.refused) {
+      store.state = null;
+      forget();
+    }
     store.failed = !store.state;
     if (store.state) store.line = 'offline';
     changed();

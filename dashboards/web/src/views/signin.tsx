@@ -5,7 +5,7 @@ import { setupNeeded, signIn, store, type Answer } from '../store';
 
 // SignIn is for staff; while there is no account at all, it makes the first
 // one with the setup code that the server printed.
-export function SignIn() {
+export function SignIn({ closed }: { closed?: boolean }) {
   const w = t();
   const [error, setError] = useState('');
   const [busy, setBusy] = useState(false);
@@ -39,6 +39,7 @@ export function SignIn() {
   return (
     <form class="card signin" onSubmit={(e) => void submit(e)}>
       <h1>{setup ? w.setupTitle : w.signInTitle}</h1>
+      {closed && <p>{w.closed}</p>}
       {setup && <p>{w.setupText}</p>}
       {setup && <label>{w.setupCode}<input ref={code} name="code" autocomplete="one-time-code" autocapitalize="none" spellcheck={false} required maxLength={128} /></label>}
       <label>{w.name}<input ref={name} name="name" autocomplete="username" autocapitalize="none" spellcheck={false} required maxLength={128} /></label>
