@@ -179,8 +179,17 @@ func riceParameter(vals []uint64, sum uint64) uint {
 
 // ReadInts appends the n values of a section to dst.
 func ReadInts(dst []int64, section []byte, n int) ([]int64, error) {
+	return ReadGappedInts(dst, section, n, nil)
+}
+
+// ReadGappedInts is ReadInts of a section that Small.AppendInts was told gaps
+// for: the same ones.
+func ReadGappedInts(dst []int64, section []byte, n int, gaps []uint8) ([]int64, error) {
 	r := reader{data: section}
 	mode := r.byte()
+	if mode == intSmall {
+		return readSmall(dst, &r, n, gaps)
+	}
 	first := r.varint()
 	dst = grow(dst, n)
 	from := len(dst)

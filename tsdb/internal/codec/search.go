@@ -1,0 +1,255 @@
+package codec
+
+import (
+	"math"
+	"math/bits"
+)
+
+// trial is what a prediction leaves of the numbers, before their tables are
+// known.
+type trial struct {
+	res    []int64 // residuals
+	dist   []int64 // distances from the predictions, with binary places
+	part   []uint8 // numbers of the predictions' fractions
+	size   []int64 // what the classes go by
+	slow   int     // of these, -1 for none
+	class  []uint8
+	mean   int64 // of the distances
+	first  int   // how many are of the first half
+	events int
+}
+
+// choice is a way to class residuals: half octaves (or whole ones) of the
+// sizes from low on.
+type choice struct {
+	slow           uint
+	classes, width int
+	low            int
+}
+
+// With tables by shape, sizes are looked up with so many bits gone that their
+// mean lies between 16 and 32, at the half octaves 10 and 11. With counted
+// tables all bits below 1 are gone, or all but three where sizes are means.
+var (
+	firstChoice    = []choice{{3, 6, 2, 5}}
+	shapedChoices  = []choice{{3, 1, 1, 0}, {4, 6, 2, 5}, {3, 8, 1, 7}, {2, 6, 2, 5}}
+	countedChoices = []choice{{0, 1, 1, 0}, {0, 4, 2, 1}, {0, 8, 1, 1}, {1, 6, 2, 2}, {2, 6, 2, 2}}
+)
+
+// search returns the header that promises the fewest bits, if any does.
+func (s *Small) search(h header) (header, bool) {
+	b := best{Small: s, bits: math.Inf(1)}
+	h.form |= formLast
+	if s.huge() {
+		h.form |= formCoarse
+		s.try(&h, -1<<60, 1<<60)
+		b.consider(h, firstChoice)
+		b.consider(h, shapedChoices)
+		return b.header, b.header.classes > 0
+	}
+	p := s.fit.best(s.x)
+	s.attempt(&h, &p)
+	b.consider(h, firstChoice)
+	last := h
+	if len(p.coefs) > 0 {
+		h = s.linear(h, &p)
+		b.consider(h, firstChoice)
+	}
+	b.refine(h, last, &p)
+	b.level()
+	return b.header, b.header.classes > 0
+}
+
+// linear tries a fitted prediction; one that has met events is fitted once
+// more, to the numbers without them.
+func (s *Small) linear(h header, p *prediction) header {
+	form := h.form &^ (1<<6 - 1)
+	h.form, h.coefs, h.bias = form|p.form, p.coefs, p.bias
+	s.attempt(&h, p)
+	if s.trial.events == 0 {
+		return h
+	}
+	if q := s.fit.best(s.clean()); len(q.coefs) > 0 {
+		*p = q
+		h.form, h.coefs, h.bias = form|p.form, p.coefs, p.bias
+		s.attempt(&h, p)
+	}
+	return h
+}
+
+// clean returns the numbers as the last trial's predictions saw them, without
+// the steps between.
+func (s *Small) clean() []int64 {
+	half := len(s.x) / 2
+	a, b := s.h[maxReach:maxReach+half], s.h[half+2*maxReach:]
+	s.whole = append(append(s.whole[:0], a...), b...)
+	return s.whole
+}
+
+// refine tries more ways to class the residuals of the better prediction, h
+// or, from the number before, last.
+func (b *best) refine(h, last header, p *prediction) {
+	if b.header.form != h.form {
+		h = last
+		b.attempt(&h, p)
+	}
+	b.consider(h, shapedChoices)
+	if len(h.coefs) > 0 {
+		if b.trial.mean > 4<<fullPoint {
+			return
+		}
+		h = last
+		b.attempt(&h, p)
+	}
+	switch mean := b.trial.mean >> fullPoint; {
+	case mean < 2:
+		b.count(h, narrow)
+	case mean < 8:
+		b.count(h, wide)
+	}
+}
+
+// best is the best header of a search so far.
+type best struct {
+	*Small
+	header header
+	bits   float64
+}
+
+// consider measures ways to class the residuals of a trial.
+func (b *best) consider(h header, choices []choice) {
+	for _, c := range choices {
+		h.slow, h.classes, h.width, h.low = c.slow, c.classes, c.width, c.low
+		if bits := b.measure(&h); bits < b.bits {
+			b.header, b.bits = h, bits
+		}
+	}
+}
+
+// count measures counted tables of a layout.
+func (b *best) count(h header, kind int) {
+	h.counted, h.kind = true, kind
+	b.consider(h, countedChoices)
+}
+
+// level tries numbers without prediction, from the least one on, and keeps
+// them so where that is best.
+func (b *best) level() {
+	least := b.x[0]
+	for _, v := range b.x {
+		least = min(least, v)
+	}
+	h := header{form: b.header.form & formGapped, step: b.header.step}
+	h.first = b.header.first + least*int64(h.step)
+	b.shift(least)
+	b.try(&h, 0, int64(layouts[unsigned].base[symbols]))
+	before := b.bits
+	if b.trial.mean < 32<<fullPoint && b.trial.events <= len(b.x)/32 {
+		b.count(h, unsigned)
+	}
+	if b.bits == before {
+		b.shift(-least)
+	}
+}
+
+func (s *Small) shift(by int64) {
+	for i := range s.x {
+		s.x[i] -= by
+	}
+}
+
+// attempt tries a prediction, taking for events what lies beyond so many
+// deviations that there are few.
+func (s *Small) attempt(h *header, p *prediction) {
+	limit := int64(32*min(p.sigma, 1<<40)) + 32
+	for s.try(h, -limit, limit); s.trial.events > len(s.x)/32 && limit < 1<<50; {
+		limit *= 8
+		s.try(h, -limit, limit)
+	}
+}
+
+// try predicts the numbers by the header's form and keeps what is left, with
+// events for what does not lie in a range.
+func (s *Small) try(h *header, low, high int64) {
+	m, t := &s.model, &s.trial
+	h.predictor(m)
+	t.slow = -1
+	half := len(s.x) / 2
+	t.res, t.dist, t.part = t.res[:0], t.dist[:0], t.part[:0]
+	s.events = s.events[:0]
+	a, b := s.seeds(half)
+	off := s.tryHalf(s.x[:half], a, 0, 0, low, high)
+	t.first = len(t.dist)
+	s.sow(b, off)
+	s.tryHalf(s.x[half:], b, half, off, low, high)
+	t.events = len(s.events)
+	sum := uint64(0)
+	for _, d := range t.dist {
+		sum += uint64(min(d, 1<<48))
+	}
+	t.mean = int64(sum / uint64(len(t.dist)))
+}
+
+func (s *Small) tryHalf(x, h []int64, from int, off, low, high int64) int64 {
+	m, t := &s.model, &s.trial
+	for i, v := range x {
+		p := m.predict((*[maxReach]int64)(h[i:]))
+		if s.hole(from + i) {
+			h[i+maxReach] = m.nearest(p)
+			continue
+		}
+		r := v - off - p>>m.point
+		if r < low || r >= high {
+			off += s.event(m, x, h, i, from, off, p>>m.point)
+			r = 0
+		}
+		h[i+maxReach] = p>>m.point + r
+		t.res = append(t.res, r)
+		t.dist = append(t.dist, int64(magnitude(h[i+maxReach]<<m.point-p)))
+		t.part = append(t.part, uint8(m.fraction(p)))
+	}
+	return off
+}
+
+// sizes follows the size of the residuals as the decoder will.
+func (t *trial) sizes(m *model) {
+	if t.slow == int(m.slow) {
+		return
+	}
+	t.slow = int(m.slow)
+	t.size = t.size[:0]
+	size := m.startSize()
+	for i, d := range t.dist {
+		if i == t.first {
+			size = m.startSize()
+		}
+		t.size = append(t.size, size)
+		size += (d - size) >> (m.slow & 63)
+	}
+}
+
+// measure chooses the tables of a header and returns how many bits the chunk
+// takes with them.
+func (s *Small) measure(h *header) float64 {
+	m, t := &s.model, &s.trial
+	switch {
+	case !h.counted:
+		h.coarse = uint(max(bits.Len64(uint64(t.mean)), 5)) - 5
+	case h.slow > 0:
+		h.coarse = max(m.point, 3) - 3
+	default:
+		h.coarse = m.point
+	}
+	m.slow, m.coarse = h.slow, h.coarse
+	m.setClasses(h.classes, h.low, h.width)
+	t.sizes(m)
+	s.bins.sort(t, m, h.classes, h.counted)
+	total := float64(8*(12+h.classes) + 32*t.events)
+	for _, c := range h.coefs {
+		total += 1 + float64(bits.Len64(zigzag(c)))
+	}
+	if h.counted {
+		return total + s.bins.counts(h)
+	}
+	return total + s.bins.shape(h, m.linear())
+}

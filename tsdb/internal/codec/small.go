@@ -1,0 +1,202 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Small encodes sections in the fewest bytes that any form takes, at some cost:
+// for chunks that are written once and kept. The zero value works; it keeps
+// memory for the next section, and is for one goroutine at a time.
+type Small struct {
+	x      []int64 // numbers of the slots of both halves, in steps from the first
+	holes  []bool  // slots without a number
+	h      []int64 // both halves as predictions see them, each behind its seeds
+	trial  trial
+	events []event
+	codes  []coded
+	fit    fitter
+	whole  []int64
+	model  model
+	bins   bins
+}
+
+// AppendInts appends a section of the values. gaps, if not nil, tells for each
+// value how many are missing between it and the one before; ReadInts wants to
+// be told the same.
+func (s *Small) AppendInts(dst []byte, vals []int64, gaps []uint8) []byte {
+	at := len(dst)
+	dst = AppendInts(dst, vals)
+	if len(vals) < smallMin || constant(vals) {
+		return dst
+	}
+	fast := len(dst) - at
+	dst = s.append(dst, vals, gaps)
+	if small := dst[at+fast:]; len(small) > 0 && len(small) < fast {
+		return append(dst[:at], small...)
+	}
+	return dst[:at+fast]
+}
+
+// append appends a section in mode intSmall, nothing where no model fits.
+func (s *Small) append(dst []byte, vals []int64, gaps []uint8) []byte {
+	n := len(vals)
+	h := s.relative(vals, gaps)
+	half := len(s.x) / 2
+	odd := len(s.x)%2 != 0
+	s.x = s.x[:2*half]
+	h, ok := s.search(h)
+	if !ok {
+		return dst
+	}
+	h.last = (vals[n-1] - vals[n-2]) / int64(h.step)
+	s.encode(&h, half)
+	dst = h.append(dst, odd)
+	dst = appendEvents(dst, s.events)
+	return appendCoded(dst, s.codes[:half], s.codes[half:])
+}
+
+// relative lays the numbers out in their slots, in steps from the first, and
+// begins a header with that. The slots of missing ones lie on a line.
+func (s *Small) relative(vals []int64, gaps []uint8) header {
+	h := header{step: commonDivisor(vals), first: vals[0]}
+	s.holes = holes(s.holes[:0], gaps, len(vals))
+	if len(s.holes) > 0 {
+		h.form = formGapped
+	}
+	s.x = s.x[:0]
+	for i, v := range vals {
+		d := v - vals[0]
+		if h.step != 1 {
+			d /= int64(h.step)
+		}
+		if i > 0 && h.form != 0 {
+			from := s.x[len(s.x)-1]
+			for k := int64(gaps[i]); k > 0; k-- {
+				from += (d - from) / (k + 1)
+				s.x = append(s.x, from)
+			}
+		}
+		s.x = append(s.x, d)
+	}
+	return h
+}
+
+// commonDivisor returns the greatest divisor of all differences.
+func commonDivisor(vals []int64) uint64 {
+	step := uint64(0)
+	for _, v := range vals {
+		if step = gcd(step, magnitude(v-vals[0])); step == 1 {
+			break
+		}
+	}
+	return step
+}
+
+func magnitude(v int64) uint64 {
+	if v < 0 {
+		return -uint64(v)
+	}
+	return uint64(v)
+}
+
+func gcd(a, b uint64) uint64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// huge says that predictions of the numbers have no room for binary places.
+func (s *Small) huge() bool {
+	or := uint64(0)
+	for _, v := range s.x {
+		or |= magnitude(v)
+	}
+	return bits.Len64(or) > 50
+}
+
+// seeds makes room for both halves as predictions see them, and returns them
+// with the seeds of the first.
+func (s *Small) seeds(half int) (a, b []int64) {
+	s.h = grow(s.h[:0], 2*(half+maxReach))[:2*(half+maxReach)]
+	a, b = s.h[:half+maxReach], s.h[half+maxReach:]
+	clear(a[:maxReach])
+	return a, b
+}
+
+// sow sets the seeds of the second half, where steps have moved the numbers by
+// off, and returns what they are.
+func (s *Small) sow(b []int64, off int64) int64 {
+	seed := s.x[len(s.x)/2] - off
+	for i := range maxReach {
+		b[i] = seed
+	}
+	return seed
+}
+
+// encode predicts the numbers by the header's model as the decoder will, and
+// keeps their codes and the events.
+func (s *Small) encode(h *header, half int) {
+	h.model(&s.model)
+	s.events, s.codes = s.events[:0], s.codes[:0]
+	a, b := s.seeds(half)
+	off := s.encodeHalf(s.x[:half], a, 0, 0)
+	h.seed = s.sow(b, off)
+	s.encodeHalf(s.x[half:], b, half, off)
+}
+
+func (s *Small) encodeHalf(x, h []int64, from int, off int64) int64 {
+	m := &s.model
+	size := m.startSize()
+	for i, v := range x {
+		p := m.predict((*[maxReach]int64)(h[i:]))
+		if s.hole(from + i) {
+			h[i+maxReach] = m.nearest(p)
+			s.codes = append(s.codes, coded{})
+			continue
+		}
+		t := &m.tables[m.context(p, size)]
+		r := v - off - p>>m.point
+		if !t.layout.holds(r, t.shift) {
+			off += s.event(m, x, h, i, from, off, p>>m.point)
+			r = 0
+		}
+		h[i+maxReach] = p>>m.point + r
+		s.codes = append(s.codes, t.code(r))
+		size = m.after(size, h[i+maxReach], p)
+	}
+	return off
+}
+
+// event notes that a number is none for its table and returns by how much it
+// and those after it are off from now on: nothing for a spike, after which the
+// next number is closer to the one before it.
+func (s *Small) event(m *model, x, h []int64, i, from int, off, pred int64) int64 {
+	e := event{at: from + i, diff: x[i] - off - pred}
+	if m.reach > 0 && i+1 < len(x) {
+		back := magnitude(x[i+1] - off - h[i+maxReach-1])
+		e.step = back > magnitude(x[i+1]-x[i])
+	}
+	s.events = append(s.events, e)
+	if e.step {
+		return e.diff
+	}
+	return 0
+}
+
+func (s *Small) hole(i int) bool { return len(s.holes) > 0 && s.holes[i] }
+
+func appendEvents(dst []byte, events []event) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(events)))
+	at := 0
+	for _, e := range events {
+		gap := uint64(e.at-at) << 1
+		if e.step {
+			gap |= 1
+		}
+		dst = binary.AppendVarint(binary.AppendUvarint(dst, gap), e.diff)
+		at = e.at
+	}
+	return dst
+}
