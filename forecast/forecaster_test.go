@@ -308,7 +308,10 @@ func TestRunsAreFound(t *testing.T) {
 		"no such model":     func() error { _, err := w.f.Issue(background, "x"); return err }(),
 		"hindcast of none":  func() error { _, err := w.f.Hindcast(background, "x", begin); return err }(),
 		"run again of none": func() error { _, err := w.f.Reproduce(background, 1); return err }(),
-		"skill of none":     func() error { _, err := w.f.Skill(background, "up", stage, "", begin, begin+hour); return err }(),
+		"skill of none": func() error {
+			_, err := w.f.Skill(background, forecast.Filter{Station: "up", Property: stage, From: begin, To: begin + hour})
+			return err
+		}(),
 	} {
 		if quantrac.KindOf(err) != quantrac.NotFound {
 			t.Errorf("%s: %v, want not found", what, err)

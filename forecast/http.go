@@ -16,7 +16,7 @@ import (
 //	GET /latest?station=&property=[&asof=]     newest run
 //	GET /runs?station=&property=[&model=&from=&to=&asof=&limit=]
 //	GET /runs/{id}                             one run
-//	GET /skill?station=&property=[&model=&from=&to=]  default the last 60 days
+//	GET /skill?station=&property=[&model=&from=&to=&asof=]  default the last 60 days
 //	GET /models                                what is forecast, and how it stands
 //
 // Times have the forms of quantrac.ParseTime. Forecasts are for staff (the
@@ -69,9 +69,10 @@ func (f *Forecaster) Handler() http.Handler {
 			return nil, err
 		}
 		const sixtyDays = quantrac.Millis(60 * 24 * 3600 * 1000)
-		q.To = cmp.Or(q.To, f.o.Clock.Now())
+		now := f.o.Clock.Now()
+		q.To = min(cmp.Or(q.To, now), cmp.Or(q.AsOf, now), now)
 		q.From = cmp.Or(q.From, q.To-sixtyDays)
-		return f.Skill(r.Context(), q.Station, q.Property, q.Model, q.From, q.To)
+		return f.Skill(r.Context(), q)
 	})
 	serve("GET /models", func(r *http.Request) (any, error) {
 		models := []Model{}

@@ -1,8 +1,10 @@
 package forecast
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"quantrac"
@@ -42,8 +44,9 @@ type LeadSkill struct {
 }
 
 // EventSkill counts warnings, given at a probability of at least one half,
-// against what came, by level of the thresholds then in force.
+// against what came, by kind and level of the thresholds then in force.
 type EventSkill struct {
+	Kind        string   `json:"kind"`
 	Level       int      `json:"level"`
 	Hits        int      `json:"hits"`
 	Misses      int      `json:"misses"`
@@ -56,18 +59,20 @@ type EventSkill struct {
 // warnAt is the probability from which a forecast counts as a warning.
 const warnAt = 0.5
 
-// Skill scores the runs of a model issued from from to to, both inclusive,
-// against the observations as they are known now. Of the runs of one issue
-// time the first counts: what was said then. model "" takes the model of the
-// newest run. It is a NotFound error where there are no runs.
-func (f *Forecaster) Skill(ctx context.Context, station, property, model string, from, to quantrac.Millis) (*Skill, error) {
-	q := Filter{Station: station, Property: property, Model: model, From: from, To: to, Limit: 1}
+// Skill scores the runs of one model that pass, issued from From to To, against
+// the observations as they are known now, or were known at AsOf. Of the runs of
+// one issue time the first counts: what was said then. Without a model or sensor
+// it takes those of the newest run. It is a NotFound error where there are no
+// runs.
+func (f *Forecaster) Skill(ctx context.Context, q Filter) (*Skill, error) {
+	q.Limit = 1
 	newest, err := f.Runs(ctx, q)
 	if err != nil {
 		return nil, err
 	}
+	from, to := q.From, q.To
 	if len(newest) == 0 {
-		return nil, quantrac.Errorf(quantrac.NotFound, "no forecast of %s at %s issued from %v to %v", property, station, from, to)
+		return nil, quantrac.Errorf(quantrac.NotFound, "no forecast of %s at %s by %s issued from %v to %v", q.Property, q.Station, cmp.Or(q.Model, "any model"), from, to)
 	}
 	c := newest[0].Config
 	step, ahead := time.Duration(c.Step), time.Duration(c.Leads[len(c.Leads)-1])
@@ -75,7 +80,7 @@ func (f *Forecaster) Skill(ctx context.Context, station, property, model string,
 	if to < from || (to-from)/quantrac.Millis(step.Milliseconds()) > maxRuns {
 		return nil, quantrac.Errorf(quantrac.Invalid, "skill from %v to %v: at most %d steps of %v are scored at once", from, to, maxRuns, step)
 	}
-	obs, err := f.readColumn(ctx, &c.Source, step, first, floor(min(to.Add(ahead), f.o.Clock.Now()), step), Known{})
+	obs, err := f.readColumn(ctx, &c.Source, step, first, floor(min(to.Add(ahead), f.o.Clock.Now()), step), Known{Time: q.AsOf})
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +91,7 @@ func (f *Forecaster) Skill(ctx context.Context, station, property, model string,
 		}
 		return obs.values[i]
 	}
-	s := &Skill{Station: station, Property: property, Model: c.Model, Unit: newest[0].Unit, From: from, To: to}
+	s := &Skill{Station: q.Station, Property: q.Property, Model: c.Model, Unit: newest[0].Unit, From: from, To: to}
 	tallies := make([]tally, len(c.Leads))
 	q.Model, q.Sensor, q.FirstOnly, q.Limit = c.Model, &c.Sensor, true, maxRuns
 	err = f.each(ctx, q, func(r *Run) error {
@@ -116,7 +121,14 @@ type tally struct {
 	point, median, base, lo, hi, obs []float64
 	crps, persist                    []float64
 	fallbacks                        int
-	events                           map[int]*eventTally
+	events                           map[eventKey]*eventTally
+}
+
+// eventKey names a threshold through all its values: báo động I is another
+// event than the first level of a watch.
+type eventKey struct {
+	kind  string
+	level int
 }
 
 type eventTally struct {
@@ -151,12 +163,13 @@ func (t *tally) add(r *Run, lead int, y float64) {
 	}
 	for _, x := range r.Thresholds {
 		if t.events == nil {
-			t.events = map[int]*eventTally{}
+			t.events = map[eventKey]*eventTally{}
 		}
-		e := t.events[x.Threshold.Level]
+		key := eventKey{x.Threshold.Kind, x.Threshold.Level}
+		e := t.events[key]
 		if e == nil {
 			e = &eventTally{}
-			t.events[x.Threshold.Level] = e
+			t.events[key] = e
 		}
 		happened := y >= x.Threshold.Value
 		e.table.Add(x.Prob[lead] >= warnAt, happened)
@@ -165,16 +178,17 @@ func (t *tally) add(r *Run, lead int, y float64) {
 }
 
 func (t *tally) score(ahead Duration) LeadSkill {
-	s := LeadSkill{Ahead: ahead, N: len(t.obs), Fallbacks: t.fallbacks,
+	s := LeadSkill{Ahead: ahead, N: len(t.obs), Fallbacks: t.fallbacks, Events: []EventSkill{},
 		MAE: number(verify.MAE(t.median, t.obs)), RMSE: number(verify.RMSE(t.point, t.obs)), PI: number(verify.PI(t.point, t.base, t.obs)),
 		CRPS: number(mean(t.crps)), Coverage: number(verify.Coverage(t.lo, t.hi, t.obs)),
 		PersistenceMAE: number(verify.MAE(t.base, t.obs)), PersistenceRMSE: number(verify.RMSE(t.base, t.obs)), PersistenceCRPS: number(mean(t.persist))}
-	for level := 0; level <= 9; level++ {
-		if e := t.events[level]; e != nil {
-			s.Events = append(s.Events, EventSkill{Level: level, Hits: e.table.Hits, Misses: e.table.Misses, FalseAlarms: e.table.FalseAlarms,
-				POD: number(e.table.POD()), FAR: number(e.table.FAR()), Brier: number(verify.Brier(e.prob, e.happened))})
-		}
+	for key, e := range t.events {
+		s.Events = append(s.Events, EventSkill{Kind: key.kind, Level: key.level, Hits: e.table.Hits, Misses: e.table.Misses, FalseAlarms: e.table.FalseAlarms,
+			POD: number(e.table.POD()), FAR: number(e.table.FAR()), Brier: number(verify.Brier(e.prob, e.happened))})
 	}
+	slices.SortFunc(s.Events, func(a, b EventSkill) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Level, b.Level))
+	})
 	return s
 }
 

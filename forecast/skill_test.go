@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"quantrac"
 	"quantrac/forecast"
@@ -17,6 +18,9 @@ import (
 // and what was observed.
 func TestSkillIsThatOfTheRuns(t *testing.T) {
 	w := newWorld(t)
+	alarm := w.reg.thresholds[0] // of the same level, never reached
+	alarm.ID, alarm.Kind, alarm.Value = "alarm", quantrac.ThresholdAlarm, 9
+	w.reg.thresholds = append(w.reg.thresholds, alarm)
 	down, up := river(500)
 	w.live(down, up, 0, 400)
 	for i := 400; i < 440; i++ {
@@ -28,7 +32,7 @@ func TestSkillIsThatOfTheRuns(t *testing.T) {
 		}
 	}
 	w.live(down, up, 440, 444) // the last ones of six hours stay open
-	s, err := w.f.Skill(background, "down", stage, "", begin+400*hour, begin+439*hour)
+	s, err := w.f.Skill(background, forecast.Filter{Station: "down", Property: stage, From: begin + 400*hour, To: begin + 439*hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +72,8 @@ func TestSkillIsThatOfTheRuns(t *testing.T) {
 			{"MAE", got.MAE, verify.MAE(median, obs)}, {"RMSE", got.RMSE, verify.RMSE(point, obs)}, {"PI", got.PI, verify.PI(point, base, obs)},
 			{"CRPS", got.CRPS, crps / n}, {"coverage", got.Coverage, verify.Coverage(lo, hi, obs)},
 			{"MAE of persistence", got.PersistenceMAE, verify.MAE(base, obs)}, {"RMSE of persistence", got.PersistenceRMSE, verify.RMSE(base, obs)},
-			{"CRPS of persistence", got.PersistenceCRPS, persist / n}, {"Brier", got.Events[0].Brier, verify.Brier(prob, happened)},
-			{"POD", got.Events[0].POD, tab.POD()}, {"FAR", got.Events[0].FAR, tab.FAR()},
+			{"CRPS of persistence", got.PersistenceCRPS, persist / n}, {"Brier", got.Events[1].Brier, verify.Brier(prob, happened)},
+			{"POD", got.Events[1].POD, tab.POD()}, {"FAR", got.Events[1].FAR, tab.FAR()},
 		} {
 			if math.IsNaN(c.want) {
 				if c.got != nil {
@@ -81,7 +85,10 @@ func TestSkillIsThatOfTheRuns(t *testing.T) {
 				t.Errorf("lead %d: %s = %v, want %g", lead, c.what, text(c.got), c.want)
 			}
 		}
-		if e := got.Events[0]; e.Level != 1 || e.Hits != tab.Hits || e.Misses != tab.Misses || e.FalseAlarms != tab.FalseAlarms {
+		if len(got.Events) != 3 || got.Events[0].Kind != "bao_dong" || got.Events[0].Hits+got.Events[0].Misses != 0 {
+			t.Errorf("lead %d: events of the alarm level that is not reached: %+v", lead, got.Events)
+		}
+		if e := got.Events[1]; e.Level != 1 || e.Hits != tab.Hits || e.Misses != tab.Misses || e.FalseAlarms != tab.FalseAlarms {
 			t.Errorf("lead %d: events %+v, want %+v", lead, e, tab)
 		}
 		if got.StatutoryTolerance == nil || got.StatutoryPass == nil || *got.StatutoryPass < 0.5 {
@@ -93,12 +100,16 @@ func TestSkillIsThatOfTheRuns(t *testing.T) {
 	}
 
 	// A corrected observation changes the skill, not the runs.
-	before := *s.Leads[0].RMSE
+	before, then := *s.Leads[0].RMSE, w.clock.Now()
+	w.clock.Advance(time.Minute)
 	w.put(quantrac.Corrections, reading("down", begin+430*hour, 5))
-	if s, err = w.f.Skill(background, "down", stage, "arx", begin+400*hour, begin+439*hour); err != nil || *s.Leads[0].RMSE < before+0.1 {
+	if s, err = w.f.Skill(background, forecast.Filter{Station: "down", Property: stage, Model: "arx", From: begin + 400*hour, To: begin + 439*hour}); err != nil || *s.Leads[0].RMSE < before+0.1 {
 		t.Errorf("after a correction of what was observed: RMSE %v, was %g (%v)", text(s.Leads[0].RMSE), before, err)
 	}
-	if _, err := w.f.Skill(background, "down", stage, "", 0, quantrac.MaxMillis); quantrac.KindOf(err) != quantrac.Invalid {
+	if s, err = w.f.Skill(background, forecast.Filter{Station: "down", Property: stage, From: begin + 400*hour, To: begin + 439*hour, AsOf: then}); err != nil || *s.Leads[0].RMSE != before {
+		t.Errorf("as it was known before: RMSE %v, was %g (%v)", text(s.Leads[0].RMSE), before, err)
+	}
+	if _, err := w.f.Skill(background, forecast.Filter{Station: "down", Property: stage, To: quantrac.MaxMillis}); quantrac.KindOf(err) != quantrac.Invalid {
 		t.Errorf("skill of all time: %v", err)
 	}
 }
@@ -141,6 +152,9 @@ func TestHTTP(t *testing.T) {
 		{staff, "/runs" + gauge + "&limit=1", 200, ""},
 		{staff, "/runs/" + id, 200, ""},
 		{staff, "/skill" + gauge, 200, ""},
+		{staff, "/skill" + gauge + "&from=" + text(int64(begin+200*hour)/1000), 200, ""},
+		{staff, "/skill" + gauge + "&model=none", 404, "by none"},
+		{staff, "/skill" + gauge + "&asof=" + text(int64(begin+200*hour)/1000), 404, "no forecast"},
 		{staff, "/models", 200, ""},
 		{nobody, "/latest" + gauge, 403, "no issuing authority"},
 		{nobody, "/runs" + gauge, 403, "no issuing authority"},

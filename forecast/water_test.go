@@ -100,7 +100,7 @@ func TestLoganLive(t *testing.T) {
 			}
 		}
 	}
-	s, err := w.f.Skill(background, "WaterLab", metric, "", first, last)
+	s, err := w.f.Skill(background, forecast.Filter{Station: "WaterLab", Property: metric, From: first, To: last})
 	if err != nil {
 		t.Fatal(err)
 	}
