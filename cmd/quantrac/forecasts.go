@@ -90,7 +90,8 @@ func (f pageForecasts) Current(ctx context.Context, station, property string) ([
 	}
 	out := dashboards.Forecast{
 		Model: run.Config.Model, Issue: run.Issue, Quantiles: run.Levels,
-		Values: make([][]float64, len(run.Levels)), Authority: f.s.authority(station, f.s.clock.Now()),
+		Values: make([][]float64, len(run.Levels)), Exceed: run.Outlook().Exceedances, Fallback: run.Fallback,
+		Authority: f.s.authority(station, f.s.clock.Now()),
 	}
 	for _, lead := range run.Leads {
 		out.Times = append(out.Times, lead.Time)

@@ -184,7 +184,18 @@ func forecastsAreForStaff(t *testing.T, s *service, gauge string) {
 	if got := public.want(http.StatusOK, "GET", page, ""); strings.Contains(string(got.body), `"model"`) {
 		t.Errorf("the page shows the public a forecast: %.300s", got.body)
 	}
-	if got := s.nobody().want(http.StatusOK, "GET", page, ""); !strings.Contains(string(got.body), `"model"`) {
-		t.Errorf("the page shows staff no forecast: %.300s", got.body)
+	var got struct {
+		Forecast struct {
+			Model  string
+			Exceed []struct {
+				Level int
+				PMax  *float64 `json:"p_max"`
+				Lead  int      `json:"lead_s"`
+			}
+		}
+	}
+	s.nobody().want(http.StatusOK, "GET", page, "").json(t, &got)
+	if f := got.Forecast; f.Model != "arx" || len(f.Exceed) != 3 || f.Exceed[2].PMax == nil || f.Exceed[2].Level != 3 || f.Exceed[2].Lead != 48*3600 {
+		t.Errorf("the page shows staff the forecast %+v", f)
 	}
 }
