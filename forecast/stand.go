@@ -32,13 +32,15 @@ func (f *Forecaster) Models() []Model {
 
 // Behind says what the room has yet to do at an instant of its clock, as far as
 // the journal's commits up to one go; "" where nothing is left: every model on a
-// plain schedule has made, or missed, the run of its newest issue time, and so
-// has whatever run the inputs set off. A clock that is driven waits for it.
+// plain schedule has made, or missed, the run of the newest issue time if that is
+// due, and so has whatever run the inputs set off. A clock that is driven waits
+// for it; what it leaps over is not run.
 func (f *Forecaster) Behind(at quantrac.Millis, commit uint64) string {
 	for _, m := range f.Models() {
-		due := floor(at.Add(-time.Duration(m.Config.Delay)), time.Duration(m.Config.Step))
-		if m.Config.Cron == "" && m.Issued < due && m.Missed < due {
-			return fmt.Sprintf("%s has not been run for %v", m.Name, due)
+		issue := floor(at, time.Duration(m.Config.Step))
+		due := issue.Add(time.Duration(m.Config.Delay)) <= at
+		if m.Config.Cron == "" && due && m.Issued < issue && m.Missed < issue {
+			return fmt.Sprintf("%s has not been run for %v", m.Name, issue)
 		}
 	}
 	return f.plan.behind(at, commit)
