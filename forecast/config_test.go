@@ -131,6 +131,32 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestDefaultGrid: up to two days ahead, or five readings of a slow gauge; no
+// gap that a reader would take for the forecast's end.
+func TestDefaultGrid(t *testing.T) {
+	for _, c := range []struct {
+		interval, step, last time.Duration
+		leads                int
+	}{
+		{0, time.Hour, 48 * time.Hour, 18}, {time.Minute, time.Hour, 48 * time.Hour, 18}, {time.Hour, time.Hour, 48 * time.Hour, 18},
+		{90 * time.Minute, 2 * time.Hour, 48 * time.Hour, 10}, {6 * time.Hour, 6 * time.Hour, 48 * time.Hour, 8},
+		{12 * time.Hour, 12 * time.Hour, 60 * time.Hour, 5}, {24 * time.Hour, 24 * time.Hour, 120 * time.Hour, 5},
+	} {
+		step := StepFor(c.interval)
+		leads := leadsOf(step)
+		if step != c.step || len(leads) != c.leads || time.Duration(leads[len(leads)-1]) != c.last {
+			t.Errorf("read every %v: step %v, leads %v", c.interval, step, leads)
+		}
+		last := time.Duration(0)
+		for _, l := range leads {
+			if time.Duration(l)-last >= quantrac.StaleAfter(step) {
+				t.Errorf("read every %v: nothing from %v to %v", c.interval, last, time.Duration(l))
+			}
+			last = time.Duration(l)
+		}
+	}
+}
+
 func TestTimetable(t *testing.T) {
 	clock := quantrac.NewManualClock(1000)
 	tt := timetable{clock}

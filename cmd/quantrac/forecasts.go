@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"quantrac"
@@ -106,14 +107,11 @@ func (f pageForecasts) Current(ctx context.Context, station, property string) ([
 // the next of its grid is due.
 type queryRegistry struct{ *devices.Registry }
 
-// forecastGap is the step of the grid of forecasts: forecast.Defaults runs by
-// the hour.
-const forecastGap = time.Hour
-
 // Interval implements promql.Registry.
 func (r queryRegistry) Interval(series quantrac.Labels) time.Duration {
 	if series.Get(quantrac.LabelModel) != "" {
-		return forecastGap
+		of := strings.Replace(series.Metric(), "_forecast", "", 1)
+		return forecast.StepFor(r.Registry.Interval(series.With(quantrac.LabelMetric, of)))
 	}
 	if isThreshold(series.Metric()) {
 		return thresholdStep
