@@ -67,15 +67,23 @@ func (b *blockFile) sort() {
 	slices.Sort(b.ids)
 }
 
+// entry reads the entry of a group, false where the block has none.
+func (b *blockFile) entry(id uint32, bg *block.Group) (position int, ok bool, err error) {
+	i, ok := slices.BinarySearch(b.ids, id)
+	if !ok {
+		return 0, false, nil
+	}
+	position = int(b.place[i])
+	err = b.r.Group(position, bg)
+	return position, err == nil, err
+}
+
 // group reads what the block holds of a group into bg, false where that is
 // nothing.
 func (b *blockFile) group(g *group, bg *blockGroup) (bool, error) {
-	i, ok := slices.BinarySearch(b.ids, g.id)
-	if !ok {
-		return false, nil
-	}
-	bg.position = int(b.place[i])
-	if err := b.r.Group(bg.position, &bg.Group); err != nil {
+	var ok bool
+	var err error
+	if bg.position, ok, err = b.entry(g.id, &bg.Group); !ok {
 		return false, err
 	}
 	g.mu.RLock()

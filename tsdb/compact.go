@@ -40,7 +40,7 @@ func (db *DB) compact(ctx context.Context, choose func([]*blockFile) []*blockFil
 		part := v.state.blocksOf(blocks[0].info.Partition)
 		blocks = blocks[len(part):]
 		if part = choose(part); len(part) > 1 {
-			if err := db.merged(db.mergeBlocks(ctx, part)); err != nil {
+			if err := db.merged(db.mergeBlocks(ctx, part, nil)); err != nil {
 				return err
 			}
 		}
@@ -75,8 +75,9 @@ func smallOnes(part []*blockFile) []*blockFile {
 	return bySize[:n]
 }
 
-// mergeBlocks writes one block of several of a partition and installs it.
-func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile) error {
+// mergeBlocks writes one block of those of a partition and installs it. filter,
+// if not nil, may take rows out of the table of a group.
+func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, filter func(*group, []string, *rows.Table) *rows.Table) error {
 	out := &output{db: db}
 	var sc scratch
 	err := out.block(old[0].info.Partition, func(w *block.Writer) error {
@@ -88,7 +89,11 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile) error {
 			if err != nil {
 				return err
 			}
-			if err := w.Group(g.labels, g.properties(), t); err != nil {
+			properties := g.properties()
+			if filter != nil {
+				t = filter(g, properties, t)
+			}
+			if err := w.Group(g.labels, properties, t); err != nil {
 				return err
 			}
 		}

@@ -41,6 +41,9 @@ type Options struct {
 	// FoldBytes bounds what is kept in memory of series folded over windows;
 	// 64 MiB.
 	FoldBytes int
+	// Retention says how long the values of a property are kept in series with
+	// these labels (the metric name is the property); 0 for ever. Nil keeps all.
+	Retention func(labels quantrac.Labels, property string) time.Duration
 	// ScrubInterval is how often every file is read whole and checked; 7 days.
 	// Negative: never.
 	ScrubInterval time.Duration
@@ -93,6 +96,7 @@ type DB struct {
 	// groups is every group by its number; it only grows, and a reader's copy
 	// of the slice stays valid.
 	groups atomic.Pointer[[]*group]
+	nobody group // stands in the place of removed ones
 
 	// apply is held for writing while a commit is applied or the state
 	// changes, for reading while a reader takes its view of both.

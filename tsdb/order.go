@@ -52,6 +52,26 @@ func (o *order) settle() {
 	o.sorted = merged
 }
 
+// remove takes series out.
+func (o *order) remove(gone map[*series]bool) {
+	if len(gone) == 0 {
+		return
+	}
+	o.settle()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	left := make([]target, 0, len(o.sorted))
+	for _, t := range o.sorted {
+		if gone[t.s] {
+			t.s.rank = -1
+			continue
+		}
+		t.s.rank = int32(len(left))
+		left = append(left, t)
+	}
+	o.sorted = left
+}
+
 // pick returns the series that each passes to its argument, in order.
 func (o *order) pick(each func(pass func(s *series))) []target {
 	o.settle()

@@ -24,6 +24,7 @@ func (db *DB) Run(ctx context.Context) error {
 	wg.Go(func() { db.runFlush(ctx, flushed) })
 	wg.Go(func() { db.runCompact(ctx, flushed) })
 	wg.Go(func() { db.runScrub(ctx) })
+	wg.Go(func() { db.runExpire(ctx) })
 	wg.Wait()
 	return ctx.Err()
 }
@@ -66,6 +67,20 @@ func (db *DB) runCompact(ctx context.Context, flushed <-chan struct{}) {
 		}
 		if err := db.compactSome(ctx); err != nil && ctx.Err() == nil {
 			db.o.Logger.Error("tsdb: merge failed; the next flush brings another try", "dir", db.dir, "error", err)
+		}
+	}
+}
+
+// expireInterval is how often what has been kept for its time is looked for.
+const expireInterval = 24 * time.Hour
+
+func (db *DB) runExpire(ctx context.Context) {
+	for db.o.Retention != nil {
+		if err := db.Expire(ctx); err != nil && ctx.Err() == nil {
+			db.o.Logger.Error("tsdb: dropping what is old failed; tomorrow brings another try", "dir", db.dir, "error", err)
+		}
+		if !db.sleep(ctx, expireInterval, nil) {
+			return
 		}
 	}
 }

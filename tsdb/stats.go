@@ -12,7 +12,7 @@ type counters struct {
 	stored, redelivered, collisions, ahead atomic.Uint64
 	flushes, flushErrors, compactions      atomic.Uint64
 	cacheHits, cacheMisses, readErrors     atomic.Uint64
-	daysFolded                             atomic.Uint64
+	daysFolded, removed                    atomic.Uint64
 
 	mu         sync.Mutex
 	err        error // of the last background work
@@ -47,7 +47,7 @@ func (c *counters) lastError() error {
 func (db *DB) Stats() Stats {
 	c := &db.stats
 	out := Stats{
-		Groups: len(*db.groups.Load()), Series: int(c.series.Load()),
+		Groups: len(*db.groups.Load()) - int(c.removed.Load()), Series: int(c.series.Load()),
 		Stored: c.stored.Load(), Redelivered: c.redelivered.Load(), Collisions: c.collisions.Load(), Ahead: c.ahead.Load(),
 		Flushes: c.flushes.Load(), FlushErrors: c.flushErrors.Load(), Compactions: c.compactions.Load(),
 		CacheHits: c.cacheHits.Load(), CacheMisses: c.cacheMisses.Load(), ReadErrors: c.readErrors.Load(),

@@ -39,6 +39,7 @@ type serveCmd struct {
 	WebhookPrivate bool `name:"webhook-private" env:"QUANTRAC_WEBHOOK_PRIVATE" help:"Let webhooks go to private addresses and without TLS: receivers on the province's own network."`
 
 	SilenceHold time.Duration `name:"silence-hold" default:"30m" env:"QUANTRAC_SILENCE_HOLD" help:"How long after it goes stale a silent series is reported to staff."`
+	Retention   []string      `name:"retention" sep:"," placeholder:"PATTERN=DURATION" env:"QUANTRAC_RETENTION" help:"How long values are kept, by the name of their property: battery_*=2y. The first that matches counts; what matches none is kept for ever."`
 	MinFree     int64         `name:"min-free-bytes" default:"134217728" env:"QUANTRAC_MIN_FREE_BYTES" help:"Free disk space below which readings are refused while warnings still go out; with 0 they are refused once nothing is free."`
 }
 
@@ -68,6 +69,8 @@ func (c *serveCmd) check() error {
 	if c.MinFree < 0 || c.SilenceHold < 0 {
 		errs = append(errs, errors.New("min-free-bytes and silence-hold: want 0 or more"))
 	}
+	_, err := parseRetention(c.Retention)
+	errs = append(errs, named("retention", err))
 	return errors.Join(errs...)
 }
 
@@ -88,6 +91,7 @@ func (c *serveCmd) settings() map[string]any {
 		"clock": c.Clock, "public-page": c.PublicPage, "open-data": c.OpenData, "cap-sender": c.Sender, "base-url": c.BaseURL,
 		"webhook-private": c.WebhookPrivate,
 		"silence-hold":    c.SilenceHold.String(), "min-free-bytes": c.MinFree, "mqtt-broker": c.Broker,
+		"retention": c.Retention,
 	}
 }
 

@@ -161,7 +161,15 @@ func (s *system) openRegistry(context.Context) (err error) {
 }
 
 func (s *system) openEngine(context.Context) (err error) {
-	s.db, err = tsdb.Open(vfs.OS(), s.path("tsdb"), s.journal, tsdb.Options{Clock: s.clock, Reserved: s.registry.Reserved, Logger: s.log})
+	o := tsdb.Options{Clock: s.clock, Reserved: s.registry.Reserved, Logger: s.log}
+	keep, err := parseRetention(s.c.Retention)
+	if err != nil {
+		return err
+	}
+	if len(keep) > 0 {
+		o.Retention = keep.of
+	}
+	s.db, err = tsdb.Open(vfs.OS(), s.path("tsdb"), s.journal, o)
 	if err != nil {
 		return err
 	}

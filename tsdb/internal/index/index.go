@@ -21,7 +21,8 @@ import (
 type Index struct {
 	mu     sync.RWMutex
 	byKey  map[string]uint32
-	n      uint32 // groups
+	n      uint32 // groups, with those removed
+	gone   roaring.Bitmap
 	labels map[string]*label
 }
 
@@ -54,6 +55,32 @@ func (x *Index) AddProperty(id uint32, property string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.post(quantrac.LabelMetric, property, id)
+}
+
+// Remove takes a group out, whose labels and properties these are. Its number is
+// not given again.
+func (x *Index) Remove(id uint32, labels quantrac.Labels, properties []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.byKey, labels.Key())
+	for _, l := range labels {
+		x.unpost(l.Name, l.Value, id)
+	}
+	for _, p := range properties {
+		x.unpost(quantrac.LabelMetric, p, id)
+	}
+	x.gone.Add(id)
+}
+
+func (x *Index) unpost(name, value string, id uint32) {
+	l := x.labels[name]
+	if l == nil {
+		return
+	}
+	l.remove(value, id)
+	if len(l.values) == 0 {
+		delete(x.labels, name)
+	}
 }
 
 func (x *Index) post(name, value string, id uint32) {
@@ -117,6 +144,7 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 func (x *Index) all() *roaring.Bitmap {
 	b := roaring.New()
 	b.AddRange(0, uint64(x.n))
+	b.AndNot(&x.gone)
 	return b
 }
 
@@ -174,7 +202,7 @@ func (x *Index) Values(name string, groups []uint32, limit int) []string {
 
 // among returns whether a value is carried by any of the groups.
 func (x *Index) among(groups []uint32) func(value) bool {
-	if len(groups) == int(x.n) {
+	if len(groups) == int(x.n)-int(x.gone.GetCardinality()) {
 		return func(value) bool { return true }
 	}
 	set := roaring.BitmapOf(groups...)

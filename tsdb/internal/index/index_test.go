@@ -17,6 +17,7 @@ func TestMatch(t *testing.T) {
 	type group struct {
 		labels quantrac.Labels
 		props  []string
+		gone   bool
 	}
 	var groups []group
 	for i := range 400 {
@@ -51,7 +52,14 @@ func TestMatch(t *testing.T) {
 	}
 	names := []string{"station", "sensor", "river", "none", quantrac.LabelMetric}
 	values := []string{"", "a", "b", "p", "a|b", ".*", ".+", "[ab]", "z"}
-	for range 2000 {
+	for n := range 2000 {
+		if i := rnd.IntN(len(groups)); n%10 == 9 && !groups[i].gone {
+			groups[i].gone = true
+			x.Remove(uint32(i), groups[i].labels, groups[i].props)
+			if id, ok := x.Lookup(groups[i].labels.AppendKey(nil)); ok {
+				t.Fatalf("group %d was removed and is found as %d", i, id)
+			}
+		}
 		var ms []*quantrac.Matcher
 		for range rnd.IntN(4) {
 			m, err := quantrac.NewMatcher(quantrac.MatchKind(rnd.IntN(4)), names[rnd.IntN(len(names))], values[rnd.IntN(len(values))])
@@ -66,7 +74,7 @@ func TestMatch(t *testing.T) {
 		}
 		var want []uint32
 		for i, g := range groups {
-			if stations != nil && (g.labels.Station() == "" || !slices.Contains(stations, g.labels.Station())) {
+			if g.gone || stations != nil && (g.labels.Station() == "" || !slices.Contains(stations, g.labels.Station())) {
 				continue
 			}
 			pass := true

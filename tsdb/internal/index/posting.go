@@ -11,8 +11,8 @@ import (
 // label is the values of one label.
 type label struct {
 	values map[string]*posting
-	// sorted is the values in order, nil where one has come since it was made.
-	// Values never go away.
+	// sorted is the values in order, nil where one has come or gone since it was
+	// made.
 	sorted atomic.Pointer[[]value]
 }
 
@@ -30,6 +30,15 @@ func (l *label) add(text string, id uint32) {
 		l.sorted.Store(nil)
 	}
 	p.add(id)
+}
+
+func (l *label) remove(text string, id uint32) {
+	p := l.values[text]
+	if p == nil || !p.remove(id) {
+		return
+	}
+	delete(l.values, text)
+	l.sorted.Store(nil)
 }
 
 // of returns the groups that carry a value; a nil label has none.
@@ -77,6 +86,18 @@ func (p *posting) add(id uint32) {
 	if len(p.list) > maxList {
 		p.bits, p.list = roaring.BitmapOf(p.list...), nil
 	}
+}
+
+// remove takes a group out and says whether none is left.
+func (p *posting) remove(id uint32) (empty bool) {
+	if p.bits != nil {
+		p.bits.Remove(id)
+		return p.bits.IsEmpty()
+	}
+	if i, ok := slices.BinarySearch(p.list, id); ok {
+		p.list = slices.Delete(p.list, i, i+1)
+	}
+	return len(p.list) == 0
 }
 
 // addTo adds the set to b; a nil posting is empty.

@@ -181,6 +181,26 @@ func Merge(tables []*Table, from, to int64) *Table {
 	return m.out
 }
 
+// Without returns a table less some columns, and less the rows that have no
+// cell in any other.
+func (t *Table) Without(columns []bool) *Table {
+	out := &Table{}
+	var r Row
+	for i := range t.Times {
+		r.Time, r.Commit, r.Received, r.Kind = t.Times[i], t.Commits[i], t.Received[i], t.Kinds[i]
+		r.Cols, r.Values, r.Quality = r.Cols[:0], r.Values[:0], r.Quality[:0]
+		for c := range t.Cols {
+			if q := t.Quality(i, c); q != Absent && !columns[c] {
+				r.Cols, r.Values, r.Quality = append(r.Cols, c), append(r.Values, t.Value(i, c)), append(r.Quality, q)
+			}
+		}
+		if len(r.Cols) > 0 {
+			out.Append(&r)
+		}
+	}
+	return out
+}
+
 // Grow makes room in an empty table for n rows.
 func (t *Table) Grow(n int) {
 	t.room = n
