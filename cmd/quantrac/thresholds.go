@@ -171,6 +171,14 @@ func (s thresholdStore) Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsd
 	}
 }
 
+// Fold implements promql.Store.
+func (s thresholdStore) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error] {
+	if len(s.thresholds(ctx, q.Matchers)) > 0 {
+		return tsdb.FoldSelect(ctx, s, q, w, op)
+	}
+	return s.DB.Fold(ctx, q, w, op)
+}
+
 // Latest implements promql.Store.
 func (s thresholdStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error) {
 	last, err := s.DB.Latest(ctx, ms)

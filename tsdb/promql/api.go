@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"quantrac"
@@ -20,6 +22,8 @@ type Store interface {
 	Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Series, error]
 	// Latest returns the newest present value of every series that passes.
 	Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error)
+	// Fold folds the series that pass over windows.
+	Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error]
 	// Series returns the label sets with data from from to to.
 	Series(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis) ([]quantrac.Labels, error)
 	// LabelNames returns the label names of such series, sorted.
@@ -57,6 +61,7 @@ type Options struct {
 	Version       string         // of the service, for status/buildinfo
 	Revision      string         // likewise
 	Logger        *slog.Logger   // nil discards
+	NoNative      bool           // leave everything to Prometheus' engine, for comparison and should a native path ever be wrong
 }
 
 // API evaluates expressions and serves them over HTTP. It is safe for
@@ -69,7 +74,19 @@ type API struct {
 	parser  parser.Parser
 	turns   chan struct{} // one element per request under way
 	started quantrac.Millis
+	points  sync.Pool // of *[]promql.FPoint, for native results
+	buffers buffers
+	counts  struct{ native, engine atomic.Uint64 }
 }
+
+// Stats are figures about an API since it was made.
+type Stats struct {
+	Native uint64 // evaluations on native paths
+	Engine uint64 // evaluations by Prometheus' engine
+}
+
+// Stats returns figures.
+func (a *API) Stats() Stats { return Stats{a.counts.native.Load(), a.counts.engine.Load()} }
 
 // lookback is the engine's lookback where staleness follows the expected
 // interval: longer than any interval's, because the inserted stale markers end

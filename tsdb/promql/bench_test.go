@@ -33,6 +33,10 @@ func (s *columnStore) Select(_ context.Context, q tsdb.Query) iter.Seq2[*tsdb.Se
 	}
 }
 
+func (s *columnStore) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error] {
+	return tsdb.FoldSelect(ctx, s, q, w, op)
+}
+
 func (s *columnStore) Latest(_ context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error) {
 	var out []tsdb.Last
 	for _, l := range s.lasts {

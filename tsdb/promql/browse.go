@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -138,18 +139,38 @@ func (r *reading) identities(ctx context.Context, from, to quantrac.Millis) ([]q
 	return ids, r.spend(len(ids), 0)
 }
 
-// stringsAnswer is an answer of sorted strings, at most limit of them.
-func (b *browsing) stringsAnswer(set map[string]bool) answer {
-	list := make([]string, 0, len(set))
-	for s := range set {
-		list = append(list, s)
+// gathered is strings of several sources. Those of a source are sorted and none
+// is there twice; where there is one source they need not be sorted again.
+type gathered struct {
+	sources int
+	list    []string
+}
+
+func (g *gathered) add(list []string) {
+	if len(list) == 0 {
+		return
 	}
-	slices.Sort(list)
+	g.sources++
+	g.list = append(g.list, list...)
+}
+
+// addSet adds strings in no order, less the empty one.
+func (g *gathered) addSet(set map[string]bool) {
+	delete(set, "")
+	g.add(slices.Sorted(maps.Keys(set)))
+}
+
+// answer is an answer of sorted strings, at most limit of them.
+func (g *gathered) answer(limit int) answer {
+	if g.sources > 1 {
+		slices.Sort(g.list)
+		g.list = slices.Compact(g.list)
+	}
 	var ans answer
-	if b.limit > 0 && len(list) > b.limit {
-		list, ans.warnings = list[:b.limit], []string{truncatedWarning}
+	if limit > 0 && len(g.list) > limit {
+		g.list, ans.warnings = g.list[:limit], []string{truncatedWarning}
 	}
-	ans.data = func(w *writer) { w.strs(list) }
+	ans.data = func(w *writer) { w.strs(g.list) }
 	return ans
 }
 
@@ -163,23 +184,27 @@ func (a *API) labelNames(r *http.Request) (answer, *apiError) {
 		return answer{}, err
 	}
 	defer release()
-	set := map[string]bool{}
+	var got gathered
 	e := b.each(ctx, func(ctx context.Context, ms []*quantrac.Matcher, j *joiner) error {
 		names, err := a.store.LabelNames(ctx, ms, b.from, b.to)
 		if err != nil {
 			return err
 		}
-		for _, n := range names {
-			set[n] = true
+		got.add(names)
+		if len(b.v.keys) == 0 {
+			return nil
 		}
 		stations, err := a.store.LabelValues(ctx, quantrac.LabelStation, ms, b.from, b.to, 0)
+		set := map[string]bool{}
 		for _, s := range stations {
 			for _, l := range j.metadata(s) {
 				set[l.Name] = true
 			}
 		}
+		got.addSet(set)
 		return err
 	}, func(ids []quantrac.Labels, j *joiner) error {
+		set := map[string]bool{}
 		for _, id := range ids {
 			for _, l := range id {
 				set[l.Name] = true
@@ -188,12 +213,13 @@ func (a *API) labelNames(r *http.Request) (answer, *apiError) {
 				set[l.Name] = true
 			}
 		}
+		got.addSet(set)
 		return nil
 	})
 	if e != nil {
 		return answer{}, a.classify(e)
 	}
-	return b.stringsAnswer(set), nil
+	return got.answer(b.limit), nil
 }
 
 func (a *API) labelValues(r *http.Request) (answer, *apiError) {
@@ -213,42 +239,41 @@ func (a *API) labelValues(r *http.Request) (answer, *apiError) {
 		return answer{}, err
 	}
 	defer release()
-	set := map[string]bool{}
+	var got gathered
 	joined := slices.Contains(b.v.keys, name)
-	add := func(v string) {
-		if v != "" {
-			set[v] = true
-		}
-	}
 	e := b.each(ctx, func(ctx context.Context, ms []*quantrac.Matcher, j *joiner) error {
-		of, limit := name, 0
 		if joined {
-			of = quantrac.LabelStation
-		} else if b.limit > 0 {
+			stations, err := a.store.LabelValues(ctx, quantrac.LabelStation, ms, b.from, b.to, 0)
+			set := map[string]bool{}
+			for _, s := range stations {
+				set[j.metadata(s).Get(name)] = true
+			}
+			got.addSet(set)
+			return err
+		}
+		limit := 0
+		if b.limit > 0 {
 			limit = b.limit + 1 // one more tells that there are more
 		}
-		values, err := a.store.LabelValues(ctx, of, ms, b.from, b.to, limit)
-		for _, v := range values {
-			if joined {
-				v = j.metadata(v).Get(name)
-			}
-			add(v)
-		}
+		values, err := a.store.LabelValues(ctx, name, ms, b.from, b.to, limit)
+		got.add(values)
 		return err
 	}, func(ids []quantrac.Labels, j *joiner) error {
+		set := map[string]bool{}
 		for _, id := range ids {
 			if joined {
-				add(j.metadata(id.Station()).Get(name))
+				set[j.metadata(id.Station()).Get(name)] = true
 			} else {
-				add(id.Get(name))
+				set[id.Get(name)] = true
 			}
 		}
+		got.addSet(set)
 		return nil
 	})
 	if e != nil {
 		return answer{}, a.classify(e)
 	}
-	return b.stringsAnswer(set), nil
+	return got.answer(b.limit), nil
 }
 
 func (a *API) series(r *http.Request) (answer, *apiError) {

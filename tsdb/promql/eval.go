@@ -9,6 +9,7 @@ import (
 	"quantrac"
 
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // request is one evaluation.
@@ -19,6 +20,7 @@ type request struct {
 	timeout    time.Duration   // 0 for Options.Timeout, which it can only shorten
 	lookback   time.Duration   // 0: by expected interval
 	asOf       quantrac.Millis // 0: all that is known
+	stats      bool            // the engine's statistics are asked for
 }
 
 // maxPoints is how many steps a range may have, as in Prometheus.
@@ -32,35 +34,68 @@ const (
 )
 
 // run evaluates a request. On success done must be called when the result has
-// been used: its points go back to the engine's pool.
+// been used: its points go back to where they came from. q is nil where a native
+// path has evaluated.
 func (a *API) run(ctx context.Context, r request) (q promql.Query, res *promql.Result, done func(), err *apiError) {
 	ctx, release, err := a.enter(ctx, r.timeout)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	v, err := a.prepare(&r)
+	v, expr, err := a.prepare(&r)
 	if err != nil {
 		release()
 		return nil, nil, nil, err
 	}
-	opts := promql.NewPrometheusQueryOpts(false, r.lookback, nil)
-	var qerr error
-	if r.step == 0 {
-		q, qerr = a.engine.NewInstantQuery(ctx, v, opts, r.expr, r.start.Time())
-	} else {
-		q, qerr = a.engine.NewRangeQuery(ctx, v, opts, r.expr, r.start.Time(), r.end.Time(), r.step)
+	mem := &memory{pool: &a.points}
+	res = a.native(ctx, v, &r, expr, mem)
+	if res == nil {
+		if q, res, err = a.engineRun(ctx, v, &r); err != nil {
+			release()
+			return nil, nil, nil, err
+		}
 	}
-	if qerr != nil {
+	done = func() {
+		if q != nil {
+			q.Close()
+		}
+		mem.release()
 		release()
-		return nil, nil, nil, badParam("query", qerr)
 	}
-	res = q.Exec(ctx)
-	done = func() { q.Close(); release() }
 	if res.Err != nil {
 		done()
 		return nil, nil, nil, a.classify(res.Err)
 	}
 	return q, res, done, nil
+}
+
+// native evaluates on a native path, nil where there is none.
+func (a *API) native(ctx context.Context, v *view, r *request, expr parser.Expr, mem *memory) *promql.Result {
+	if a.o.NoNative || r.stats {
+		return nil
+	}
+	value, notes, err := v.native(ctx, expr, newGrid(r.start, r.end, r.step), mem)
+	if errors.Is(err, errDeclined) {
+		v.series, v.samples = 0, 0 // the engine counts anew
+		return nil
+	}
+	a.counts.native.Add(1)
+	return &promql.Result{Value: value, Err: err, Warnings: notes}
+}
+
+// engineRun evaluates by Prometheus' engine.
+func (a *API) engineRun(ctx context.Context, v *view, r *request) (q promql.Query, res *promql.Result, _ *apiError) {
+	a.counts.engine.Add(1)
+	opts := promql.NewPrometheusQueryOpts(false, r.lookback, nil)
+	var err error
+	if r.step == 0 {
+		q, err = a.engine.NewInstantQuery(ctx, v, opts, r.expr, r.start.Time())
+	} else {
+		q, err = a.engine.NewRangeQuery(ctx, v, opts, r.expr, r.start.Time(), r.end.Time(), r.step)
+	}
+	if err != nil {
+		return nil, nil, badParam("query", err)
+	}
+	return q, q.Exec(ctx), nil
 }
 
 // enter bounds a request in time and waits for its turn. release must be
@@ -96,13 +131,13 @@ func (a *API) view(end, asOf quantrac.Millis) *view {
 	}
 }
 
-// prepare checks a request and makes its view.
-func (a *API) prepare(r *request) (*view, *apiError) {
+// prepare checks a request, makes its view and preprocesses its expression.
+func (a *API) prepare(r *request) (*view, parser.Expr, *apiError) {
 	if r.start < minEval || r.end > maxEval {
-		return nil, &apiError{badData, fmt.Errorf("evaluation time out of range: from %s to %s", r.start, r.end)}
+		return nil, nil, &apiError{badData, fmt.Errorf("evaluation time out of range: from %s to %s", r.start, r.end)}
 	}
 	if r.step != 0 && r.end.Sub(r.start)/r.step > maxPoints {
-		return nil, &apiError{badData, errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")}
+		return nil, nil, &apiError{badData, errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")}
 	}
 	v := a.view(r.end, r.asOf)
 	v.step = quantrac.Millis(r.step.Milliseconds())
@@ -111,7 +146,7 @@ func (a *API) prepare(r *request) (*view, *apiError) {
 	}
 	expr, aerr := a.parse(r.expr)
 	if aerr != nil {
-		return nil, aerr
+		return nil, nil, aerr
 	}
 	// Ranges may be written as arithmetic; this works them out.
 	expr, err := promql.PreprocessExpr(expr, r.start.Time(), r.end.Time(), r.step)
@@ -119,9 +154,9 @@ func (a *API) prepare(r *request) (*view, *apiError) {
 		err = v.check(expr, r.end.Sub(r.start))
 	}
 	if err != nil {
-		return nil, badParam("query", err)
+		return nil, nil, badParam("query", err)
 	}
-	return v, nil
+	return v, expr, nil
 }
 
 // Sample is the value of one series at one evaluation.
@@ -150,6 +185,12 @@ func (a *API) Instant(ctx context.Context, expr string, at quantrac.Millis) ([]S
 	}
 	defer done()
 	switch v := res.Value.(type) {
+	case *rows:
+		out := make([]Sample, len(v.list))
+		for i, s := range v.list {
+			out[i] = Sample{s.labels, quantrac.Millis(s.points[0].T), s.points[0].F}
+		}
+		return out, nil
 	case promql.Vector:
 		out := make([]Sample, len(v))
 		for i, s := range v {
@@ -173,17 +214,28 @@ func (a *API) Range(ctx context.Context, expr string, from, to quantrac.Millis, 
 		return nil, fmt.Errorf("query %s: %w", expr, kinded(err))
 	}
 	defer done()
+	if v, ok := res.Value.(*rows); ok {
+		out := make([]Series, len(v.list))
+		for i, s := range v.list {
+			out[i] = newSeries(s.labels, s.points)
+		}
+		return out, nil
+	}
 	m, merr := res.Matrix()
 	if merr != nil {
 		return nil, fmt.Errorf("query %s: %w", expr, merr)
 	}
 	out := make([]Series, len(m))
 	for i, s := range m {
-		o := Series{root(s.Metric), make([]quantrac.Millis, len(s.Floats)), make([]float64, len(s.Floats))}
-		for k, p := range s.Floats {
-			o.Times[k], o.Values[k] = quantrac.Millis(p.T), p.F
-		}
-		out[i] = o
+		out[i] = newSeries(root(s.Metric), s.Floats)
 	}
 	return out, nil
+}
+
+func newSeries(labels quantrac.Labels, points []promql.FPoint) Series {
+	s := Series{labels, make([]quantrac.Millis, len(points)), make([]float64, len(points))}
+	for k, p := range points {
+		s.Times[k], s.Values[k] = quantrac.Millis(p.T), p.F
+	}
+	return s
 }

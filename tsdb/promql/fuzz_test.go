@@ -2,7 +2,10 @@ package promql
 
 import (
 	"encoding/json"
+	"math"
+	"math/rand/v2"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,16 +63,62 @@ func FuzzJSONString(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		w := newWriter(nil)
-		w.str(s)
+		b := appendString(nil, s)
 		var got string
-		if err := json.Unmarshal(w.buf, &got); err != nil {
-			t.Fatalf("%q became %s: %v", s, w.buf, err)
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatalf("%q became %s: %v", s, b, err)
 		}
 		if want := strings.ToValidUTF8(s, "\ufffd"); got != want && !strings.Contains(want, "\ufffd") {
 			t.Errorf("%q came back as %q", s, got)
 		}
 	})
+}
+
+// plainFloat is a number as Prometheus writes it.
+func plainFloat(v float64) string {
+	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		return strconv.FormatFloat(v, 'e', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// FuzzFloat compares numbers with the standard library's: any bits, and the
+// decimals around which the short way turns off.
+func FuzzFloat(f *testing.F) {
+	for _, v := range []float64{0, math.Copysign(0, -1), 1, -2.5, 0.001, 0.0005, 0.3, 2.3140000000000001, 999999999999.999, 1e12, 1e15, 1e18, 9223372036854775.807, -9223372036854775.808, 1e20, 1e21, 1e22, 5e-324, 1e-6, 9e-7, math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN(), 1 << 53} {
+		f.Add(math.Float64bits(v), int64(v))
+	}
+	f.Fuzz(func(t *testing.T, bits uint64, n int64) {
+		vs := []float64{math.Float64frombits(bits), float64(n)}
+		for _, scale := range []float64{10, 100, 1000, 10_000} {
+			v := float64(n) / scale
+			vs = append(vs, v, math.Nextafter(v, math.Inf(1)), math.Nextafter(v, math.Inf(-1)), v+0.0005, float64(n%1_000_000)/scale)
+		}
+		for _, v := range vs {
+			if got, want := string(appendFloat(nil, v)), plainFloat(v); got != want {
+				t.Errorf("%x is written %s, want %s", math.Float64bits(v), got, want)
+			}
+		}
+	})
+}
+
+// TestFloats goes through more numbers of the kinds that stations send.
+func TestFloats(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(8, 1))
+	for i := range 300_000 {
+		v := math.Float64frombits(rnd.Uint64())
+		switch i % 4 {
+		case 0:
+			v = float64(rnd.Int64N(2_000_000_000)-1_000_000_000) / []float64{1, 10, 100, 1000, 10_000}[rnd.IntN(5)]
+		case 1:
+			v = rnd.NormFloat64() * math.Pow(10, float64(rnd.IntN(34)-12))
+		case 2:
+			v = float64(rnd.Int64()>>rnd.IntN(63)) / 1000
+		}
+		if got, want := string(appendFloat(nil, v)), plainFloat(v); got != want {
+			t.Fatalf("%x is written %s, want %s", math.Float64bits(v), got, want)
+		}
+	}
 }
 
 // FuzzSelector takes pseudo-labels apart: an error or a selector that says what

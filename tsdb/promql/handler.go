@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -87,14 +88,14 @@ func (a *API) serve(f endpoint, methods []string) http.Handler {
 		if ans.done != nil {
 			defer ans.done()
 		}
-		a.write(w, ans)
+		a.write(r.Context(), w, ans)
 	})
 }
 
 // write sends a good answer.
-func (a *API) write(w http.ResponseWriter, ans answer) {
+func (a *API) write(ctx context.Context, w http.ResponseWriter, ans answer) {
 	w.Header().Set("Content-Type", "application/json")
-	out := newWriter(w)
+	out := newWriter(ctx, w, &a.buffers)
 	out.raw(`{"status":"success","data":`)
 	ans.data(out)
 	if len(ans.warnings) > 0 {
@@ -106,7 +107,7 @@ func (a *API) write(w http.ResponseWriter, ans answer) {
 		out.strs(ans.infos)
 	}
 	out.raw("}")
-	out.flush()
+	out.close()
 	if out.err != nil {
 		a.o.Logger.Debug("answer not taken", "error", out.err)
 	}
@@ -120,13 +121,13 @@ func (a *API) fail(w http.ResponseWriter, e *apiError) {
 		w.Header().Set("Retry-After", "5")
 	}
 	w.WriteHeader(c.status)
-	out := newWriter(w)
+	out := newWriter(context.Background(), w, &a.buffers)
 	out.raw(`{"status":"error","errorType":`)
 	out.str(c.name)
 	out.raw(`,"error":`)
 	out.str(e.Error())
 	out.raw("}")
-	out.flush()
+	out.close()
 	if out.err != nil {
 		a.o.Logger.Debug("answer not taken", "error", out.err)
 	}
@@ -169,6 +170,7 @@ func (a *API) queryRange(r *http.Request) (answer, *apiError) {
 
 // evaluate runs a request and keeps at most limit series of the result.
 func (a *API) evaluate(r *http.Request, q request, limit int) (answer, *apiError) {
+	q.stats = r.FormValue("stats") != ""
 	qry, res, done, err := a.run(r.Context(), q)
 	if err != nil {
 		return answer{}, err
@@ -184,13 +186,17 @@ func (a *API) evaluate(r *http.Request, q request, limit int) (answer, *apiError
 		if truncated = limit > 0 && len(v) > limit; truncated {
 			value = v[:limit]
 		}
+	case *rows:
+		if truncated = limit > 0 && len(v.list) > limit; truncated {
+			v.list = v.list[:limit]
+		}
 	}
 	ans := answer{done: done, data: func(w *writer) {
 		w.raw(`{"resultType":`)
 		w.str(string(value.Type()))
 		w.raw(`,"result":`)
 		w.value(value)
-		if r.FormValue("stats") != "" {
+		if q.stats {
 			w.raw(`,"stats":`)
 			w.json(statistics(qry))
 		}

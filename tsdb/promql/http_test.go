@@ -242,7 +242,10 @@ func TestErrors(t *testing.T) {
 	f("POST", "/api/v1/metadata", 405, "bad_data", "GET")
 	f("GET", q("query", `water_level_meters offset 2h + on (river) loose offset 2h or label_replace(vector(1), "a", "b", "c", "(")`), 422, "execution", "regular expression")
 	f("GET", q("query", `{__name__=~".+"}`), 422, "execution", "more than 3 series")
-	f("GET", q("query", `sum_over_time({__name__="water_level_meters"}[1d])`), 422, "execution", "200")
+	f("GET", q("query", `stddev_over_time({__name__="water_level_meters"}[1d])`), 422, "execution", "reads more than 200 samples")
+	f("GET", r("query", "water_level_meters", "start", at(testNow-day), "end", at(testNow), "step", "600"), 422, "execution", "too many samples into memory")
+	f("GET", r("query", "sum(rate(water_level_meters[1h]))", "start", at(testNow-day), "end", at(testNow), "step", "600"), 422, "execution", "(the limit is 200)")
+	f("GET", r("query", "sum_over_time({__name__=~'.+'}[1d])", "start", at(testNow-day), "end", at(testNow), "step", "600"), 422, "execution", "more than 3 series")
 	f("GET", "/api/v1/series?match[]={__name__!=''}", 422, "execution", "more than 3 series")
 }
 

@@ -1,10 +1,11 @@
 package promql
 
 import (
+	"context"
 	"io"
-	"math"
-	"strconv"
-	"unicode/utf8"
+	"sync"
+
+	"quantrac/tsdb/internal/ahead"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -14,18 +15,45 @@ import (
 // writer writes JSON as it goes, in pieces, without making a value of every
 // number. Errors of the connection stay in err.
 type writer struct {
-	w   io.Writer
-	buf []byte
-	err error
+	ctx  context.Context
+	w    io.Writer
+	buf  []byte
+	pool *buffers
+	err  error
+}
+
+// buffers are memory for answers on their way out.
+type buffers struct {
+	whole sync.Pool // of *[]byte
+	rows  sync.Pool // of ahead
 }
 
 // pieceBytes is how much is gathered before it is sent.
 const pieceBytes = 32 << 10
 
-func newWriter(w io.Writer) *writer { return &writer{w: w, buf: make([]byte, 0, 4<<10)} }
+// newWriter returns a writer; close gives its memory back.
+func newWriter(ctx context.Context, w io.Writer, pool *buffers) *writer {
+	out := &writer{ctx: ctx, w: w, pool: pool}
+	if b, ok := pool.whole.Get().(*[]byte); ok {
+		out.buf = (*b)[:0]
+	} else {
+		out.buf = make([]byte, 0, pieceBytes+pieceBytes/2)
+	}
+	return out
+}
+
+// close sends the rest.
+func (w *writer) close() {
+	w.flush()
+	w.pool.whole.Put(&w.buf)
+}
 
 func (w *writer) raw(s string) {
 	w.buf = append(w.buf, s...)
+	w.sendPiece()
+}
+
+func (w *writer) sendPiece() {
 	if len(w.buf) >= pieceBytes {
 		w.flush()
 	}
@@ -38,46 +66,7 @@ func (w *writer) flush() {
 	w.buf = w.buf[:0]
 }
 
-const hex = "0123456789abcdef"
-
-// str writes a string; bytes that are not UTF-8 become U+FFFD.
-func (w *writer) str(s string) {
-	b := append(w.buf, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			if r, n := utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || n != 1 {
-				i += n
-				continue
-			}
-			b = append(append(b, s[start:i]...), "\ufffd"...)
-			i++
-			start = i
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		b = append(b, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\t':
-			b = append(b, '\\', 't')
-		case '\r':
-			b = append(b, '\\', 'r')
-		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-		i++
-		start = i
-	}
-	w.buf = append(append(b, s[start:]...), '"')
-}
+func (w *writer) str(s string) { w.buf = appendString(w.buf, s) }
 
 func (w *writer) strs(list []string) {
 	w.raw("[")
@@ -88,33 +77,6 @@ func (w *writer) strs(list []string) {
 		w.str(s)
 	}
 	w.raw("]")
-}
-
-// point writes [seconds,"value"], as Prometheus does to the last digit.
-func (w *writer) point(t int64, v float64) {
-	b := append(w.buf, '[')
-	b = appendSeconds(b, t)
-	b = append(b, ',', '"')
-	format := byte('f')
-	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		format = 'e'
-	}
-	b = strconv.AppendFloat(b, v, format, -1, 64)
-	w.buf = append(b, '"', ']')
-	if len(w.buf) >= pieceBytes {
-		w.flush()
-	}
-}
-
-func appendSeconds(b []byte, t int64) []byte {
-	if t < 0 {
-		b, t = append(b, '-'), -t
-	}
-	b = strconv.AppendInt(b, t/1000, 10)
-	if ms := t % 1000; ms != 0 {
-		b = append(b, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
-	}
-	return b
 }
 
 func (w *writer) labels(ls labels.Labels) {
@@ -137,41 +99,96 @@ func (w *writer) labels(ls labels.Labels) {
 func (w *writer) value(v parser.Value) {
 	switch v := v.(type) {
 	case promql.Scalar:
-		w.point(v.T, v.V)
+		w.buf = appendPoint(w.buf, promql.FPoint{T: v.T, F: v.V})
 	case promql.String:
 		w.buf = append(appendSeconds(append(w.buf, '['), v.T), ',')
 		w.str(v.V)
 		w.raw("]")
+	case *rows:
+		w.rows(v)
 	case promql.Vector:
-		w.raw("[")
-		for i, s := range v {
-			if i > 0 {
-				w.raw(",")
-			}
+		w.each(len(v), func(i int) {
 			w.raw(`{"metric":`)
-			w.labels(s.Metric)
+			w.labels(v[i].Metric)
 			w.raw(`,"value":`)
-			w.point(s.T, s.F)
+			w.buf = appendPoint(w.buf, promql.FPoint{T: v[i].T, F: v[i].F})
 			w.raw("}")
-		}
-		w.raw("]")
+		})
 	case promql.Matrix:
-		w.raw("[")
-		for i, s := range v {
-			if i > 0 {
-				w.raw(",")
-			}
+		w.each(len(v), func(i int) {
 			w.raw(`{"metric":`)
-			w.labels(s.Metric)
+			w.labels(v[i].Metric)
 			w.raw(`,"values":[`)
-			for k, p := range s.Floats {
-				if k > 0 {
-					w.raw(",")
-				}
-				w.point(p.T, p.F)
-			}
+			w.buf = appendPoints(w.buf, v[i].Floats)
 			w.raw("]}")
-		}
-		w.raw("]")
+		})
 	}
+}
+
+// each writes a list of n elements.
+func (w *writer) each(n int, element func(i int)) {
+	w.raw("[")
+	for i := range n {
+		if i > 0 {
+			w.raw(",")
+		}
+		element(i)
+	}
+	w.raw("]")
+}
+
+// manyPoints is how many points are worth several goroutines.
+const manyPoints = 8 << 10
+
+// rows writes the result of a native path.
+func (w *writer) rows(r *rows) {
+	points := 0
+	for _, row := range r.list {
+		points += len(row.points)
+	}
+	if points < manyPoints || len(r.list) == 1 {
+		w.each(len(r.list), func(i int) {
+			w.buf = r.list[i].append(w.buf, r.kind)
+			w.sendPiece()
+		})
+		return
+	}
+	w.raw("[")
+	first := true
+	task := ahead.Task[[]byte]{
+		N: len(r.list), Pool: &w.pool.rows,
+		Build: func(_ context.Context, into *[]byte, i int) (int, error) {
+			*into = r.list[i].append((*into)[:0], r.kind)
+			return len(r.list[i].points), nil
+		},
+		Show: func(made *[]byte, _ int) (bool, error) {
+			if !first {
+				w.buf = append(w.buf, ',')
+			}
+			first = false
+			w.buf = append(w.buf, *made...)
+			w.sendPiece()
+			return w.err == nil, w.err
+		},
+	}
+	if err := task.Run(w.ctx); err != nil {
+		w.err = err
+	}
+	w.raw("]")
+}
+
+// append appends one series of a result.
+func (r row) append(b []byte, kind parser.ValueType) []byte {
+	b = append(b, `{"metric":{`...)
+	for i, l := range r.labels {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, l.Name), ':')
+		b = appendString(b, l.Value)
+	}
+	if kind == parser.ValueTypeVector {
+		return append(appendPoint(append(b, `},"value":`...), r.points[0]), '}')
+	}
+	return append(appendPoints(append(b, `},"values":[`...), r.points), "]}"...)
 }

@@ -15,23 +15,34 @@ type joiner struct {
 	reg   Registry
 	at    quantrac.Millis
 	known map[string]quantrac.Labels // by station
-	b     labels.ScratchBuilder
+	last  struct {                   // asked for
+		station string
+		labels  quantrac.Labels
+	}
+	b labels.ScratchBuilder
+	// labels is where merged sets are made; they are not moved.
+	labels quantrac.Labels
 }
 
 func newJoiner(reg Registry, at quantrac.Millis) *joiner {
 	return &joiner{reg: reg, at: at, known: map[string]quantrac.Labels{}, b: labels.NewScratchBuilder(16)}
 }
 
-// metadata returns the metadata labels of a station.
+// metadata returns the metadata labels of a station. Of one series they are
+// asked for several times.
 func (j *joiner) metadata(station string) quantrac.Labels {
-	if station == "" {
+	switch station {
+	case "":
 		return nil
+	case j.last.station:
+		return j.last.labels
 	}
 	ls, ok := j.known[station]
 	if !ok {
 		ls = j.reg.Labels(station, j.at)
 		j.known[station] = ls
 	}
+	j.last.station, j.last.labels = station, ls
 	return ls
 }
 
@@ -57,6 +68,58 @@ func (j *joiner) join(id quantrac.Labels) labels.Labels {
 		j.b.Add(l.Name, l.Value)
 	}
 	return j.b.Labels()
+}
+
+// merged is join for the native paths: a set of ours, with the name or without.
+func (j *joiner) merged(id quantrac.Labels, nameless bool) quantrac.Labels {
+	meta := j.metadata(id.Station())
+	if len(meta) == 0 && !nameless {
+		return id
+	}
+	if n := len(id) + len(meta); cap(j.labels)-len(j.labels) < n {
+		j.labels = make(quantrac.Labels, 0, max(1024, n))
+	}
+	from := len(j.labels)
+	for len(id) > 0 || len(meta) > 0 {
+		var l quantrac.Label
+		switch {
+		case len(meta) == 0 || len(id) > 0 && id[0].Name < meta[0].Name:
+			l, id = id[0], id[1:]
+		case len(id) > 0 && id[0].Name == meta[0].Name:
+			id = id[1:] // the registry's follows
+			continue
+		default:
+			l, meta = meta[0], meta[1:]
+		}
+		if !nameless || !reservedName(l.Name) {
+			j.labels = append(j.labels, l)
+		}
+	}
+	return j.labels[from:len(j.labels):len(j.labels)]
+}
+
+// clashes says whether a series has a stored label that is the registry's, so
+// that two series might become one.
+func (j *joiner) clashes(id quantrac.Labels) bool {
+	meta := j.metadata(id.Station())
+	for _, l := range id {
+		for len(meta) > 0 && meta[0].Name < l.Name {
+			meta = meta[1:]
+		}
+		if len(meta) > 0 && meta[0].Name == l.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// engineLabels turns labels of ours into the engine's.
+func engineLabels(ls quantrac.Labels) labels.Labels {
+	b := labels.NewScratchBuilder(len(ls))
+	for _, l := range ls {
+		b.Add(l.Name, l.Value)
+	}
+	return b.Labels()
 }
 
 // passes says whether a series' metadata pass.

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,12 +24,14 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/storage"
 )
 
 // Prometheus' own acceptance scripts run on our storage: written by Append and
-// read by the querier, on every store and by both kinds of lookback. The few
+// read by the querier or by the native paths, on every store and by both kinds of
+// lookback. The few
 // commands that cannot pass stand in testdata/promqltest_excluded.txt with the
 // reason; one that stands there and passes fails the test.
 
@@ -42,11 +46,15 @@ func (s *scriptStore) Querier(mint, maxt int64) (storage.Querier, error) {
 }
 
 func (s *scriptStore) view(byInterval bool) *view {
-	return &view{
+	v := &view{
 		store: s.Engine, reg: noRegistry{}, byInterval: byInterval,
 		lookback:  quantrac.Millis(lookback.Milliseconds()),
-		maxSeries: 1e9, maxSamples: 1e9,
+		maxSeries: 1e9, maxSamples: promqltest.DefaultMaxSamplesPerQuery,
 	}
+	if !byInterval {
+		v.lookback = quantrac.Millis(quantrac.DefaultStale.Milliseconds())
+	}
+	return v
 }
 
 func (s *scriptStore) AppenderV2(ctx context.Context) storage.AppenderV2 {
@@ -122,6 +130,56 @@ func (e scriptEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, 
 func (e scriptEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, _ promql.QueryOpts, qs string, start, end time.Time, interval time.Duration) (promql.Query, error) {
 	q, opts := e.adapt(q, qs)
 	return e.Engine.NewRangeQuery(ctx, q, opts, qs, start, end, interval)
+}
+
+// nativeEngine evaluates on native paths what has one, the rest by an engine.
+type nativeEngine struct {
+	promql.QueryEngine
+	parser parser.Parser
+	native *atomic.Int64 // evaluations
+}
+
+func (e nativeEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
+	query, err := e.QueryEngine.NewInstantQuery(ctx, q, opts, qs, ts)
+	return e.wrap(query, err, q, qs, ts, ts, 0)
+}
+
+func (e nativeEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
+	query, err := e.QueryEngine.NewRangeQuery(ctx, q, opts, qs, start, end, step)
+	return e.wrap(query, err, q, qs, start, end, step)
+}
+
+func (e nativeEngine) wrap(query promql.Query, err error, q storage.Queryable, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
+	if err != nil {
+		return nil, err
+	}
+	expr, err := e.parser.ParseExpr(qs)
+	if err == nil {
+		expr, err = promql.PreprocessExpr(expr, start, end, step)
+	}
+	store := q.(*scriptStore)
+	return nativeQuery{query, e, store.view(store.byInterval), expr, newGrid(quantrac.FloorMillis(start), quantrac.FloorMillis(end), step)}, err
+}
+
+// nativeQuery is a query of a nativeEngine; its results are never released.
+type nativeQuery struct {
+	promql.Query
+	engine nativeEngine
+	view   *view
+	expr   parser.Expr
+	grid   grid
+}
+
+func (q nativeQuery) Exec(ctx context.Context) *promql.Result {
+	r, notes, err := q.view.native(ctx, q.expr, q.grid, &memory{pool: &sync.Pool{}})
+	if errors.Is(err, errDeclined) {
+		return q.Query.Exec(ctx)
+	}
+	q.engine.native.Add(1)
+	if err != nil {
+		return &promql.Result{Err: err}
+	}
+	return &promql.Result{Value: r.engineValue(), Warnings: notes}
 }
 
 // script is one file of commands.
@@ -247,8 +305,10 @@ func readExclusions(t testing.TB) map[string]exclusion {
 
 func key(file string, c command) string { return fmt.Sprintf("%s:%d", file, c.line) }
 
-// eachStore runs f for every store and both kinds of lookback.
+// eachStore runs f for every store and both kinds of lookback, with native paths
+// and without.
 func eachStore(t *testing.T, f func(t *testing.T, open func(testing.TB) storage.Storage, engine promql.QueryEngine)) {
+	native := nativeEngine{parser: engineOptions(Options{}).Parser, native: &atomic.Int64{}}
 	for name, open := range testStores {
 		for _, byInterval := range []bool{false, true} {
 			mode := "lookback"
@@ -256,13 +316,15 @@ func eachStore(t *testing.T, f func(t *testing.T, open func(testing.TB) storage.
 			if byInterval {
 				mode, engine = "interval", newScriptEngine()
 			}
-			t.Run(name+"-"+mode, func(t *testing.T) {
-				f(t, func(t testing.TB) storage.Storage {
-					return &scriptStore{open(t, quantrac.NewManualClock(testNow)), byInterval}
-				}, engine)
-			})
+			openScript := func(t testing.TB) storage.Storage {
+				return &scriptStore{open(t, quantrac.NewManualClock(testNow)), byInterval}
+			}
+			t.Run(name+"-"+mode, func(t *testing.T) { f(t, openScript, engine) })
+			native.QueryEngine = engine
+			t.Run(name+"-"+mode+"-native", func(t *testing.T) { f(t, openScript, native) })
 		}
 	}
+	t.Logf("%d evaluations on native paths", native.native.Load())
 }
 
 func TestPromqltest(t *testing.T) {
@@ -332,8 +394,8 @@ func runExcluded(t *testing.T, which string) map[string]map[string]bool {
 func TestPromqltestExcluded(t *testing.T) {
 	excluded := readExclusions(t)
 	stores := runExcluded(t, "excluded")
-	if len(stores) != 2*len(testStores) {
-		t.Errorf("verdicts from %d runs, want %d", len(stores), 2*len(testStores))
+	if len(stores) != 4*len(testStores) {
+		t.Errorf("verdicts from %d runs, want %d", len(stores), 4*len(testStores))
 	}
 	for store, verdicts := range stores {
 		if len(verdicts) != len(excluded) {

@@ -2,12 +2,14 @@ package promql
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"quantrac"
 	"quantrac/tsdb"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 )
@@ -74,7 +76,8 @@ func (e storeError) Unwrap() error { return e.error }
 
 // read returns the series of a selector.
 func (v *view) read(ctx context.Context, sel *selector, hints *storage.SelectHints) ([]*series, error) {
-	r := &reading{view: v, sel: sel, join: newJoiner(v.reg, sel.registryAt)}
+	r := &reading{view: v, sel: sel, join: newJoiner(v.reg, sel.registryAt), far: v.lookback}
+	r.take, r.reach = r.add, r.stale
 	ctx, ok := r.restrict(ctx)
 	if !ok {
 		return nil, nil
@@ -82,7 +85,7 @@ func (v *view) read(ctx context.Context, sel *selector, hints *storage.SelectHin
 	from, to := quantrac.Millis(hints.Start), quantrac.Millis(hints.End)
 	var err error
 	if hints.Range != 0 || !v.byInterval {
-		err = r.columns(ctx, sel.identity, from, to, nil)
+		err = r.columnsOf(ctx, sel.identity, from, to, nil)
 	} else {
 		// The engine asks from a lookback before the first evaluation, less the
 		// millisecond that makes the window half open.
@@ -96,7 +99,16 @@ type reading struct {
 	*view
 	sel  *selector
 	join *joiner
-	list []*series
+	// reach is how far back an evaluation looks for a sample of a series, far the
+	// most that it can be.
+	reach func(quantrac.Labels) quantrac.Millis
+	far   quantrac.Millis
+	// take gets what is read: columns, and how long after its last sample a
+	// series is seen, 0 where nothing but far ends it. They are its own, unless
+	// reuse is set.
+	take  func(id quantrac.Labels, times []quantrac.Millis, values []float64, stale quantrac.Millis) error
+	reuse bool
+	list  []*series // what add has taken
 }
 
 // restrict bounds the context to the stations whose metadata pass, where the
@@ -115,11 +127,11 @@ func (r *reading) stale(id quantrac.Labels) quantrac.Millis {
 	return min(d, r.lookback-1)
 }
 
-// columns reads samples from from to to. pick, where not nil, says which series
-// are wanted and the distance of their stale markers.
-func (r *reading) columns(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis, pick func(quantrac.Labels) (quantrac.Millis, bool)) error {
+// columnsOf reads samples from from to to. pick, where not nil, says which
+// series are wanted and the distance of their stale markers.
+func (r *reading) columnsOf(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis, pick func(quantrac.Labels) (quantrac.Millis, bool)) error {
 	q := tsdb.Query{
-		Matchers: ms, From: from, To: to,
+		Matchers: ms, From: from, To: to, Reuse: r.reuse,
 		AsOf: r.sel.asOf, Qualities: r.sel.qualities, DeviceOnly: r.sel.deviceOnly,
 	}
 	for s, err := range r.store.Select(ctx, q) {
@@ -132,11 +144,11 @@ func (r *reading) columns(ctx context.Context, ms []*quantrac.Matcher, from, to 
 			if stale, ok = pick(s.Labels); !ok {
 				continue
 			}
-			if r.step > 0 {
+			if r.step > 0 && !r.reuse {
 				s.Times, s.Values = thin(s.Times, s.Values, from+stale-1, to, r.step)
 			}
 		}
-		if err := r.add(s.Labels, s.Times, s.Values, stale); err != nil {
+		if err := r.take(s.Labels, s.Times, s.Values, stale); err != nil {
 			return err
 		}
 	}
@@ -183,35 +195,39 @@ func (r *reading) instants(ctx context.Context, first, last quantrac.Millis) err
 	if first == last && r.sel.plain() {
 		return r.present(ctx, first)
 	}
-	return r.windows(ctx, r.sel.identity, first, last, nil)
+	return r.windows(ctx, r.sel.identity, first, last)
 }
 
-// windows reads the columns that evaluations from first to last can see. only,
-// where not nil, holds the keys of the series that are wanted. How far back to
-// read depends on the series, so they are looked up first and read by classes
-// of equal staleness.
-func (r *reading) windows(ctx context.Context, ms []*quantrac.Matcher, first, last quantrac.Millis, only map[string]bool) error {
-	sets, err := r.store.Series(ctx, ms, first-r.lookback+1, last)
+// windows reads the columns that evaluations from first to last can see.
+func (r *reading) windows(ctx context.Context, ms []*quantrac.Matcher, first, last quantrac.Millis) error {
+	ids, err := r.store.Series(ctx, ms, first-r.far+1, last)
 	if err != nil {
 		return err
 	}
-	classes := map[quantrac.Millis][]string{} // stations by stale distance
-	for _, id := range sets {
-		if (only == nil || only[id.Key()]) && r.join.passes(id, r.sel.meta) {
-			d := r.stale(id)
+	return r.windowsOf(ctx, ms, ids, first, last, nil)
+}
+
+// windowsOf is windows of some of the series that pass. How far back to read
+// depends on the series, so they are read by classes of equal reach; only, where
+// not nil, holds the keys of those that are wanted.
+func (r *reading) windowsOf(ctx context.Context, ms []*quantrac.Matcher, ids []quantrac.Labels, first, last quantrac.Millis, only map[string]bool) error {
+	classes := map[quantrac.Millis][]string{} // stations by reach
+	for _, id := range ids {
+		if r.join.passes(id, r.sel.meta) {
+			d := r.reach(id)
 			classes[d] = append(classes[d], id.Station())
 		}
 	}
-	for d, stations := range classes {
-		ctx := ctx
+	for _, d := range slices.Sorted(maps.Keys(classes)) {
+		stations, ctx := classes[d], ctx
 		if (len(classes) > 1 || only != nil) && !slices.Contains(stations, "") {
 			var ok bool
 			if ctx, ok = within(ctx, stations); !ok {
 				continue
 			}
 		}
-		err := r.columns(ctx, ms, first-d+1, last, func(id quantrac.Labels) (quantrac.Millis, bool) {
-			return d, (only == nil || only[id.Key()]) && r.stale(id) == d
+		err := r.columnsOf(ctx, ms, first-d+1, last, func(id quantrac.Labels) (quantrac.Millis, bool) {
+			return d, (only == nil || only[id.Key()]) && r.reach(id) == d
 		})
 		if err != nil {
 			return err
@@ -221,30 +237,35 @@ func (r *reading) windows(ctx context.Context, ms []*quantrac.Matcher, first, la
 }
 
 // present answers one evaluation at t from the table of last values. Columns
-// are read only of series that have samples after t, and of what models wrote:
-// the table leaves out what lies ahead of its commit, and only models write
-// ahead (other readings there fail, and nobody corrects what is not yet).
+// are read only of series that have samples after t, or a stale marker as their
+// last value, and of what models wrote: the table leaves out what lies ahead of
+// its commit, and only models write ahead (other readings there fail, and
+// nobody corrects what is not yet).
 func (r *reading) present(ctx context.Context, t quantrac.Millis) error {
 	observed := append(slices.Clip(r.sel.identity), quantrac.Equals(quantrac.LabelModel, ""))
 	lasts, err := r.store.Latest(ctx, observed)
 	if err != nil {
 		return err
 	}
-	later := map[string]bool{}
+	var later []quantrac.Labels
 	times, values := make([]quantrac.Millis, len(lasts)), make([]float64, len(lasts)) // columns of one
 	for i, l := range lasts {
 		switch {
-		case l.Time > t:
-			later[l.Labels.Key()] = true
-		case t-l.Time < r.stale(l.Labels):
+		case l.Time > t || value.IsStaleNaN(l.Value):
+			later = append(later, l.Labels)
+		case t-l.Time < r.reach(l.Labels):
 			times[i], values[i] = l.Time, l.Value
-			if err := r.add(l.Labels, times[i:i+1], values[i:i+1], 0); err != nil {
+			if err := r.take(l.Labels, times[i:i+1], values[i:i+1], 0); err != nil {
 				return err
 			}
 		}
 	}
 	if len(later) > 0 {
-		if err := r.windows(ctx, observed, t, t, later); err != nil {
+		only := map[string]bool{}
+		for _, id := range later {
+			only[id.Key()] = true
+		}
+		if err := r.windowsOf(ctx, observed, later, t, t, only); err != nil {
 			return err
 		}
 	}
@@ -252,7 +273,7 @@ func (r *reading) present(ctx context.Context, t quantrac.Millis) error {
 	if err != nil {
 		return err
 	}
-	return r.windows(ctx, append(slices.Clip(r.sel.identity), modelled), t, t, nil)
+	return r.windows(ctx, append(slices.Clip(r.sel.identity), modelled), t, t)
 }
 
 // LabelValues implements storage.Querier. The engine never asks; the handlers

@@ -32,6 +32,16 @@ func (s *selector) plain() bool {
 	return (s.qualities == 0 || s.qualities == quantrac.DefaultQualities) && !s.deviceOnly && s.asOf == 0
 }
 
+// oneMetric says whether all series that pass have the same name.
+func (s *selector) oneMetric() bool {
+	for _, m := range s.identity {
+		if m.Name == quantrac.LabelMetric && m.Kind == quantrac.MatchEqual && m.Value != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // selector takes matchers apart. asOf and registryAt are those of the whole
 // request; a pseudo-label of the selector overrides them.
 func (v *view) selector(ms []*labels.Matcher) (selector, error) {

@@ -86,6 +86,11 @@ func (s *spyStore) Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Ser
 	return func(func(*tsdb.Series, error) bool) {}
 }
 
+func (s *spyStore) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error] {
+	s.asked = append(s.asked, fmt.Sprintf("fold %v %+v %d %v", q.Matchers, w, op, quantrac.PrincipalFrom(ctx).Stations))
+	return func(func(*tsdb.Folded, error) bool) {}
+}
+
 func (s *spyStore) Latest(_ context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error) {
 	s.asked = append(s.asked, fmt.Sprintf("latest %v", ms))
 	return nil, nil

@@ -1,0 +1,214 @@
+package promql
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"quantrac"
+	"quantrac/tsdb"
+
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// columns are what a series shows at the steps of a grid: a value where the
+// count is not 0.
+type columns struct {
+	counts []uint32
+	values []float64
+}
+
+func (c *columns) reset(n int) {
+	c.counts = slices.Grow(c.counts[:0], n)[:n]
+	c.values = slices.Grow(c.values[:0], n)[:n]
+	clear(c.counts)
+}
+
+func (c *columns) set(k int, v float64) { c.counts[k], c.values[k] = 1, v }
+
+// points returns at how many steps there is a value.
+func (c *columns) points() int {
+	n := 0
+	for _, count := range c.counts {
+		if count > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// wanted says whether a series' metadata pass.
+func (e *evaluation) wanted(id quantrac.Labels) bool { return e.join.passes(id, e.sel.meta) }
+
+// query is one for the times that windows reach.
+func (e *evaluation) query(from, to quantrac.Millis) tsdb.Query {
+	return tsdb.Query{
+		Matchers: e.sel.identity, From: from, To: to,
+		AsOf: e.sel.asOf, Qualities: e.sel.qualities, DeviceOnly: e.sel.deviceOnly, Reuse: true,
+	}
+}
+
+// fold lets the store fold.
+func (e *evaluation) fold(ctx context.Context) error {
+	w := tsdb.Windows{First: e.start - e.offset, Step: e.step, Width: e.width, Count: e.steps}
+	for f, err := range e.store.Fold(ctx, e.query(0, 0), w, e.function.fold) {
+		if err != nil {
+			return err
+		}
+		if !e.wanted(f.Labels) {
+			continue
+		}
+		if e.function.present {
+			for k := range f.Values {
+				f.Values[k] = 1
+			}
+		}
+		widest := int(slices.Max(f.Counts))
+		if err := e.emit(f.Labels, columns{f.Counts, f.Values}, widest, int(f.Counts[e.steps-1])); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// scan works out a function's values from the samples of each window.
+func (e *evaluation) scan(ctx context.Context) error {
+	first := e.start - e.offset
+	for s, err := range e.store.Select(ctx, e.query(first-e.width+1, e.end-e.offset)) {
+		if err != nil {
+			return err
+		}
+		if !e.wanted(s.Labels) {
+			continue
+		}
+		widest, last := e.slide(first, s.Times, s.Values)
+		if widest == 0 {
+			continue
+		}
+		if err := e.emit(s.Labels, e.columns, widest, last); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// slide moves the window over a series. It returns how many samples the widest
+// window holds, and the last.
+func (e *evaluation) slide(first quantrac.Millis, times []quantrac.Millis, values []float64) (widest, last int) {
+	times, values = dropStale(times, values)
+	e.columns.reset(e.steps)
+	lo, hi := 0, 0
+	for k := range e.steps {
+		end := first + quantrac.Millis(k)*e.step
+		for hi < len(times) && times[hi] <= end {
+			hi++
+		}
+		for lo < hi && times[lo] <= end-e.width {
+			lo++
+		}
+		if last = hi - lo; last == 0 {
+			continue
+		}
+		widest = max(widest, last)
+		if v, ok := e.function.value(window{times[lo:hi], values[lo:hi], end - e.width, end}); ok {
+			e.columns.set(k, v)
+		}
+	}
+	return widest, last
+}
+
+// dropStale leaves out values that are Prometheus' stale markers.
+func dropStale(times []quantrac.Millis, values []float64) ([]quantrac.Millis, []float64) {
+	n := slices.IndexFunc(values, value.IsStaleNaN)
+	if n < 0 {
+		return times, values
+	}
+	ts, vs := slices.Clone(times[:n]), slices.Clone(values[:n])
+	for i := n; i < len(values); i++ {
+		if !value.IsStaleNaN(values[i]) {
+			ts, vs = append(ts, times[i]), append(vs, values[i])
+		}
+	}
+	return ts, vs
+}
+
+// newest takes of a series what evaluations see of it: its newest sample, as
+// long as that is not older than stale (0: as far back as is looked). A stale
+// marker among the values ends a series for an instant; a range does not count
+// it.
+func (e *evaluation) newest(id quantrac.Labels, times []quantrac.Millis, values []float64, stale quantrac.Millis) error {
+	if !e.wanted(id) {
+		return nil
+	}
+	if e.call != nil {
+		times, values = dropStale(times, values)
+	}
+	if stale == 0 {
+		stale = e.far
+	}
+	e.columns.reset(e.steps)
+	next, at := 0, e.start-e.offset
+	for k := range e.steps {
+		for next < len(times) && times[next] <= at {
+			next++
+		}
+		if next > 0 && at-times[next-1] < stale && !value.IsStaleNaN(values[next-1]) {
+			e.columns.set(k, values[next-1])
+		}
+		at += e.step
+	}
+	return e.emit(id, e.columns, 0, 0)
+}
+
+// emit hands a series to the sink. The samples that its widest and its last
+// window hold count as the engine would count them.
+func (e *evaluation) emit(id quantrac.Labels, c columns, widest, last int) error {
+	n := c.points()
+	if err := e.spend(1, 0); err != nil {
+		return err
+	}
+	if err := e.budget.add(widest, 0); err != nil || n == 0 {
+		return err
+	}
+	if err := e.budget.add(last, n); err != nil {
+		return err
+	}
+	if e.join.clashes(id) || e.repeated(id) {
+		return errDeclined
+	}
+	e.remark(id.Metric())
+	return e.sink.add(e.join, id, e.dropsName(), c)
+}
+
+// repeated says whether a label set less the name has been before: then series
+// have to be joined, or the expression makes no sense.
+func (e *evaluation) repeated(id quantrac.Labels) bool {
+	if e.names == nil {
+		return false
+	}
+	key := e.join.merged(id, true).Key()
+	if e.names[key] {
+		return true
+	}
+	e.names[key] = true
+	return false
+}
+
+// remark notes that a metric which does not look like a counter is taken for
+// one, in the engine's words.
+func (e *evaluation) remark(metric string) {
+	if !e.function.counter || e.noted[metric] {
+		return
+	}
+	if e.noted == nil {
+		e.noted = map[string]bool{}
+	}
+	e.noted[metric] = true
+	for _, suffix := range []string{"_total", "_sum", "_count", "_bucket"} {
+		if strings.HasSuffix(metric, suffix) {
+			return
+		}
+	}
+	e.notes.Add(annotations.NewPossibleNonCounterInfo(metric, e.call.Args[0].PositionRange()))
+}
