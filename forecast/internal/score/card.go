@@ -4,15 +4,9 @@ import (
 	"fmt"
 	"math"
 	"time"
-)
 
-// Row is one line of the scorecard.
-type Row struct {
-	Name     string
-	Measured string
-	Wanted   string // "" where the figure is only reported
-	OK       bool
-}
+	"quantrac/internal/scorecard"
+)
 
 // bar holds the figures to reach for a lead, m³/s: the RMSE of a periodically
 // refitted regression with all choices made on the training rows, and the CRPS
@@ -39,8 +33,8 @@ func WaterLab(dir string) (*River, error) { return Logan(dir, time.Hour, []int{1
 
 // Flood measures the forecasts of floods against what is wanted of them. dir
 // is the folder of recordings.
-func Flood(dir string) ([]Row, error) {
-	var card []Row
+func Flood(dir string) ([]scorecard.Row, error) {
+	var card []scorecard.Row
 	for _, c := range []struct {
 		name string
 		read func(string) (*River, error)
@@ -74,8 +68,8 @@ func Flood(dir string) ([]Row, error) {
 	return append(card, logan("Logan WaterLab Apr–Oct 2019", flood)...), nil
 }
 
-func daily(name string, bars []bar, res []Result) []Row {
-	var card []Row
+func daily(name string, bars []bar, res []Result) []scorecard.Row {
+	var card []scorecard.Row
 	for _, b := range bars {
 		for _, x := range res {
 			if x.Lead != b.lead {
@@ -84,15 +78,15 @@ func daily(name string, bars []bar, res []Result) []Row {
 			at := fmt.Sprintf("%s %d d", name, x.Lead)
 			card = append(card,
 				// The bars are printed to one decimal, so that is how they are met.
-				Row{at + " RMSE m³/s", fmt.Sprintf("%.2f (persistence %.1f)", x.RMSE, x.PersistRMSE),
-					fmt.Sprintf("≤ %.1f", b.rmse), math.Round(x.RMSE*10)/10 <= b.rmse},
-				Row{at + " CRPS m³/s", fmt.Sprintf("%.2f (persistence %.1f)", x.CRPS, x.PersistCRPS),
-					fmt.Sprintf("≤ %.1f", b.crps), math.Round(x.CRPS*10)/10 <= b.crps},
+				scorecard.Row{Name: at + " RMSE m³/s", Measured: fmt.Sprintf("%.2f (persistence %.1f)", x.RMSE, x.PersistRMSE),
+					Wanted: fmt.Sprintf("≤ %.1f", b.rmse), OK: math.Round(x.RMSE*10)/10 <= b.rmse},
+				scorecard.Row{Name: at + " CRPS m³/s", Measured: fmt.Sprintf("%.2f (persistence %.1f)", x.CRPS, x.PersistCRPS),
+					Wanted: fmt.Sprintf("≤ %.1f", b.crps), OK: math.Round(x.CRPS*10)/10 <= b.crps},
 				coverage(at, x),
-				Row{Name: at + fmt.Sprintf(" ≥ %.1f m³/s", x.Level), Measured: fmt.Sprintf(
+				scorecard.Row{Name: at + fmt.Sprintf(" ≥ %.1f m³/s", x.Level), Measured: fmt.Sprintf(
 					"POD %.2f FAR %.2f BSS %.2f (persistence POD %.2f FAR %.2f); MAE %.1f; PI %.2f", x.POD, x.FAR, x.BSS, x.PersistPOD, x.PersistFAR, x.MAE, x.PI)})
 			if !math.IsNaN(x.MaxBSS) {
-				card = append(card, Row{Name: fmt.Sprintf("%s maximum of %d d ≥ %.1f m³/s", name, x.Lead, x.Level),
+				card = append(card, scorecard.Row{Name: fmt.Sprintf("%s maximum of %d d ≥ %.1f m³/s", name, x.Lead, x.Level),
 					Measured: fmt.Sprintf("POD %.2f FAR %.2f BSS %.2f", x.MaxPOD, x.MaxFAR, x.MaxBSS)})
 			}
 		}
@@ -100,11 +94,11 @@ func daily(name string, bars []bar, res []Result) []Row {
 	return card
 }
 
-func logan(name string, res []Result) []Row {
-	var card []Row
+func logan(name string, res []Result) []scorecard.Row {
+	var card []scorecard.Row
 	for _, x := range res {
 		at := fmt.Sprintf("%s %d h", name, x.Lead)
-		pi := Row{Name: at + " persistence index", Measured: fmt.Sprintf("%.2f (RMSE %.2f cm; persistence %.2f; fallbacks %d of %d)",
+		pi := scorecard.Row{Name: at + " persistence index", Measured: fmt.Sprintf("%.2f (RMSE %.2f cm; persistence %.2f; fallbacks %d of %d)",
 			x.PI, x.RMSE, x.PersistRMSE, x.Fallbacks, x.N)}
 		if x.Lead == 6 {
 			pi.Wanted, pi.OK = "> 0", x.PI > 0
@@ -116,6 +110,6 @@ func logan(name string, res []Result) []Row {
 	return card
 }
 
-func coverage(at string, x Result) Row {
-	return Row{at + " 90 % interval covers", fmt.Sprintf("%.3f", x.Coverage), "0.88–0.92", x.Coverage >= 0.88 && x.Coverage <= 0.92}
+func coverage(at string, x Result) scorecard.Row {
+	return scorecard.Row{Name: at + " 90 % interval covers", Measured: fmt.Sprintf("%.3f", x.Coverage), Wanted: "0.88–0.92", OK: x.Coverage >= 0.88 && x.Coverage <= 0.92}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"quantrac/forecast/internal/score"
+	"quantrac/internal/scorecard"
 	"quantrac/internal/shared"
 )
 
@@ -25,21 +26,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	held, wanted := 0, 0
-	for _, r := range card {
-		verdict := "reported"
-		if r.Wanted != "" {
-			wanted++
-			verdict = "short"
-			if r.OK {
-				held++
-				verdict = "ok"
-			}
-		}
-		fmt.Printf("%s, %s, %s, %s\n", r.Name, r.Measured, r.Wanted, verdict)
+	all, err := scorecard.Print(os.Stdout, card)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
 	}
-	fmt.Printf("%d of %d held\n", held, wanted)
-	if held < wanted {
+	if !all {
 		os.Exit(1)
 	}
 }
