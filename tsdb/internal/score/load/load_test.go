@@ -169,6 +169,34 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// TestStragglers wants late readings between the network's own, of its own
+// stations, none of them twice.
+func TestStragglers(t *testing.T) {
+	n := Province(9, 500)
+	seen := map[string]bool{}
+	for i := range 5 {
+		for l, err := range Parse(n.Stragglers(i, 20, 24*time.Hour)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			off := l.Time.Sub(l.Time.Truncate(n.Step))
+			if off < n.Step/2 || off > n.Step/2+time.Second || l.Time.Before(n.End().Add(-24*time.Hour)) || l.Time.After(n.End()) {
+				t.Errorf("a reading at %s", l.Time)
+			}
+			if l.Station() >= Station(n.Stations) || len(l.Fields) != 1 || l.Fields[0].Metric != Metric(0) || l.Fields[0].Value < 3.5 {
+				t.Errorf("a line %+v", l)
+			}
+			seen[l.Station()+l.Time.String()] = true
+		}
+	}
+	if len(seen) != 100 {
+		t.Errorf("%d different readings, want 100", len(seen))
+	}
+	if !bytes.Equal(n.Stragglers(3, 20, time.Hour), n.Stragglers(3, 20, time.Hour)) {
+		t.Error("one batch is not the same twice")
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	for _, bad := range []string{"obs,station=a x=1", "obs,station=a x=one 1", "obs,station=a x=1 now"} {
 		next, stop := iter.Pull2(Parse([]byte(bad + "\n")))
@@ -196,6 +224,6 @@ func ExampleNetwork() {
 		fmt.Printf("%s", b.Lines)
 	}
 	// Output:
-	// obs,station=s000000,area=area_00,basin=river_0 water_level_m=1.835,temperature_c=26.1,ph=7.15,salinity_g_l=1.04,insect_count=5 1792540800000000000
-	// obs,station=s000001,area=area_01,basin=river_1 water_level_m=1.335,temperature_c=26.6,ph=7.12,battery_v=12.29,rainfall_mm=0.0 1792540800000000000
+	// obs,station=s000000,area=area_00,basin=river_0 water_level_m=1.854,temperature_c=26.1,ph=7.15,salinity_g_l=1.35,insect_count=11 1792540800000000000
+	// obs,station=s000001,area=area_01,basin=river_1 water_level_m=1.624,temperature_c=26.6,ph=7.14,battery_v=12.30,rainfall_mm=0.0 1792540800000000000
 }

@@ -132,13 +132,21 @@ func newGenerator(n Network) *generator {
 	}
 	for i := range g.stations {
 		s := &g.stations[i]
-		s.tags = fmt.Sprintf("%s,station=s%06d,area=area_%02d,basin=river_%d", Measurement, i, i%Areas, i%5)
+		s.tags = tags(i)
 		for _, p := range g.equipment() {
 			s.sensors = append(s.sensors, g.newSensor(p))
 		}
 	}
 	return g
 }
+
+// tags are the measurement and labels of station i.
+func tags(i int) string {
+	return fmt.Sprintf("%s,station=%s,area=area_%02d,basin=river_%d", Measurement, Station(i), i%Areas, i%5)
+}
+
+// Station is the name of station i.
+func Station(i int) string { return fmt.Sprintf("s%06d", i) }
 
 // equipment picks what a station measures: water level, and others as they are
 // listed.
@@ -197,7 +205,7 @@ func (g *generator) write(s *station, at time.Time) {
 		b = strconv.AppendFloat(b, g.read(sn, hours), 'f', p.decimals, 64)
 	}
 	if g.rnd.Float64() < g.Jitter {
-		at = at.Add(time.Second + time.Duration(g.rnd.Int64N(int64(2*time.Second))).Truncate(time.Millisecond))
+		at = at.Add(time.Duration(1+g.rnd.IntN(3)) * time.Second)
 	}
 	b = strconv.AppendInt(append(b, ' '), at.UnixNano(), 10)
 	g.line = append(b, '\n')

@@ -24,6 +24,15 @@ var properties = []property{
 // is the water level that every station has.
 func Metric(property int) string { return Measurement + "_" + properties[property].field }
 
+// Metrics are the names of all properties.
+func Metrics() []string {
+	var out []string
+	for i := range properties {
+		out = append(out, Metric(i))
+	}
+	return out
+}
+
 // sensor is one property at one station.
 type sensor struct {
 	property int
@@ -54,11 +63,11 @@ func cycle(hours, period, phase float64) float64 { return math.Cos(2*math.Pi*hou
 
 // tide holds the constituents M2, S2, K1 and O1: period in hours, amplitude in
 // metres.
-var tide = [4][2]float64{{12.4206, 0.60}, {12, 0.22}, {23.9345, 0.35}, {25.8193, 0.27}}
+var tide = [4][2]float64{{12.4206, 0.25}, {12, 0.09}, {23.9345, 0.18}, {25.8193, 0.14}}
 
 // waterLevel is tide, season, surge and 2 mm of noise, in metres.
 func waterLevel(g *generator, s *sensor, hours float64) float64 {
-	v := 1.6 + 0.5*cycle(hours, 365.25*24, 1) + g.wander(s, 0.002) + g.rnd.NormFloat64()*0.002
+	v := 1.6 + 0.5*cycle(hours, 365.25*24, 1) + g.wander(s, 0.001) + g.rnd.NormFloat64()*0.002
 	for _, c := range tide {
 		v += s.size * c[1] * cycle(hours, c[0], s.phase)
 	}
@@ -66,7 +75,7 @@ func waterLevel(g *generator, s *sensor, hours float64) float64 {
 }
 
 func temperature(g *generator, s *sensor, hours float64) float64 {
-	return 28 + 2.5*s.size*cycle(hours, 24, 2.4) + g.wander(s, 0.03) + g.rnd.NormFloat64()*0.05
+	return 28 + 2.5*s.size*cycle(hours, 24, 2.4) + g.wander(s, 0.018) + g.rnd.NormFloat64()*0.03
 }
 
 func acidity(g *generator, s *sensor, hours float64) float64 {
@@ -74,13 +83,13 @@ func acidity(g *generator, s *sensor, hours float64) float64 {
 }
 
 func salinity(g *generator, s *sensor, hours float64) float64 {
-	return math.Max(0, 1.5+0.6*s.size*cycle(hours, 12.4206, s.phase)+g.wander(s, 0.008)+g.rnd.NormFloat64()*0.006)
+	return math.Max(0, 1.5+0.2*s.size*cycle(hours, 12.4206, s.phase)+g.wander(s, 0.005)+g.rnd.NormFloat64()*0.005)
 }
 
 // battery is charged by day; the panel sees clouds.
 func battery(g *generator, s *sensor, hours float64) float64 {
 	sun := math.Max(0, cycle(hours, 24, 2.6))
-	return 12.3 + 1.1*s.size*sun + g.rnd.NormFloat64()*(0.01+0.03*sun)
+	return 12.3 + 0.9*s.size*sun + g.rnd.NormFloat64()*(0.005+0.005*sun)
 }
 
 // rainfall tips in steps of 0.2 mm while a shower lasts.
@@ -97,7 +106,7 @@ func rainfall(g *generator, s *sensor, _ float64) float64 {
 
 // insects fly by night: a count of the last ten minutes.
 func insects(g *generator, s *sensor, hours float64) float64 {
-	night := math.Max(0, cycle(hours, 24, -0.5)) * 9 * s.size
+	night := math.Max(0, cycle(hours, 24, -0.5)) * 20 * s.size
 	n := 0.0
 	for p := g.rnd.ExpFloat64(); p < night; p += g.rnd.ExpFloat64() {
 		n++
