@@ -1,0 +1,185 @@
+package inside
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"quantrac"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/score/load"
+)
+
+// Bytes are what a load takes on disk.
+type Bytes struct {
+	Values int
+	Plain  int64 // values and times alone, many rows to a commit
+	Rich   int64 // every row a commit of its own, with all that belongs to it
+}
+
+// OnTop is what comes on top of values and times, per value.
+func (b Bytes) OnTop() float64 { return float64(b.Rich-b.Plain) / float64(b.Values) }
+
+// Messages weighs a network's readings twice: once plain, and once as a service
+// gets them. Then every message of a station is a commit; it has been received
+// some seconds after its time, or when it came if that was late, by a clock of
+// whole seconds; readings are good but for spells; people correct an hour here
+// and there; and some messages are sent again, a few of them with another value.
+func Messages(ctx context.Context, n load.Network) (out Bytes, err error) {
+	if out.Plain, out.Values, err = plain(ctx, n); err != nil {
+		return out, err
+	}
+	out.Rich, err = rich(ctx, n)
+	return out, err
+}
+
+func plain(ctx context.Context, n load.Network) (bytes int64, values int, err error) {
+	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.End()))
+	e, err := open(vfs.NewMem(), clock)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	for batch := range n.Batches(5000) {
+		b := quantrac.Batch{Kind: quantrac.Readings}
+		for l, err := range load.Parse(batch.Lines) {
+			if err != nil {
+				return 0, 0, err
+			}
+			b.Rows = append(b.Rows, row(&l))
+		}
+		values += batch.Values
+		if _, err := e.Append(ctx, &b); err != nil {
+			return 0, 0, err
+		}
+	}
+	bytes, err = e.merge(ctx)
+	return bytes, values, err
+}
+
+func rich(ctx context.Context, n load.Network) (bytes int64, err error) {
+	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Start))
+	e, err := open(vfs.NewMem(), clock)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	if err := fill(ctx, e, clock, n); err != nil {
+		return 0, err
+	}
+	return e.merge(ctx)
+}
+
+// fill sends a network's readings message by message.
+func fill(ctx context.Context, e *engine, clock *quantrac.ManualClock, n load.Network) error {
+	c := &centre{engine: e, clock: clock, rnd: rand.New(rand.NewPCG(n.Seed, 8)), spells: map[string]int{}}
+	for batch := range n.Batches(n.Stations) {
+		for l, err := range load.Parse(batch.Lines) {
+			if err == nil {
+				err = c.arrive(ctx, row(&l))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return c.commit(ctx)
+}
+
+// centre is where messages come in.
+type centre struct {
+	*engine
+	clock  *quantrac.ManualClock
+	rnd    *rand.Rand
+	step   quantrac.Millis // the newest time so far
+	rows   []quantrac.Row  // that have come in it
+	spells map[string]int  // messages of bad quality that a station has still to send
+	fixes  int
+}
+
+// arrive takes a row in. Rows come in the order of arrival, so that one older
+// than the newest is late and is received with it.
+func (c *centre) arrive(ctx context.Context, r quantrac.Row) error {
+	if r.Time > c.step+60_000 { // beyond jitter: the network's next time
+		if err := c.commit(ctx); err != nil {
+			return err
+		}
+		c.step = r.Time
+	}
+	st := r.Group.Station()
+	delay := quantrac.Millis(1+st[len(st)-1]%10) * 1000 // a station's own way to us
+	if c.rnd.IntN(4) == 0 {
+		delay += 1000
+	}
+	r.Received = (max(r.Time, c.step) + delay) / 1000 * 1000
+	c.judge(&r)
+	c.rows = append(c.rows, r)
+	return nil
+}
+
+// judge gives a row its quality: spells of an hour are suspect, and now and then
+// one reading fails.
+func (c *centre) judge(r *quantrac.Row) {
+	q, st := quantrac.Good, r.Group.Station()
+	switch {
+	case c.spells[st] > 0:
+		c.spells[st]--
+		q = quantrac.Suspect
+	case c.rnd.IntN(1000) == 0:
+		c.spells[st] = 6
+	case c.rnd.IntN(1000) == 0:
+		q = quantrac.Fail
+	}
+	for i := range r.Cells {
+		r.Cells[i].Quality = q
+	}
+}
+
+// commit appends what has come in since the last step, each row by itself in the
+// order in which they were received, and what was sent again or corrected.
+func (c *centre) commit(ctx context.Context) error {
+	slices.SortStableFunc(c.rows, func(a, b quantrac.Row) int { return cmp.Compare(a.Received, b.Received) })
+	for i := range c.rows {
+		r := &c.rows[i]
+		c.clock.Set(r.Received + 300)
+		batches := []quantrac.Batch{{Rows: []quantrac.Row{*r}}}
+		switch c.rnd.IntN(1000) {
+		case 0, 1:
+			batches = append(batches, c.revised(r))
+		case 2:
+			batches = append(batches, c.corrected(r))
+		case 3, 4, 5, 6, 7, 8, 9, 10, 11, 12:
+			batches = append(batches, batches[0])
+		}
+		for i := range batches {
+			if _, err := c.Append(ctx, &batches[i]); err != nil {
+				return err
+			}
+		}
+	}
+	c.rows = c.rows[:0]
+	return nil
+}
+
+// revised is the row sent again with another value.
+func (c *centre) revised(r *quantrac.Row) quantrac.Batch {
+	again := *r
+	again.Cells = slices.Clone(r.Cells)
+	again.Cells[0].Value += 0.01
+	return quantrac.Batch{Rows: []quantrac.Row{again}}
+}
+
+// corrected is a person's correction of the value.
+func (c *centre) corrected(r *quantrac.Row) quantrac.Batch {
+	c.fixes++
+	fixed := quantrac.Row{Group: r.Group, Time: r.Time, Cells: []quantrac.Cell{{
+		Property: r.Cells[0].Property, Value: r.Cells[0].Value + 0.05, Quality: quantrac.Good,
+	}}}
+	return quantrac.Batch{
+		Kind: quantrac.Corrections, Author: "lan", Reason: "staff gauge read", Correction: fmt.Sprintf("fix-%d", c.fixes),
+		Rows: []quantrac.Row{fixed},
+	}
+}
