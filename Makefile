@@ -3,11 +3,14 @@ GO      ?= go
 TOOL     = $(GO) tool -modfile=tools/go.mod
 BIN      = bin/quantrac
 DATA    ?= data
+SCALE   ?= reduced
+SERIES  ?= 1000000
+VALUES  ?= 10000000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  = -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kill race lint vuln generate checkgenerate bench score-flood clean
+.PHONY: help run build test test-kill race lint vuln generate checkgenerate bench compare compare-growth score-flood score-tsdb clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-zA-Z_%-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +49,15 @@ bench: ## the weekly-trend figures: ingest, bytes per observation, reads, latenc
 	$(GO) test -run '^$$' -bench 'Append|Store|Select|Latest' -benchtime 1s ./tsdb
 	$(GO) test -run '^$$' -bench 'Q1|Q3' -benchtime 1s ./tsdb/promql
 	$(GO) test -run '^$$' -bench Latency -benchtime 10x ./internal/e2e
+
+compare: ## our store and the peers found here on one load (SCALE=full: the better part of an hour)
+	$(GO) run ./tsdb/internal/score/compare -scale $(SCALE) table
+
+compare-growth: ## what the store costs from ten thousand series to SERIES, by up to VALUES observations
+	$(GO) run ./tsdb/internal/score/compare -growth-series $(SERIES) -growth-values $(VALUES) growth
+
+score-tsdb: ## scorecard of the store against its peers (SCALE=full likewise)
+	$(GO) run ./tsdb/internal/score/compare -scale $(SCALE) card
 
 score-flood: ## scorecard of the flood forecasts against their bars
 	$(GO) run ./forecast/internal/score/flood
