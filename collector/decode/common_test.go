@@ -141,7 +141,7 @@ var scraps = strings.Split("m|n|weather|a|b|t|level|__name__|=|=|=|,|,| | | |  |
 func TestCommonScraps(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var m Memo
-	for range 20_000 {
+	for range 10_000 {
 		var b []byte
 		for range rnd.IntN(40) {
 			b = append(b, scraps[rnd.IntN(len(scraps))]...)
@@ -153,7 +153,7 @@ func TestCommonScraps(t *testing.T) {
 // TestCommonNumbers: every number is the float64 that strconv makes of it.
 func TestCommonNumbers(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
-	for range 50_000 {
+	for range 30_000 {
 		text := fmt.Sprintf("%.*f", rnd.IntN(8), rnd.NormFloat64()*math.Pow(10, float64(rnd.IntN(8))))
 		switch rnd.IntN(5) {
 		case 2:
