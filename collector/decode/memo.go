@@ -24,10 +24,10 @@ type Memo struct {
 	last         *head // of the line before
 }
 
-// memoBytes is about the memory a Memo may take: some 25,000 series. When it is
+// memoBytes is about the memory a Memo may take: some 40,000 series. When it is
 // full all is forgotten: senders of ever new series cannot fill the memory, and
 // what is in use is soon learned again.
-const memoBytes = 8 << 20
+const memoBytes = 16 << 20
 
 // maxHead is how long a head may be to be remembered.
 const maxHead = 1024
