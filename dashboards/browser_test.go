@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"quantrac/internal/shared"
 	"slices"
 	"strings"
 	"sync"
@@ -30,23 +31,10 @@ type browser struct {
 	hosts   map[string]bool
 }
 
-// newBrowser starts Chromium with one empty page. Without Chromium the test
-// is skipped, under CI=true it fails.
+// newBrowser starts Chromium with one empty page.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	bin := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			bin = p
-			break
-		}
-	}
-	if bin == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no Chromium on this machine, and CI=true")
-		}
-		t.Skip("no Chromium on this machine")
-	}
+	bin := shared.Tool(t, "chromium", "chromium-browser", "google-chrome")
 	dir := t.TempDir()
 	cmd := exec.Command(bin, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+dir, "--remote-debugging-port=0", "about:blank")

@@ -22,6 +22,7 @@ import (
 
 	"quantrac"
 	"quantrac/collector/mqtt/packet"
+	"quantrac/internal/shared"
 )
 
 // newBroker runs a broker for a test.
@@ -667,11 +668,7 @@ func TestRate(t *testing.T) {
 
 // The client that people have at hand.
 func TestMosquittoPub(t *testing.T) {
-	path, err := exec.LookPath("mosquitto_pub")
-	if err != nil {
-		findMosquitto(t)
-		t.Skip("mosquitto_pub is not installed")
-	}
+	path := shared.Tool(t, "mosquitto_pub")
 	_, in, addr := newBroker(t, Options{})
 	host, port, _ := net.SplitHostPort(addr)
 	for _, version := range []string{"mqttv31", "mqttv311", "mqttv5"} {

@@ -16,6 +16,7 @@ import (
 
 	"quantrac/collector"
 	"quantrac/collector/mqtt/packet"
+	"quantrac/internal/shared"
 )
 
 // side is one implementation of the way in, running for a test.
@@ -82,7 +83,7 @@ func (s *side) run(f func(ctx context.Context) error) {
 // mosquitto is the Client behind a Mosquitto with the configuration that we
 // ship.
 func mosquitto(t *testing.T) *side {
-	binary := findMosquitto(t)
+	binary := shared.Tool(t, "mosquitto", "/usr/sbin/mosquitto")
 	s := &side{t: t, in: newIntake(), external: true}
 	dir := t.TempDir()
 	port := freePort(t)
@@ -129,21 +130,6 @@ func mosquitto(t *testing.T) *side {
 	}
 	s.start()
 	return s
-}
-
-// findMosquitto returns the path of Debian's package, or skips; the continuous
-// build must have it.
-func findMosquitto(t *testing.T) string {
-	for _, p := range []string{"mosquitto", "/usr/sbin/mosquitto"} {
-		if path, err := exec.LookPath(p); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("mosquitto is not installed; the continuous build must have it")
-	}
-	t.Skip("mosquitto is not installed")
-	return ""
 }
 
 func freePort(t *testing.T) string {

@@ -16,6 +16,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/audit"
+	"quantrac/internal/shared"
 )
 
 // ask is a request to the guard, and what comes of it.
@@ -195,7 +196,7 @@ func TestHandler(t *testing.T) {
 	code, _ := b.store.SetupCode()
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
-		t.Skipf("no IPv6 here: %v", err)
+		shared.Missing(t, "no IPv6 here: %v", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/auth/", b.store.Handler(HandlerOptions{}))

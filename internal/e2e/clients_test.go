@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"quantrac/internal/shared"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,26 +23,6 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
-
-// tool returns the path of a real client. Where it is not installed the test is
-// skipped; the continuous build has it.
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		missing(t, "%s is not installed: %v", name, err)
-	}
-	return path
-}
-
-// missing skips a test for want of something that the continuous build has.
-func missing(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
 
 // mosquittoPub publishes one message with QoS 1 as a device, by the client that
 // people have at hand, and returns what it printed once it is acknowledged. An
@@ -60,7 +41,7 @@ func (s *service) mosquittoPub(device, topic string, payload []byte, more ...str
 	} else {
 		args = append(args, "-s") // standard input
 	}
-	cmd := exec.CommandContext(ctx, tool(s.t, "mosquitto_pub"), append(args, more...)...)
+	cmd := exec.CommandContext(ctx, shared.Tool(s.t, "mosquitto_pub"), append(args, more...)...)
 	cmd.Stdin = bytes.NewReader(payload)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

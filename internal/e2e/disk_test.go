@@ -9,7 +9,9 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"quantrac/internal/shared"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,16 +25,12 @@ type smallDisk struct {
 	dir string
 }
 
-// newSmallDisk mounts one; a test that may not is skipped, but not where the
-// continuous build runs as root.
+// newSmallDisk mounts one.
 func newSmallDisk(t testing.TB, size int64) *smallDisk {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("mounting a small disk wants root")
-	}
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+strconv.FormatInt(size, 10)); err != nil {
-		missing(t, "mount a small disk: %v", err)
+		shared.Missing(t, "mount a small disk: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
@@ -40,6 +38,28 @@ func newSmallDisk(t testing.TB, size int64) *smallDisk {
 		}
 	})
 	return &smallDisk{t, dir}
+}
+
+// asRoot runs a test that mounts a disk. Who may not do that runs it in a process
+// that is root of a namespace of its own.
+func asRoot(t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		test(t)
+		return
+	}
+	again := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=10m")
+	again.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := again.CombinedOutput()
+	if ran := new(exec.ExitError); errors.As(err, &ran) {
+		t.Fatalf("as root of a namespace: %v\n%s", err, out)
+	} else if err != nil {
+		shared.Missing(t, "mounting a small disk wants root, or a user namespace: %v", err)
+	}
 }
 
 func (d *smallDisk) ballast() string { return filepath.Join(d.dir, "ballast") }
@@ -83,6 +103,10 @@ func (d *smallDisk) clear() {
 // TestReadOnlyDisk: a data folder that cannot be written to is told as that.
 func TestReadOnlyDisk(t *testing.T) {
 	t.Parallel()
+	asRoot(t, readOnlyDisk)
+}
+
+func readOnlyDisk(t *testing.T) {
 	disk := newSmallDisk(t, 1<<20)
 	data := filepath.Join(disk.dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
@@ -110,14 +134,14 @@ const smallDiskBytes = 64 << 20
 func TestDiskNearlyFull(t *testing.T) {
 	t.Parallel()
 	const keep = 16 << 20
-	fullDisk(t, keep, keep/2)
+	asRoot(t, func(t *testing.T) { fullDisk(t, keep, keep/2) })
 }
 
 // TestDiskFull fills the disk to the last byte, in a service that keeps nothing
 // but the journal's reserve.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	fullDisk(t, 0, 0)
+	asRoot(t, func(t *testing.T) { fullDisk(t, 0, 0) })
 }
 
 // fullDisk runs a service that keeps so much space free, fills its disk but

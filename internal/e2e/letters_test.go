@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"quantrac/internal/shared"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func deadLetters(s *service, device string) []deadLetter {
 // reason; what is good in it is stored.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
-	tool(t, "mosquitto_pub")
+	shared.Tool(t, "mosquitto_pub")
 	s := start(t, t.TempDir(), "--dev")
 	importStations(s, gaugeHeader+gaugeRow("gauge", [3]float64{17, 18, 19}, 0, 0, time.Minute))
 	now := time.Now().Truncate(time.Second)
@@ -163,7 +164,7 @@ func TestDeadLetters(t *testing.T) {
 // TestDeadLettersOnMQTT5: a client of MQTT 5 is told the reason.
 func TestDeadLettersOnMQTT5(t *testing.T) {
 	t.Parallel()
-	tool(t, "mosquitto_pub")
+	shared.Tool(t, "mosquitto_pub")
 	s := start(t, t.TempDir(), "--dev")
 	for payload, code := range map[string]string{
 		"level 2.31 m": "RC:153", // payload format invalid

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"quantrac/internal/shared"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func occupied(t *testing.T, network, host string) string {
 	t.Helper()
 	l, err := net.Listen(network, net.JoinHostPort(host, "0"))
 	if err != nil {
-		missing(t, "listen on %s: %v", host, err)
+		shared.Missing(t, "listen on %s: %v", host, err)
 	}
 	t.Cleanup(func() { l.Close() })
 	return l.Addr().String()

@@ -1,16 +1,19 @@
-// Package shared finds the folder of recorded observations that lies beside a
-// full checkout (../shared/data) and is not part of a clone.
+// Package shared finds what tests and score commands need from outside a clone:
+// the folder of recorded observations beside a full checkout (../shared/data),
+// and programs of the machine, such as real clients.
 //
-// Tests and benchmarks read those files in place: Path skips the test where
-// the folder is missing, so that a fresh clone passes, and fails it when the
-// environment variable CI is "true", so that the continuous build cannot pass
-// by skipping. Only _test.go files and benchmarks may import it.
+// What is missing skips the test, so that a fresh clone passes on a bare
+// machine, and fails it where the environment variable CI is "true", so that
+// the continuous build cannot pass by skipping. Only _test.go files and the
+// score commands may import it.
 package shared
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -27,8 +30,7 @@ func Dir() (string, bool) {
 }
 
 // Path returns the path of a file or folder of the recorded observations,
-// named by its elements below the data folder. A test that asks for what is
-// not there is skipped, or failed under CI.
+// named by its elements below the data folder.
 func Path(tb testing.TB, elem ...string) string {
 	tb.Helper()
 	dir, ok := Dir()
@@ -38,9 +40,27 @@ func Path(tb testing.TB, elem ...string) string {
 			return p
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		tb.Fatalf("recorded observations missing: %s (the continuous build must have them)", p)
-	}
-	tb.Skipf("recorded observations not beside this checkout: %s", p)
+	Missing(tb, "recorded observations not beside this checkout: %s", p)
 	return ""
+}
+
+// Tool returns the path of a program that goes by one of the names.
+func Tool(tb testing.TB, names ...string) string {
+	tb.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	Missing(tb, "%s is not installed", strings.Join(names, " or "))
+	return ""
+}
+
+// Missing ends a test for want of something that the continuous build has.
+func Missing(tb testing.TB, format string, args ...any) {
+	tb.Helper()
+	if os.Getenv("CI") == "true" {
+		tb.Fatalf(format+" (the continuous build must have it)", args...)
+	}
+	tb.Skipf(format, args...)
 }

@@ -2,6 +2,7 @@ package promql
 
 import (
 	"os/exec"
+	"quantrac/internal/shared"
 	"strings"
 	"testing"
 )
@@ -9,10 +10,7 @@ import (
 // TestPromtool asks with Prometheus' own command-line client, where it is
 // installed.
 func TestPromtool(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed (Debian: prometheus)")
-	}
+	promtool := shared.Tool(t, "promtool") // Debian: prometheus
 	e, clock := openFixture(t)
 	c := newClient(t, e, clock, Options{})
 	f := func(want string, args ...string) {
