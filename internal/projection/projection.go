@@ -122,6 +122,9 @@ func (p *DB) open() error {
 		file = (&url.URL{Scheme: "file", Path: abs}).String() + "?_pragma=journal_mode(WAL)&" + common
 	}
 	var err error
+	if err = p.keepPrivate(); err != nil {
+		return err
+	}
 	if p.write, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -75,6 +76,40 @@ func count(t *testing.T, p *DB) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// The tables hold what not everybody on the machine may read. Files of earlier
+// versions, which SQLite has made, are narrowed, those left by a kill too.
+func TestPrivateFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.db")
+	check := func(when string) {
+		t.Helper()
+		files, err := filepath.Glob(path + "*")
+		if err != nil || len(files) != 3 {
+			t.Fatalf("%s: files %q, %v; want the database, its -wal and its -shm", when, files, err)
+		}
+		for _, name := range files {
+			info, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm()&^0o640 != 0 {
+				t.Errorf("%s: %s has mode %v, want at most 0640", when, name, info.Mode())
+			}
+		}
+	}
+	p := openDB(t, path)
+	check("made new")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Chmod(path+suffix, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openDB(t, path) // while the first still has it, as if that had been killed
+	check("opened again")
+	if got := count(t, p); got != 0 {
+		t.Errorf("%d rows", got)
+	}
 }
 
 func TestFollow(t *testing.T) {

@@ -57,6 +57,19 @@ func (osFS) Rename(oldname, newname string) error  { return os.Rename(oldname, n
 func (osFS) Link(oldname, newname string) error    { return os.Link(oldname, newname) }
 func (osFS) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
+// Narrow takes from a file of the machine, where it is there, what its mode
+// allows beyond perm. It is for files that another library has made.
+func Narrow(name string, perm fs.FileMode) error {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || info.Mode().Perm()&^perm == 0 {
+		return err
+	}
+	return os.Chmod(name, info.Mode().Perm()&perm)
+}
+
 func (osFS) ReadDir(dir string) ([]string, error) {
 	f, err := os.Open(dir)
 	if err != nil {
