@@ -74,10 +74,10 @@ func (c *client) send(method, target string, form url.Values, header ...string) 
 	return res.StatusCode, string(b)
 }
 
-// params makes a query string or form of name, value pairs; the value of the
+// formOf makes a query string or form of name, value pairs; the value of the
 // name time, start, end and asof is relative to testNow where it starts with +
 // or -.
-func params(pairs ...string) url.Values {
+func formOf(pairs ...string) url.Values {
 	v := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v.Add(pairs[i], pairs[i+1])
@@ -119,39 +119,39 @@ func TestGrafana(t *testing.T) {
 	tq := `{"__name__":"water_level_meters","commune":"Xã Mới","river":"Tiền","station":"tq","station_name":"Tân Quới"}`
 	hn := `{"__name__":"water_level_meters","commune":"Xã Cũ","river":"Hậu","simulated":"true","station":"hn","station_name":"Hồng Ngự"}`
 
-	both("Save & test", "query", params("query", "1+1", "time", "1795392000.123"), `{"resultType":"scalar","result":[1795392000.123,"2"]}`)
+	both("Save & test", "query", formOf("query", "1+1", "time", "1795392000.123"), `{"resultType":"scalar","result":[1795392000.123,"2"]}`)
 	f("Explore loads", "GET", "rules", nil, `{"groups":[]}`)
 	f("alert list", "GET", "alerts", nil, `{"alerts":[]}`)
-	both("Explore loads", "query_exemplars", params("query", "test", "start", "1795388400000", "end", "1795392000000"), `[]`)
-	both("Explore loads", "labels", params(), names)
+	both("Explore loads", "query_exemplars", formOf("query", "test", "start", "1795388400000", "end", "1795392000000"), `[]`)
+	both("Explore loads", "labels", formOf(), names)
 	f("ad hoc filters", "POST", "labels", nil, names)
-	both("Explore loads", "label/__name__/values", params(), metrics)
-	both("Grafana 13", "label/__name__/values", params("limit", "40000", "start", at(testNow-day), "end", now), metrics)
-	f("Explore loads", "GET", "metadata", params("limit", "40000"), `{"water_level_meters":[{"type":"gauge","help":"Mực nước · Water level","unit":"m"}]}`)
-	f("Explore loads", "GET", "metadata", params("metric", "nothing"), `{}`)
-	both("Explore runs", "query", params("query", "water_level_meters", "time", now),
+	both("Explore loads", "label/__name__/values", formOf(), metrics)
+	both("Grafana 13", "label/__name__/values", formOf("limit", "40000", "start", at(testNow-day), "end", now), metrics)
+	f("Explore loads", "GET", "metadata", formOf("limit", "40000"), `{"water_level_meters":[{"type":"gauge","help":"Mực nước · Water level","unit":"m"}]}`)
+	f("Explore loads", "GET", "metadata", formOf("metric", "nothing"), `{}`)
+	both("Explore runs", "query", formOf("query", "water_level_meters", "time", now),
 		`{"resultType":"vector","result":[{"metric":`+tq+`,"value":[`+now+`,"2.44"]}]}`)
-	both("Explore runs", "query_range", params(append(span, "query", `water_level_meters{station="tq"}`, "step", "1800")...),
+	both("Explore runs", "query_range", formOf(append(span, "query", `water_level_meters{station="tq"}`, "step", "1800")...),
 		`{"resultType":"matrix","result":[{"metric":`+tq+`,"values":[[`+at(testNow-hour)+`,"2.38"],[`+at(testNow-hour/2)+`,"2.41"],[`+now+`,"2.44"]]}]}`)
-	both("builder", "series", params("match[]", "water_level_meters{}"), `[`+hn+`,`+tq+`]`)
-	both("builder", "series", params("match[]", `{__name__="water_level_meters"}`, "match[]", `{river="Tiền",__name__=~"water_level_m.*"}`), `[`+hn+`,`+tq+`]`)
-	both("builder", "series", params("match[]", `{station="trap"}`),
+	both("builder", "series", formOf("match[]", "water_level_meters{}"), `[`+hn+`,`+tq+`]`)
+	both("builder", "series", formOf("match[]", `{__name__="water_level_meters"}`, "match[]", `{river="Tiền",__name__=~"water_level_m.*"}`), `[`+hn+`,`+tq+`]`)
+	both("builder", "series", formOf("match[]", `{station="trap"}`),
 		`[{"__name__":"insect_catch","commune":"Xã Mới","species":"rầy nâu","station":"trap","station_name":"Bẫy đèn 1"}]`)
-	both("builder", "labels", params("match[]", "loose"), `["__name__"]`)
-	both("variables", "label/station/values", params("match[]", `{river!=""}`), `["hn","tq"]`)
-	both("variables", "label/river/values", params("match[]", "water_level_meters"), `["Hậu","Tiền"]`)
-	both("variables", "label/commune/values", params(), `["Xã Cũ","Xã Mới"]`)
-	both("variables", "label/commune/values", params("match[]", `water_level_meters{river="Tiền"}`, "end", at(testNow-2*hour)), `["Xã Cũ"]`)
-	both("escaped names", "label/U__station__name/values", params("match[]", `{river="Hậu"}`), `["Hồng Ngự"]`)
-	both("nothing there", "label/x/values", params(), `[]`)
-	f("", "GET", "format_query", params("query", "sum(x)by(y)"), `"sum by (y) (x)"`)
-	both("string", "query", params("query", `"a\"b"`, "time", "0"), `{"resultType":"string","result":[0,"a\"b"]}`)
+	both("builder", "labels", formOf("match[]", "loose"), `["__name__"]`)
+	both("variables", "label/station/values", formOf("match[]", `{river!=""}`), `["hn","tq"]`)
+	both("variables", "label/river/values", formOf("match[]", "water_level_meters"), `["Hậu","Tiền"]`)
+	both("variables", "label/commune/values", formOf(), `["Xã Cũ","Xã Mới"]`)
+	both("variables", "label/commune/values", formOf("match[]", `water_level_meters{river="Tiền"}`, "end", at(testNow-2*hour)), `["Xã Cũ"]`)
+	both("escaped names", "label/U__station__name/values", formOf("match[]", `{river="Hậu"}`), `["Hồng Ngự"]`)
+	both("nothing there", "label/x/values", formOf(), `[]`)
+	f("", "GET", "format_query", formOf("query", "sum(x)by(y)"), `"sum by (y) (x)"`)
+	both("string", "query", formOf("query", `"a\"b"`, "time", "0"), `{"resultType":"string","result":[0,"a\"b"]}`)
 
 	status, body := c.send("GET", "/api/v1/status/buildinfo", nil)
 	if status != 200 || !strings.Contains(body, `"version":"`+PrometheusVersion+`"`) || !strings.Contains(body, `"applicationVersion":"v1.2.3"`) {
 		t.Errorf("buildinfo: %d %s", status, body)
 	}
-	status, body = c.send("POST", "/api/v1/query?time="+now, params("query", "count(water_level_meters)"),
+	status, body = c.send("POST", "/api/v1/query?time="+now, formOf("query", "count(water_level_meters)"),
 		"Origin", "http://elsewhere.example", "Referer", "http://elsewhere.example/d/1", "Sec-Fetch-Site", "cross-site",
 		"FromAlert", "true", "X-Cache-Skip", "true")
 	if status != 200 || !strings.Contains(body, `"1"`) {
@@ -198,8 +198,8 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s %.200s: %d %.200s, want %d %s with %q", method, target, got, body, status, class, text)
 		}
 	}
-	q := func(pairs ...string) string { return "/api/v1/query?" + params(pairs...).Encode() }
-	r := func(pairs ...string) string { return "/api/v1/query_range?" + params(pairs...).Encode() }
+	q := func(pairs ...string) string { return "/api/v1/query?" + formOf(pairs...).Encode() }
+	r := func(pairs ...string) string { return "/api/v1/query_range?" + formOf(pairs...).Encode() }
 	f("GET", q("query", "sum("), 400, "bad_data", `invalid parameter "query"`)
 	f("GET", q(), 400, "bad_data", "no expression")
 	f("GET", q("query", "x", "time", "yesterday"), 400, "bad_data", "yesterday")
@@ -232,7 +232,7 @@ func TestErrors(t *testing.T) {
 	f("GET", "/api/v1/label/%FF/values", 400, "bad_data", "invalid label name")
 	f("GET", "/api/v1/query_exemplars?query=", 400, "bad_data", "query")
 	f("GET", "/api/v1/query?%zz", 400, "bad_data", "form")
-	long := params("query", "1"+strings.Repeat("+1", 70_000))
+	long := formOf("query", "1"+strings.Repeat("+1", 70_000))
 	if status, body := c.send("POST", "/api/v1/query", long); status != 400 || !strings.Contains(body, "at most 131072") {
 		t.Errorf("a long expression: %d %s", status, body)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/internal/params"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -35,32 +36,11 @@ func form(w http.ResponseWriter, r *http.Request) *apiError {
 	return nil
 }
 
-// timeParam reads a time in the forms of quantrac.ParseTime; absent is
-// otherwise. A number beyond all times is the end of time it lies at: clients
-// write "since ever" so, and Grafana mistakes milliseconds for seconds.
+// timeParam reads a time as every endpoint does; absent is otherwise.
 func timeParam(r *http.Request, name string, otherwise quantrac.Millis) (quantrac.Millis, *apiError) {
-	s := r.FormValue(name)
-	if s == "" {
-		return otherwise, nil
-	}
-	// Go's client writes its ends of time with years of six digits.
-	switch s {
-	case "-292273086-05-16T16:47:06Z":
-		return quantrac.MinMillis, nil
-	case "292277025-08-18T07:12:54.999999999Z":
-		return quantrac.MaxMillis, nil
-	}
-	if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsInf(f, 0) {
-		if f*1000 <= float64(quantrac.MinMillis) {
-			return quantrac.MinMillis, nil
-		}
-		if f*1000 >= float64(quantrac.MaxMillis) {
-			return quantrac.MaxMillis, nil
-		}
-	}
-	t, err := quantrac.ParseTime(s)
+	t, err := params.Time(r.Form, name, otherwise)
 	if err != nil {
-		return 0, badParam(name, err)
+		return 0, &apiError{badData, err}
 	}
 	return t, nil
 }
@@ -75,11 +55,11 @@ func wantTime(r *http.Request, name string) (quantrac.Millis, *apiError) {
 
 // asOfParam reads the parameter asof, 0 where there is none.
 func asOfParam(r *http.Request) (quantrac.Millis, *apiError) {
-	t, err := timeParam(r, "asof", 0)
-	if err == nil && r.FormValue("asof") != "" {
-		t = knowledge(t)
+	t, err := params.AsOf(r.Form)
+	if err != nil {
+		return 0, &apiError{badData, err}
 	}
-	return t, err
+	return t, nil
 }
 
 // durationParam reads seconds, with a fraction if need be, or a duration as

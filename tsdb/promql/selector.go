@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"quantrac"
+	"quantrac/internal/params"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -67,7 +68,7 @@ func (v *view) selector(ms []*labels.Matcher) (selector, error) {
 			var t quantrac.Millis
 			t, err = quantrac.ParseTime(m.Value)
 			if m.Name == pseudoAsOf {
-				s.asOf = knowledge(t)
+				s.asOf = params.Knowledge(t)
 			} else {
 				s.registryAt = t
 			}
@@ -91,15 +92,6 @@ func (v *view) selector(ms []*labels.Matcher) (selector, error) {
 
 func pseudoError(m *labels.Matcher, hint string) error {
 	return quantrac.Errorf(quantrac.Invalid, "selector %s: not a matcher that this pseudo-label takes; %s", m, hint)
-}
-
-// knowledge makes an as-of of a time: the store takes 0 for "now", and nothing
-// was committed at or before 1970.
-func knowledge(t quantrac.Millis) quantrac.Millis {
-	if t <= 0 {
-		return 1
-	}
-	return t
 }
 
 // convert makes one of our matchers of one of Prometheus', nil where it lets
