@@ -44,8 +44,9 @@ type Readings interface {
 	// all stations of a family at once, so bound it generously.
 	Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Reading, error)
 	// Range returns the series that pass the matchers with their samples of
-	// the wanted qualities in [from, to], both inclusive.
-	Range(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis, qs quantrac.QualitySet) ([]Series, error)
+	// the wanted qualities in [from, to], both inclusive, as known at asOf; 0
+	// is now.
+	Range(ctx context.Context, ms []*quantrac.Matcher, from, to, asOf quantrac.Millis, qs quantrac.QualitySet) ([]Series, error)
 }
 
 // Warnings are the episodes that run now.

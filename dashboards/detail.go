@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/internal/params"
 )
 
 // Limits of what a reader may ask for.
@@ -67,6 +68,7 @@ type asked struct {
 	key  string // "" for the chief series
 	from quantrac.Millis
 	to   quantrac.Millis
+	asOf quantrac.Millis // 0 for now
 }
 
 func (p *Page) ask(r *http.Request) (*asked, error) {
@@ -94,7 +96,12 @@ func (p *Page) ask(r *http.Request) (*asked, error) {
 		}
 		a.days = n
 	}
-	a.to = p.o.Clock.Now()
+	if a.asOf, err = params.AsOf(r.URL.Query()); err != nil {
+		return nil, err
+	}
+	if a.to = p.o.Clock.Now(); a.asOf != 0 {
+		a.to = min(a.to, a.asOf) // the days that were the last ones then
+	}
 	a.from = a.to.Add(-time.Duration(a.days) * 24 * time.Hour)
 	return a, nil
 }
@@ -202,7 +209,7 @@ func (p *Page) read(ctx context.Context, a *asked, metric string) ([]Series, err
 		quantrac.Equals(quantrac.LabelStation, a.cell.view.ID),
 		quantrac.Equals(quantrac.LabelModel, ""),
 	}
-	got, err := p.d.Readings.Range(ctx, ms, a.from, a.to.Add(quantrac.MaxAhead), quantrac.AllQualities)
+	got, err := p.d.Readings.Range(ctx, ms, a.from, a.to.Add(quantrac.MaxAhead), a.asOf, quantrac.AllQualities)
 	if err != nil {
 		return nil, fmt.Errorf("page: series of station %q: %w", a.cell.view.ID, err)
 	}

@@ -76,7 +76,7 @@ func (f *fakeStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Readi
 	return out, nil
 }
 
-func (f *fakeStore) Range(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis, qs quantrac.QualitySet) ([]Series, error) {
+func (f *fakeStore) Range(ctx context.Context, ms []*quantrac.Matcher, from, to, asOf quantrac.Millis, qs quantrac.QualitySet) ([]Series, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls++
@@ -90,7 +90,8 @@ func (f *fakeStore) Range(ctx context.Context, ms []*quantrac.Matcher, from, to 
 		}
 		cut := Series{Labels: s.Labels}
 		for i, t := range s.Times {
-			if t >= from && t <= to && qs.Has(s.Qualities[i]) {
+			known := asOf == 0 || t <= asOf // everything came at once
+			if known && t >= from && t <= to && qs.Has(s.Qualities[i]) {
 				cut.Times, cut.Values, cut.Qualities = append(cut.Times, t), append(cut.Values, s.Values[i]), append(cut.Qualities, s.Qualities[i])
 			}
 		}

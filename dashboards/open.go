@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/internal/params"
 )
 
 // maxCSVSpan bounds what one request for open data reads.
 const maxCSVSpan = 400 * 24 * time.Hour
 
 // serveStationCSV answers GET /api/page/station/{id}/series.csv: the readings
-// behind a chart, all of them, as a table.
+// behind a chart, all of them, as a table; with asof as they were known then.
 func (p *Page) serveStationCSV(w http.ResponseWriter, r *http.Request) {
 	a, err := p.ask(r)
 	if err == nil {
@@ -31,8 +32,9 @@ func (p *Page) serveStationCSV(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveOpenCSV answers GET /open/series.csv?station=&series=&from=&to=; from
-// and to in the forms of quantrac.ParseTime, the last five days where absent.
+// serveOpenCSV answers GET /open/series.csv?station=&series=&from=&to=&asof=;
+// times in the forms of quantrac.ParseTime, without from and to the last five
+// days. With asof the readings are those that were known then.
 func (p *Page) serveOpenCSV(w http.ResponseWriter, r *http.Request) {
 	openHeaders(w.Header())
 	a, err := p.ask(r)
@@ -50,13 +52,11 @@ func (p *Page) serveOpenCSV(w http.ResponseWriter, r *http.Request) {
 // times reads from and to of a request.
 func (a *asked) times(r *http.Request) error {
 	for name, to := range map[string]*quantrac.Millis{"from": &a.from, "to": &a.to} {
-		if s := r.URL.Query().Get(name); s != "" {
-			t, err := quantrac.ParseTime(s)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			*to = t
+		t, err := params.Time(r.URL.Query(), name, *to)
+		if err != nil {
+			return err
 		}
+		*to = t
 	}
 	if a.to < a.from {
 		return quantrac.Errorf(quantrac.Invalid, "from %s lies after to %s", a.from, a.to)

@@ -14,6 +14,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/jsonapi"
+	"quantrac/internal/params"
 )
 
 // Page serves everything this package shows. Make it with New; it is an
@@ -79,9 +80,10 @@ func New(d Deps, o Options) (*Page, error) {
 func (p *Page) routes() {
 	p.mux = http.NewServeMux()
 	p.assets.routes(p.mux)
-	p.mux.HandleFunc("GET /api/page/state", p.serveState)
-	p.mux.HandleFunc("GET /api/page/live", p.serveLive)
-	p.mux.HandleFunc("GET /api/page/station/{id}", p.serveStation)
+	now := func(pattern string, serve http.HandlerFunc) { p.mux.Handle(pattern, params.NowOnly(serve)) }
+	now("GET /api/page/state", p.serveState)
+	now("GET /api/page/live", p.serveLive)
+	now("GET /api/page/station/{id}", p.serveStation)
 	p.mux.HandleFunc("GET /api/page/station/{id}/series.csv", p.serveStationCSV)
 	p.mux.HandleFunc("/api/page/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -92,7 +94,7 @@ func (p *Page) routes() {
 		refuse(w, http.StatusNotFound, quantrac.NotFound, "no such resource: "+r.URL.Path)
 	})
 	if p.o.OpenData {
-		p.mux.HandleFunc("GET /open/stations.geojson", p.serveGeoJSON)
+		now("GET /open/stations.geojson", p.serveGeoJSON)
 		p.mux.HandleFunc("GET /open/series.csv", p.serveOpenCSV)
 	}
 	p.mux.Handle("GET /grafana/", http.StripPrefix("/grafana/", http.FileServerFS(Grafana())))

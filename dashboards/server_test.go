@@ -350,6 +350,10 @@ func TestOpenData(t *testing.T) {
 	if last[0] != "2026-10-07T03:10:00.000+07:00" || last[1] != "tan-quoi" || last[6] != "m" || last[7] != "1" || last[8] != "true" {
 		t.Errorf("last row %q", last)
 	}
+	rows, err = csv.NewReader(get(t, p, quantrac.Principal{}, "/open/series.csv?station=tan-quoi&asof=2026-10-05T00:00:00Z").Body).ReadAll()
+	if err != nil || len(rows) < 600 || rows[1][0] > "2026-09-30T08" || rows[len(rows)-1][0] != "2026-10-05T07:00:00.000+07:00" {
+		t.Errorf("as of a day: %d rows, %v, want the five days before it", len(rows), err)
+	}
 	geo := body[struct {
 		Type     string
 		Features []struct {

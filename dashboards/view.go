@@ -302,7 +302,7 @@ func (p *Page) gather(ctx context.Context, family quantrac.Family, list []quantr
 	if err != nil {
 		return nil, fmt.Errorf("page: latest values of the %s stations: %w", family, err)
 	}
-	recent, err := p.d.Readings.Range(ctx, ms, now.Add(-back), now.Add(quantrac.MaxAhead), quantrac.AllQualities)
+	recent, err := p.d.Readings.Range(ctx, ms, now.Add(-back), now.Add(quantrac.MaxAhead), 0, quantrac.AllQualities)
 	if err != nil {
 		return nil, fmt.Errorf("page: recent values of the %s stations: %w", family, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"quantrac"
+	"quantrac/internal/params"
 )
 
 // Handler serves the room as JSON, below the path where it is mounted (with
@@ -15,28 +16,19 @@ import (
 //
 //	GET /latest?station=&property=[&asof=]     newest run
 //	GET /runs?station=&property=[&model=&from=&to=&asof=&limit=]
-//	GET /runs/{id}                             one run
+//	GET /runs/{id}[?asof=]                     one run
 //	GET /skill?station=&property=[&model=&from=&to=&asof=]  default the last 60 days
 //	GET /models                                what is forecast, and how it stands
 //
-// Times have the forms of quantrac.ParseTime. Forecasts are for staff (the
-// principal of the context), within the stations they may see; where
-// Options.Public says an issuing authority is recorded, for everybody. Errors
-// are {"error": kind, "message": text} with the kind's status.
+// Times have the forms of quantrac.ParseTime; asof asks for what was archived by
+// then. Forecasts are for staff (the principal of the context), within the
+// stations they may see; where Options.Public says an issuing authority is
+// recorded, for everybody. Errors are {"error": kind, "message": text} with the
+// kind's status.
 func (f *Forecaster) Handler() http.Handler {
 	mux := http.NewServeMux()
-	serve := func(pattern string, get func(r *http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			v, err := get(r)
-			w.Header().Set("Cache-Control", "private, no-cache")
-			if err != nil {
-				kind := quantrac.KindOf(err)
-				answer(w, kind.HTTPStatus(), map[string]string{"error": kind.String(), "message": err.Error()})
-				return
-			}
-			answer(w, http.StatusOK, v)
-		})
-	}
+	serve := func(pattern string, get getter) { mux.Handle(pattern, get) }
+	serveNow := func(pattern string, get getter) { mux.Handle(pattern, params.NowOnly(get)) }
 	serve("GET /latest", func(r *http.Request) (any, error) {
 		q, err := f.filter(r)
 		if err != nil {
@@ -57,9 +49,16 @@ func (f *Forecaster) Handler() http.Handler {
 		if err != nil {
 			return nil, quantrac.Errorf(quantrac.Invalid, "run %q is no number", r.PathValue("id"))
 		}
+		asOf, err := params.AsOf(r.URL.Query())
+		if err != nil {
+			return nil, err
+		}
 		run, err := f.Get(r.Context(), id)
 		if err != nil {
 			return nil, err
+		}
+		if asOf != 0 && run.Committed > asOf {
+			return nil, quantrac.Errorf(quantrac.NotFound, "no forecast run %d yet at %v", id, asOf)
 		}
 		return run, f.allowed(r, run.Config.Station)
 	})
@@ -74,7 +73,7 @@ func (f *Forecaster) Handler() http.Handler {
 		q.From = cmp.Or(q.From, q.To-sixtyDays)
 		return f.Skill(r.Context(), q)
 	})
-	serve("GET /models", func(r *http.Request) (any, error) {
+	serveNow("GET /models", func(r *http.Request) (any, error) {
 		models := []Model{}
 		for _, m := range f.Models() {
 			if f.allowed(r, m.Config.Station) == nil {
@@ -84,6 +83,21 @@ func (f *Forecaster) Handler() http.Handler {
 		return map[string]any{"models": models}, nil
 	})
 	return mux
+}
+
+// getter answers one kind of request.
+type getter func(r *http.Request) (any, error)
+
+// ServeHTTP implements http.Handler.
+func (get getter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v, err := get(r)
+	w.Header().Set("Cache-Control", "private, no-cache")
+	if err != nil {
+		kind := quantrac.KindOf(err)
+		answer(w, kind.HTTPStatus(), map[string]string{"error": kind.String(), "message": err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, v)
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
@@ -119,14 +133,14 @@ func (f *Forecaster) filter(r *http.Request) (Filter, error) {
 		s := v.Get("sensor")
 		q.Sensor = &s
 	}
-	for name, at := range map[string]*quantrac.Millis{"from": &q.From, "to": &q.To, "asof": &q.AsOf} {
-		if text := v.Get(name); text != "" {
-			t, err := quantrac.ParseTime(text)
-			if err != nil {
-				return q, quantrac.Errorf(quantrac.Invalid, "parameter %s: %w", name, err)
-			}
-			*at = t
+	var err error
+	for name, at := range map[string]*quantrac.Millis{"from": &q.From, "to": &q.To} {
+		if *at, err = params.Time(v, name, 0); err != nil {
+			return q, err
 		}
+	}
+	if q.AsOf, err = params.AsOf(v); err != nil {
+		return q, err
 	}
 	if q.From != 0 && q.To == 0 {
 		q.To = quantrac.MaxMillis

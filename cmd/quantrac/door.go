@@ -18,6 +18,7 @@ import (
 	"quantrac/collector/influx"
 	"quantrac/devices/accounts"
 	"quantrac/devices/httpapi"
+	"quantrac/internal/params"
 )
 
 // door is where the service is reached: the HTTP server and the broker.
@@ -104,10 +105,11 @@ func (s *system) routes() http.Handler {
 	for _, p := range influx.Paths() {
 		mux.Handle(p, in)
 	}
-	mux.Handle("/api/auth/", s.accounts.Handler(accounts.HandlerOptions{}))
-	mux.Handle("/api/registry/", httpapi.New(s.registry, s.clock))
-	mux.Handle("/api/dead-letters", s.letters.Handler())
-	mux.Handle("/api/dead-letters/", s.letters.Handler())
+	mux.Handle("/api/auth/", params.NowOnly(s.accounts.Handler(accounts.HandlerOptions{})))
+	mux.Handle("/api/registry/", params.NowOnly(httpapi.New(s.registry, s.clock)))
+	letters := params.NowOnly(s.letters.Handler())
+	mux.Handle("/api/dead-letters", letters)
+	mux.Handle("/api/dead-letters/", letters)
 	s.alertingRoutes(mux)
 	s.forecastRoutes(mux)
 	if s.driven != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 	"quantrac/alerting/webhook"
 	"quantrac/forecast"
 	"quantrac/internal/jsonapi"
+	"quantrac/internal/params"
 	"quantrac/tsdb"
 )
 
@@ -68,16 +70,17 @@ func (s *system) authority(station string, at quantrac.Millis) string {
 const subscriptionsPath = "/api/alerting/subscriptions"
 
 func (s *system) alertingRoutes(mux *http.ServeMux) {
-	subs := outbox.Handler(s.alerting, s.outbox, subscriptionsPath, s.webhook.Check)
+	subs := params.NowOnly(outbox.Handler(s.alerting, s.outbox, subscriptionsPath, s.webhook.Check))
 	mux.Handle(subscriptionsPath, subs)
 	mux.Handle(subscriptionsPath+"/", subs)
-	mux.HandleFunc("GET /api/alerting/warnings", s.warningsNow)
+	mux.Handle("GET /api/alerting/warnings", params.NowOnly(http.HandlerFunc(s.warningsNow)))
 	mux.HandleFunc("GET /api/alerting/history", s.warningHistory)
 	streamPath, handler := stream.New(s.alerting, stream.Options{Stop: s.stopping})
 	mux.Handle(streamPath, handler)
 	if s.c.OpenData {
-		mux.Handle("/open/cap/", s.capFeed())
-		mux.Handle("/open/cap", s.capFeed())
+		feed := params.NowOnly(s.capFeed())
+		mux.Handle("/open/cap/", feed)
+		mux.Handle("/open/cap", feed)
 	}
 }
 
@@ -93,7 +96,7 @@ func (s *system) warningsNow(w http.ResponseWriter, r *http.Request) {
 }
 
 // warningHistory answers revisions, the newest first: station, from, to (times
-// of sending), before (a commit: the next page) and limit narrow it.
+// of sending), asof, before (a commit: the next page) and limit narrow it.
 func (s *system) warningHistory(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	sel := alerting.Selection{Station: q.Get("station")}
@@ -102,13 +105,9 @@ func (s *system) warningHistory(w http.ResponseWriter, r *http.Request) {
 		jsonapi.Fail(w, err)
 		return
 	}
-	for name, at := range map[string]*quantrac.Millis{"from": &sel.From, "to": &sel.To} {
-		if v := q.Get(name); v != "" {
-			if *at, err = quantrac.ParseTime(v); err != nil {
-				jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "%s: %w", name, err))
-				return
-			}
-		}
+	if err = spanOf(q, &sel); err != nil {
+		jsonapi.Fail(w, err)
+		return
 	}
 	if v := q.Get("before"); v != "" {
 		if sel.Before, err = strconv.ParseUint(v, 10, 63); err != nil {
@@ -128,6 +127,22 @@ func (s *system) warningHistory(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	jsonapi.Answer(w, map[string]any{"warnings": orEmpty(warnings)})
+}
+
+// spanOf reads from and to. What was said is never changed, so what was known of
+// it at a time is what had been sent by then.
+func spanOf(q url.Values, sel *alerting.Selection) (err error) {
+	if sel.From, err = params.Time(q, "from", 0); err != nil {
+		return err
+	}
+	if sel.To, err = params.Time(q, "to", quantrac.MaxMillis); err != nil {
+		return err
+	}
+	asOf, err := params.AsOf(q)
+	if asOf != 0 {
+		sel.To = min(sel.To, asOf)
+	}
+	return err
 }
 
 // orEmpty makes JSON's [] of no warnings.

@@ -39,9 +39,9 @@ const (
 	pageMaxSamples = 3_000_000
 )
 
-func (r pageReadings) Range(ctx context.Context, ms []*quantrac.Matcher, from, to quantrac.Millis, qs quantrac.QualitySet) ([]dashboards.Series, error) {
+func (r pageReadings) Range(ctx context.Context, ms []*quantrac.Matcher, from, to, asOf quantrac.Millis, qs quantrac.QualitySet) ([]dashboards.Series, error) {
 	var out []dashboards.Series
-	for s, err := range r.db.Select(ctx, tsdb.Query{Matchers: ms, From: from, To: to, Qualities: qs, MaxSeries: pageMaxSeries, MaxSamples: pageMaxSamples}) {
+	for s, err := range r.db.Select(ctx, tsdb.Query{Matchers: ms, From: from, To: to, AsOf: asOf, Qualities: qs, MaxSeries: pageMaxSeries, MaxSamples: pageMaxSamples}) {
 		if err != nil {
 			return nil, err
 		}

@@ -45,6 +45,7 @@ import (
 	"quantrac"
 	"quantrac/devices"
 	"quantrac/internal/jsonapi"
+	"quantrac/internal/params"
 )
 
 const (
@@ -157,11 +158,7 @@ func reason(r *http.Request) string { return r.URL.Query().Get("reason") }
 
 // at reads ?at=, now where it is not given.
 func (a *api) at(w http.ResponseWriter, r *http.Request) (quantrac.Millis, bool) {
-	text := r.URL.Query().Get("at")
-	if text == "" {
-		return a.clock.Now(), true
-	}
-	at, err := quantrac.ParseTime(text)
+	at, err := params.Time(r.URL.Query(), "at", a.clock.Now())
 	if err != nil {
 		jsonapi.Fail(w, err)
 		return 0, false
