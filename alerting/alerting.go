@@ -14,13 +14,17 @@ import (
 	"quantrac/internal/projection"
 )
 
+// Decode reads the journal's record of a batch, less the rows of stations that
+// wanted says no to: tsdb.DecodeBatch.
+type Decode func(record []byte, wanted func(station []byte) bool) (*quantrac.Batch, error)
+
 // Alerting is the open room. Its methods may be called from any goroutine.
 type Alerting struct {
 	o      Options
 	dir    string
 	j      *journal.Journal
 	reg    Registry
-	decode func([]byte) (*quantrac.Batch, error)
+	decode Decode
 	tables *projection.DB
 	hold   *journal.Hold
 
@@ -61,8 +65,8 @@ type Stats struct {
 
 // Open opens the room in dir, whose tables and snapshot it makes if needed,
 // and brings the tables up to date. reg must show what the journal holds by
-// now. decode reads the payload of a batch (tsdb.DecodeBatch).
-func Open(ctx context.Context, dir string, j *journal.Journal, decode func([]byte) (*quantrac.Batch, error), reg Registry, o Options) (*Alerting, error) {
+// now.
+func Open(ctx context.Context, dir string, j *journal.Journal, decode Decode, reg Registry, o Options) (*Alerting, error) {
 	o = o.withDefaults()
 	if o.Database == "" {
 		o.Database = filepath.Join(dir, "alerting.db")

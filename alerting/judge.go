@@ -48,22 +48,20 @@ type kindState struct {
 // event is what the judge takes from the journal's tail.
 type event struct {
 	quantrac.Commit
-	kind  quantrac.RecordKind
-	batch *quantrac.Batch   // of a batch with readings
-	run   *quantrac.Outlook // of a forecast run
-	said  *saying
+	kind quantrac.RecordKind
+	data []byte            // of a batch
+	run  *quantrac.Outlook // of a forecast run
+	said *saying
 }
 
-// eventOf decodes an entry as far as the judge needs it.
+// eventOf decodes an entry as far as the judge needs it; of a batch only the
+// judge knows which stations those are.
 func (a *Alerting) eventOf(e journal.Entry) (event, error) {
 	ev := event{Commit: e.Commit, kind: e.Kind}
 	var err error
 	switch {
 	case e.Kind == quantrac.RecordBatch:
-		ev.batch, err = a.decode(e.Data)
-		if err == nil && ev.batch.Kind == quantrac.Forecasts {
-			ev.batch = nil
-		}
+		ev.data = slices.Clone(e.Data)
 	case e.Kind == quantrac.RecordRun && a.o.Outlook != nil:
 		ev.run, err = a.outlookOf(e.Commit, e.Data)
 	case e.Kind == quantrac.RecordWarning && e.Flags == flagWarning:
@@ -76,8 +74,8 @@ func (a *Alerting) eventOf(e journal.Entry) (event, error) {
 func (g *judge) take(ctx context.Context, ev event) error {
 	var err error
 	switch {
-	case ev.batch != nil:
-		err = g.batch(ctx, ev.Commit, ev.batch)
+	case ev.data != nil:
+		err = g.batch(ctx, ev.Commit, ev.data)
 	case ev.run != nil:
 		err = g.run(ctx, ev.Commit, ev.run)
 	case ev.kind == quantrac.RecordRegistry && g.rec == nil:
@@ -116,10 +114,19 @@ type reading struct {
 
 // batch judges a batch: its readings in order of time, of two for one series
 // and time the later in the batch.
-func (g *judge) batch(ctx context.Context, c quantrac.Commit, b *quantrac.Batch) error {
-	if b.Kind == quantrac.Revocation {
+func (g *judge) batch(ctx context.Context, c quantrac.Commit, data []byte) error {
+	b, err := g.a.decode(data, func(station []byte) bool { return g.rules[string(station)] != nil })
+	if err != nil {
+		g.a.passOver(c, err)
+		return nil
+	}
+	switch b.Kind {
+	case quantrac.Forecasts:
+		return nil
+	case quantrac.Revocation:
 		return g.revoke(ctx, c, b.Correction)
 	}
+	g.a.stats.batches.Add(1)
 	var rds []reading
 	for i := range b.Rows {
 		row := &b.Rows[i]

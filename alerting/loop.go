@@ -44,9 +44,7 @@ func (a *Alerting) pump(ctx context.Context, after uint64, events chan<- event) 
 		}
 		ev, err := a.eventOf(e)
 		if err != nil {
-			// One bad entry must not silence all other stations.
-			a.stats.corrupt.Add(1)
-			a.o.Logger.Error("alerting: entry passed over", "commit", e.Number, "error", err)
+			a.passOver(e.Commit, err)
 		}
 		select {
 		case events <- ev:
@@ -55,6 +53,13 @@ func (a *Alerting) pump(ctx context.Context, after uint64, events chan<- event) 
 		}
 	}
 	return ctx.Err()
+}
+
+// passOver notes an entry that cannot be read: one bad entry must not silence all
+// other stations.
+func (a *Alerting) passOver(c quantrac.Commit, err error) {
+	a.stats.corrupt.Add(1)
+	a.o.Logger.Error("alerting: entry passed over", "commit", c.Number, "error", err)
 }
 
 // loop takes entries and the clock's hints as they come. It returns
@@ -95,9 +100,6 @@ func (g *judge) drain(ctx context.Context, ev event, events <-chan event) error 
 	for n := 1; ; n++ {
 		if err := g.take(ctx, ev); err != nil {
 			return fmt.Errorf("alerting: commit %d: %w", ev.Number, err)
-		}
-		if ev.batch != nil {
-			g.a.stats.batches.Add(1)
 		}
 		if n == maxDrain {
 			break

@@ -52,7 +52,7 @@ func (f *Forecaster) registryAt(ctx context.Context, commit uint64) error {
 
 // look notes the readings of a batch that are inputs.
 func (f *Forecaster) look(e journal.Entry) {
-	b, err := f.o.Decode(e.Data)
+	b, err := f.o.Decode(e.Data, f.plan.watches())
 	if err != nil {
 		f.o.Logger.Warn("forecast: a batch that cannot be read", "commit", e.Number, "error", err)
 		return

@@ -49,7 +49,7 @@ type Options struct {
 	Models []Config
 	// Decode reads the journal's record of a batch, so that arriving inputs
 	// set off runs; nil leaves all to the schedule.
-	Decode func(record []byte) (*quantrac.Batch, error)
+	Decode func(record []byte, wanted func(station []byte) bool) (*quantrac.Batch, error)
 	// Public says whether forecasts of a station may be shown to who is not
 	// signed in: an issuing authority is recorded. nil means never.
 	Public func(station string, at quantrac.Millis) bool

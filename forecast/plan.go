@@ -171,6 +171,19 @@ func (p *plan) arrived(station, property, sensor string, at, now quantrac.Millis
 	}
 }
 
+// watches returns which stations' readings are inputs of a model.
+func (p *plan) watches() func(station []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stations := map[string]bool{}
+	for _, m := range p.models {
+		for _, src := range m.cfg.inputs() {
+			stations[src.Station] = true
+		}
+	}
+	return func(station []byte) bool { return stations[string(station)] }
+}
+
 // revised asks for new runs of all models: values were withdrawn or restored
 // that a batch does not name.
 func (p *plan) revised(now quantrac.Millis, late time.Duration) {

@@ -11,21 +11,29 @@ import (
 // DecodeBatch reads the journal payload of a RecordBatch. The batch keeps
 // nothing of data. A payload of a later version, or damaged, is a Corrupt
 // error that names the offset.
-func DecodeBatch(data []byte) (*quantrac.Batch, error) {
+//
+// Most who follow the journal care for few of the stations: where wanted is not
+// nil, the rows are left out of those stations (empty: of none) that it says no
+// to. It is asked once for every label set of the batch, and may not keep the
+// bytes.
+func DecodeBatch(data []byte, wanted func(station []byte) bool) (*quantrac.Batch, error) {
 	var d batchDecoder
 	if err := d.open(data); err != nil {
 		return nil, err
 	}
-	groups := make([]quantrac.Labels, len(d.groups))
-	for i, raw := range d.groups {
-		groups[i] = decodeLabels(raw)
-	}
 	b := d.head
-	if d.nRows > 0 {
+	groups, any := d.wanted(wanted)
+	if !any {
+		return &b, nil
+	}
+	if wanted == nil {
 		b.Rows = make([]quantrac.Row, 0, min(d.nRows, len(data)/4))
 	}
 	var cells []quantrac.Cell // cut into the rows; a new piece when it is full
 	for d.next() {
+		if groups[d.group] == nil {
+			continue
+		}
 		if cap(cells)-len(cells) < len(d.values) {
 			cells = make([]quantrac.Cell, 0, max(len(d.values), min(1024, d.nRows*len(d.values))))
 		}
@@ -42,6 +50,34 @@ func DecodeBatch(data []byte) (*quantrac.Batch, error) {
 		return nil, d.err
 	}
 	return &b, nil
+}
+
+// wanted returns the label sets of the groups that are wanted, nil for others.
+func (d *batchDecoder) wanted(wanted func(station []byte) bool) (groups []quantrac.Labels, any bool) {
+	groups = make([]quantrac.Labels, len(d.groups))
+	for i, raw := range d.groups {
+		if wanted == nil || wanted(stationOf(raw)) {
+			groups[i], any = decodeLabels(raw), true
+		}
+	}
+	return groups, any || wanted == nil
+}
+
+// stationOf finds the station in a key that batchDecoder.open has walked.
+func stationOf(key []byte) []byte {
+	next := func() []byte {
+		n, w := binary.Uvarint(key)
+		s := key[w : w+int(n)]
+		key = key[w+int(n):]
+		return s
+	}
+	for len(key) > 0 {
+		name, value := next(), next()
+		if string(name) == quantrac.LabelStation {
+			return value
+		}
+	}
+	return nil
 }
 
 // batchDecoder walks a payload row by row without making a Batch. Slices and

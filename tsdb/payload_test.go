@@ -3,6 +3,8 @@ package tsdb
 import (
 	"math"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"quantrac"
@@ -62,7 +64,7 @@ func same(a, b *quantrac.Batch) bool {
 func TestPayloadRoundTrip(t *testing.T) {
 	for i, b := range sampleBatches() {
 		data := AppendBatch([]byte("x"), b)[1:]
-		got, err := DecodeBatch(data)
+		got, err := DecodeBatch(data, nil)
 		if err != nil {
 			t.Fatalf("batch %d: %v", i, err)
 		}
@@ -70,7 +72,7 @@ func TestPayloadRoundTrip(t *testing.T) {
 			t.Errorf("batch %d: got %+v, want %+v", i, got, b)
 		}
 		for n := range data {
-			if _, err := DecodeBatch(data[:n]); quantrac.KindOf(err) != quantrac.Corrupt {
+			if _, err := DecodeBatch(data[:n], nil); quantrac.KindOf(err) != quantrac.Corrupt {
 				t.Errorf("batch %d cut to %d of %d bytes: error %v, want one of kind Corrupt", i, n, len(data), err)
 			}
 		}
@@ -80,7 +82,7 @@ func TestPayloadRoundTrip(t *testing.T) {
 func TestPayloadLaterVersion(t *testing.T) {
 	data := AppendBatch(nil, sampleBatches()[0])
 	data[0]++
-	if _, err := DecodeBatch(data); quantrac.KindOf(err) != quantrac.Corrupt {
+	if _, err := DecodeBatch(data, nil); quantrac.KindOf(err) != quantrac.Corrupt {
 		t.Errorf("error %v, want one of kind Corrupt that names the version", err)
 	}
 }
@@ -90,14 +92,14 @@ func FuzzDecodeBatch(f *testing.F) {
 		f.Add(AppendBatch(nil, b))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b, err := DecodeBatch(data)
+		b, err := DecodeBatch(data, nil)
 		if err != nil {
 			if quantrac.KindOf(err) != quantrac.Corrupt {
 				t.Fatalf("error %v has no kind", err)
 			}
 			return
 		}
-		again, err := DecodeBatch(AppendBatch(nil, b))
+		again, err := DecodeBatch(AppendBatch(nil, b), nil)
 		if err != nil {
 			t.Fatalf("encoded anew: %v", err)
 		}
@@ -141,4 +143,40 @@ func BenchmarkPayload(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/25000, "ns/obs")
 	})
+}
+
+// Rows of stations that are not wanted are left out, and only those.
+func TestDecodeWanted(t *testing.T) {
+	row := func(value float64, labels ...string) quantrac.Row {
+		return quantrac.Row{Group: quantrac.NewLabels(labels...), Time: 5, Cells: []quantrac.Cell{{Property: "v", Value: value}}}
+	}
+	data := AppendBatch(nil, &quantrac.Batch{Rows: []quantrac.Row{
+		row(1, "station", "a"), row(2, "station", "b", "sensor", "1"), row(3, "river", "tien"), row(4, "sensor", "2", "station", "b"), row(5, "station", "a"),
+	}})
+	for _, tt := range []struct {
+		wanted string
+		asked  string
+		values []float64
+	}{
+		{"b", "a b  b", []float64{2, 4}},
+		{"a", "a b  b", []float64{1, 5}},
+		{"", "a b  b", []float64{3}},
+		{"c", "a b  b", nil},
+	} {
+		var asked []string
+		b, err := DecodeBatch(data, func(station []byte) bool {
+			asked = append(asked, string(station))
+			return string(station) == tt.wanted
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values []float64
+		for _, r := range b.Rows {
+			values = append(values, r.Cells[0].Value)
+		}
+		if !slices.Equal(values, tt.values) || strings.Join(asked, " ") != tt.asked {
+			t.Errorf("wanted %q: got %v asked for %q, want %v and %q", tt.wanted, values, asked, tt.values, tt.asked)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -156,8 +157,9 @@ func (r *Room) Read(station string, value float64) {
 	}
 }
 
-func decode(data []byte) (*quantrac.Batch, error) {
+func decode(data []byte, wanted func([]byte) bool) (*quantrac.Batch, error) {
 	var b quantrac.Batch
 	err := gob.NewDecoder(bytes.NewReader(data)).Decode(&b)
+	b.Rows = slices.DeleteFunc(b.Rows, func(r quantrac.Row) bool { return !wanted([]byte(r.Group.Station())) })
 	return &b, err
 }

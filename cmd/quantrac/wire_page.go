@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 
 	"quantrac"
@@ -81,17 +82,14 @@ func changeOf(e journal.Entry) (dashboards.Change, error) {
 	case quantrac.RecordWarning:
 		return dashboards.Change{Warnings: true}, nil
 	case quantrac.RecordBatch:
-		b, err := tsdb.DecodeBatch(e.Data)
-		if err != nil {
-			return dashboards.Change{}, err
-		}
-		var stations []string
-		for _, r := range b.Rows {
-			if s := r.Group.Station(); s != "" && !slices.Contains(stations, s) {
-				stations = append(stations, s)
+		seen := map[string]bool{}
+		_, err := tsdb.DecodeBatch(e.Data, func(station []byte) bool {
+			if len(station) > 0 && !seen[string(station)] {
+				seen[string(station)] = true
 			}
-		}
-		return dashboards.Change{Stations: stations}, nil
+			return false
+		})
+		return dashboards.Change{Stations: slices.Sorted(maps.Keys(seen))}, err
 	}
 	return dashboards.Change{}, nil
 }
