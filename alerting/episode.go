@@ -110,6 +110,13 @@ func (g *judge) renewal(w *quantrac.Warning) quantrac.Millis {
 	return w.Expires - max(w.Expires-sent, 0)/4
 }
 
+// lastRenewal is when a warning is said again at the latest: half-way from its
+// renewal to its end.
+func (g *judge) lastRenewal(w *quantrac.Warning) quantrac.Millis {
+	at := g.renewal(w)
+	return at + (w.Expires-at)/2
+}
+
 // renew says again that an open episode stands, shortly before it expires.
 func (g *judge) renew(ctx context.Context, s *series, k *kindState) error {
 	old := k.open

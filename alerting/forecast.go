@@ -142,7 +142,7 @@ func (g *judge) foresee(ctx context.Context, c quantrac.Commit, o *foreseen, run
 		return nil
 	}
 	if *by == (byLevel{}) {
-		return g.unforesee(ctx, c, o, run)
+		return g.unforesee(ctx, o, run, cause{c.Number, run.Issue})
 	}
 	if run.Fallback != "" {
 		return nil
@@ -156,10 +156,11 @@ func (g *judge) foresee(ctx context.Context, c quantrac.Commit, o *foreseen, run
 }
 
 // outdated says whether the newest revision must follow a run although the
-// level stands: its time runs out, or it quotes an earlier run of the same issue
-// time that said otherwise. The time is that of the run's commit, so that it
-// comes out the same when the journal is judged again.
+// level stands: its time runs out, it says that there is no newer run, or it
+// quotes an earlier run of the same issue time that said otherwise. The time is
+// that of the run's commit, so that it comes out the same when the journal is
+// judged again.
 func (g *judge) outdated(c quantrac.Commit, o *foreseen, run *quantrac.Outlook, e *quantrac.Exceedance) bool {
 	replaced := o.open.Issue == run.Issue && percent(e.PMax) != percent(o.open.Prob)
-	return replaced || c.Time >= g.renewal(&o.open.Warning)
+	return replaced || o.open.Cause.Commit == 0 || c.Time >= g.renewal(&o.open.Warning)
 }

@@ -132,6 +132,45 @@ func TestForecastNextToItsEnd(t *testing.T) {
 	}
 }
 
+// TestForecastOfASilentGauge: no run renews the warning, so the clock does; the
+// next run takes over, or, with the threshold withdrawn, the warning ends.
+func TestForecastOfASilentGauge(t *testing.T) {
+	r := newRoom(t, watch(1.5))
+	r.forecast(0, 0.8)
+	fallback := outlook(at(20*time.Hour), 0.1)
+	fallback.Fallback = "inputs missing"
+	r.clock.Set(at(20 * time.Hour)) // a run would renew it now
+	r.append(runRecord(fallback))
+	r.expect("forecast tram-chim issue 1")
+	r.clock.Set(at(21 * time.Hour))
+	eventually(t, func() bool { return len(r.all()) == 2 })
+	w := r.all()[1]
+	if w.Expires != at(45*time.Hour) || w.Level != 1 || w.Run != r.all()[0].Run || !strings.Contains(w.Headline.Vi, "chưa có dự báo mới") {
+		t.Errorf("%+v", w)
+	}
+	r.reopen()
+	r.clock.Set(at(42 * time.Hour))
+	eventually(t, func() bool { return len(r.all()) == 3 })
+	r.forecast(43*time.Hour, 0.8) // the gauge is back
+	r.expect("forecast tram-chim issue 1", "forecast tram-chim update 1", "forecast tram-chim update 1", "forecast tram-chim update 1")
+	if w := r.all()[3]; !strings.Contains(w.Headline.Vi, "(80%)") || w.Expires != at(67*time.Hour) {
+		t.Errorf("%+v", w)
+	}
+	r.reg.set()
+	r.registryChanged()
+	r.close()
+	if err := r.fs.Remove("/alerting/rules.snapshot"); err != nil {
+		t.Fatal(err)
+	}
+	r.open()
+	r.clock.Set(at(64 * time.Hour))
+	eventually(t, func() bool { return len(r.all()) == 5 })
+	if w := r.all()[4]; brief(w) != "forecast tram-chim cancel 0" || !strings.Contains(w.Detail.Vi, "Không còn ngưỡng nào") {
+		t.Errorf("%+v", w)
+	}
+	checkRevisions(t, r.all())
+}
+
 func TestForecastThresholdWithdrawn(t *testing.T) {
 	r := newRoom(t, watch(1.5, 2.0))
 	r.forecast(0, 0.9, 0.8)

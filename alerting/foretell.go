@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"quantrac"
@@ -84,12 +85,33 @@ func continues(w, old *quantrac.Warning) {
 
 // unforesee takes back the warning of a kind of threshold of which none is in
 // force any more.
-func (g *judge) unforesee(ctx context.Context, c quantrac.Commit, o *foreseen, run *quantrac.Outlook) error {
+func (g *judge) unforesee(ctx context.Context, o *foreseen, run *quantrac.Outlook, from cause) error {
 	w := o.open.Warning
-	sc, _ := g.scene(run.Station, run.Property, run.Issue)
+	sc, _ := g.scene(w.Station, w.Property, run.Issue)
 	sc.from, sc.run, sc.why = w.Level, run, byWithdrawal
 	w.State, w.Level, w.Run = quantrac.WarningCancel, 0, run.Run
-	return g.sayForeseen(ctx, o, &saying{Warning: w, Key: o.key, Cause: cause{c.Number, run.Issue}, Issue: run.Issue}, sc)
+	return g.sayForeseen(ctx, o, &saying{Warning: w, Key: o.key, Cause: from, Issue: run.Issue}, sc)
+}
+
+// reforesee says again that a warning stands although no run has come that could
+// renew it, as of a silent gauge: missing data end no warning.
+func (g *judge) reforesee(ctx context.Context, o *foreseen) error {
+	now := g.a.o.Clock.Now()
+	run := &quantrac.Outlook{Issue: o.open.Issue, Run: o.open.Warning.Run}
+	w := o.open.Warning
+	if !g.inForce(&w, now) {
+		return g.unforesee(ctx, o, run, cause{})
+	}
+	sc, _ := g.scene(w.Station, w.Property, now)
+	sc.from, sc.run, sc.why = w.Level, run, byTime
+	w.State, w.Expires = quantrac.WarningUpdated, now.Add(g.a.o.Validity)
+	return g.sayForeseen(ctx, o, &saying{Warning: w, Key: o.key, Issue: o.open.Issue, Prob: o.open.Prob}, sc)
+}
+
+// inForce says whether a threshold of a warning's kind is in force.
+func (g *judge) inForce(w *quantrac.Warning, at quantrac.Millis) bool {
+	set := g.rules.get(w.Station, w.Property)
+	return set != nil && slices.ContainsFunc(set.Thresholds, func(t quantrac.Threshold) bool { return t.Kind == w.Kind && t.InForce(at) })
 }
 
 func (g *judge) sayForeseen(ctx context.Context, o *foreseen, s *saying, sc *scene) error {
@@ -100,6 +122,7 @@ func (g *judge) sayForeseen(ctx context.Context, o *foreseen, s *saying, sc *sce
 	if o.open = said; said.Warning.Ended() {
 		o.open = nil
 	}
+	g.schedule(said)
 	return nil
 }
 
@@ -117,12 +140,15 @@ func peakOf(e *quantrac.Exceedance) int {
 
 // forecast writes a revision of the forecast rule.
 func (s *scene) forecast() (head, body quantrac.Text) {
-	switch s.w.State {
-	case quantrac.WarningCancel:
+	switch {
+	case s.w.State == quantrac.WarningCancel:
 		head = text("Trạm %s: hủy cảnh báo dự báo mức %s, ngưỡng không còn hiệu lực", "Station %s: forecast warning of %s cancelled, the threshold is no longer in force", s.where(), s.label(s.from))
-		body = text("Không còn ngưỡng nào có hiệu lực khi dự báo lúc %s.", "No threshold was in force for the forecast of %s.", when(s.run.Issue))
-	case quantrac.WarningClear:
+		body = text("Không còn ngưỡng nào loại này có hiệu lực.", "No threshold of this kind is in force any more.")
+	case s.w.State == quantrac.WarningClear:
 		head, body = s.unlikely()
+	case s.why == byTime:
+		head = text("Trạm %s: giữ nguyên cảnh báo dự báo mức %s, chưa có dự báo mới", "Station %s: forecast warning of %s stands, there is no newer forecast", s.where(), s.label(s.w.Level))
+		body = text("Dự báo dùng được gần nhất là dự báo lúc %s (lần chạy %d).", "The newest usable forecast is that of %s (run %d).", when(s.run.Issue), s.run.Run)
 	default:
 		head, body = s.likely()
 	}

@@ -108,11 +108,15 @@ func (t *timers) next() (quantrac.Millis, bool) {
 	return t.list[0].at, true
 }
 
-// schedule sets the renewal of an open level episode.
+// schedule sets the renewal of an open episode. A forecast's is left to its next
+// runs for a while: only where none renews it, the clock does.
 func (g *judge) schedule(s *saying) {
-	w := &s.Warning
-	if w.Rule == quantrac.RuleLevel && !w.Ended() {
+	switch w := &s.Warning; {
+	case w.Ended():
+	case w.Rule == quantrac.RuleLevel:
 		g.timers.add(timer{at: g.renewal(w), id: w.ID})
+	case w.Rule == quantrac.RuleForecast:
+		g.timers.add(timer{at: g.lastRenewal(w), id: w.ID})
 	}
 }
 
@@ -159,6 +163,15 @@ func (g *judge) tickRenewal(ctx context.Context, id string, now quantrac.Millis)
 			}
 			return g.renew(ctx, s, k)
 		}
+	}
+	for _, o := range g.foreseen {
+		if o.open == nil || o.open.Warning.ID != id {
+			continue
+		}
+		if g.lastRenewal(&o.open.Warning) > now {
+			return nil
+		}
+		return g.reforesee(ctx, o)
 	}
 	return nil
 }

@@ -151,6 +151,11 @@ func (g *judge) restore(ctx context.Context) error {
 			}
 		}
 	}
+	for _, o := range g.foreseen {
+		if o.open != nil {
+			g.schedule(o.open)
+		}
+	}
 	first := st == nil && len(g.rules) == 0
 	switch {
 	case g.rec == nil:
