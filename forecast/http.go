@@ -2,12 +2,12 @@ package forecast
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
 
 	"quantrac"
+	"quantrac/internal/jsonapi"
 	"quantrac/internal/params"
 )
 
@@ -23,8 +23,7 @@ import (
 // Times have the forms of quantrac.ParseTime; asof asks for what was archived by
 // then. Forecasts are for staff (the principal of the context), within the
 // stations they may see; where Options.Public says an issuing authority is
-// recorded, for everybody. Errors are {"error": kind, "message": text} with the
-// kind's status.
+// recorded, for everybody. Errors have the form of package jsonapi.
 func (f *Forecaster) Handler() http.Handler {
 	mux := http.NewServeMux()
 	serve := func(pattern string, get getter) { mux.Handle(pattern, get) }
@@ -91,23 +90,11 @@ type getter func(r *http.Request) (any, error)
 // ServeHTTP implements http.Handler.
 func (get getter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v, err := get(r)
-	w.Header().Set("Cache-Control", "private, no-cache")
 	if err != nil {
-		kind := quantrac.KindOf(err)
-		answer(w, kind.HTTPStatus(), map[string]string{"error": kind.String(), "message": err.Error()})
+		jsonapi.Fail(w, err)
 		return
 	}
-	answer(w, http.StatusOK, v)
-}
-
-func answer(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":"internal","message":"the answer cannot be written as JSON"}`)
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	w.Write(append(body, '\n')) // the client may have gone; nobody is left to tell
+	jsonapi.Answer(w, v)
 }
 
 // allowed says whether who asks may see forecasts of a station.

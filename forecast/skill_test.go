@@ -174,7 +174,7 @@ func TestHTTP(t *testing.T) {
 	} {
 		code, body := get(c.who, c.path)
 		message, _ := body["message"].(string)
-		if code != c.code || !strings.Contains(message, c.want) || (code == 200) == (message != "") {
+		if code != c.code || !strings.Contains(message, c.want) || (code == 200) == (message != "") || message != "" && body["error"] != message {
 			t.Errorf("%s %s: %d %v, want %d %q", c.who.Name, c.path, code, body, c.code, c.want)
 		}
 	}
