@@ -92,8 +92,8 @@ type appender struct {
 	payload []byte
 	cells   []quantrac.Cell
 
-	renamed map[string]int          // key of labels with reserved names → position of the group
-	same    map[*quantrac.Label]int // first of the labels in memory → position of the group
+	renamed map[string]*tableGroup // by the key of labels with reserved names
+	memo    map[*quantrac.Label]memo
 	groups  []appendGroup
 	shapes  [][]string // the first lists of properties
 	twice   []bool     // for each list of properties, whether one is there twice
@@ -101,9 +101,16 @@ type appender struct {
 	beaten  map[cellAt]struct{} // cells that a later one of the batch replaces
 }
 
+// memo is what readings of labels that lie in memory where these do are of: who
+// sends much uses the same labels again and again. It keeps them, so that nothing
+// else comes to lie there.
+type memo struct {
+	labels quantrac.Labels
+	group  *tableGroup
+}
+
 // appendGroup is a group of the batch, in the order of the encoder's table.
 type appendGroup struct {
-	labels quantrac.Labels // as the first row of the group has them
 	newest quantrac.Millis // time of its newest row so far
 	last   int             // its last row so far, -1 for none
 	// at finds the last row of a time; it is made when a row does not follow
@@ -123,11 +130,12 @@ type cellAt struct{ row, cell int }
 func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 	a.enc.reset()
 	if a.renamed == nil {
-		a.renamed, a.beaten = map[string]int{}, map[cellAt]struct{}{}
-		a.same = map[*quantrac.Label]int{}
+		a.renamed, a.beaten = map[string]*tableGroup{}, map[cellAt]struct{}{}
+	}
+	if a.memo == nil || len(a.memo) > maxRemembered {
+		a.memo = map[*quantrac.Label]memo{}
 	}
 	clear(a.renamed)
-	clear(a.same)
 	clear(a.beaten)
 	a.groups, a.shapes, a.twice, a.rows = a.groups[:0], a.shapes[:0], a.twice[:0], a.rows[:0]
 	for i := range b.Rows {
@@ -152,49 +160,57 @@ func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 // group returns the position of a row's group.
 func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
 	ls := b.Rows[i].Group
-	if len(ls) > 0 { // whoever sends much uses the same labels again and again
-		if n, ok := a.same[&ls[0]]; ok && sameSlice(ls, a.groups[n].labels) {
-			return n, nil
+	remembers := b.Kind == quantrac.Readings && len(ls) > 0
+	var t *tableGroup
+	if remembers {
+		if m, ok := a.memo[&ls[0]]; ok && sameSlice(ls, m.labels) {
+			t = m.group
 		}
 	}
-	n, err := a.groupByKey(b, i, reserved)
-	if err == nil && len(ls) > 0 {
-		a.same[&ls[0]] = n
-	}
-	return n, err
-}
-
-// groupByKey returns the position of a row's group by what its labels say.
-func (a *appender) groupByKey(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
-	ls := b.Rows[i].Group
-	a.enc.key = ls.AppendKey(a.enc.key[:0])
-	if n, ok := a.enc.groups[string(a.enc.key)]; ok {
-		return n, nil // what is in the table has no reserved names
-	}
-	if n, ok := a.renamed[string(a.enc.key)]; ok {
-		return n, nil
-	}
-	key := ""
-	if err := validateGroup(ls); err != nil {
-		return 0, err
-	}
-	if id := identity(b.Kind, ls, reserved); !sameSlice(id, ls) {
-		if err := validateGroup(id); err != nil {
+	if t == nil {
+		var err error
+		if t, err = a.groupByKey(b, i, reserved); err != nil {
 			return 0, err
 		}
-		key, ls = string(a.enc.key), id
+		if remembers {
+			a.memo[&ls[0]] = memo{ls, t}
+		}
 	}
-	if err := validateModel(b, ls); err != nil {
-		return 0, err
-	}
-	n, isNew := a.enc.group(ls)
+	n, isNew := a.enc.place(t)
 	if isNew {
-		a.groups = append(a.groups, appendGroup{labels: b.Rows[i].Group, newest: quantrac.MinMillis, last: -1})
-	}
-	if key != "" {
-		a.renamed[key] = n
+		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
 	}
 	return n, nil
+}
+
+// groupByKey returns a row's group by what its labels say.
+func (a *appender) groupByKey(b *quantrac.Batch, i int, reserved func(string) bool) (*tableGroup, error) {
+	ls := b.Rows[i].Group
+	a.enc.key = ls.AppendKey(a.enc.key[:0])
+	if t := a.enc.groups[string(a.enc.key)]; t != nil && t.payload == a.enc.payload {
+		return t, nil // what is in the table has no reserved names
+	}
+	if t := a.renamed[string(a.enc.key)]; t != nil {
+		return t, nil
+	}
+	if err := validateGroup(ls); err != nil {
+		return nil, err
+	}
+	id := identity(b.Kind, ls, reserved)
+	if err := validateModel(b, id); err != nil {
+		return nil, err
+	}
+	if sameSlice(id, ls) {
+		return a.enc.known(ls), nil
+	}
+	if err := validateGroup(id); err != nil {
+		return nil, err
+	}
+	key := string(a.enc.key)
+	a.enc.key = id.AppendKey(a.enc.key[:0])
+	t := a.enc.known(id)
+	a.renamed[key] = t
+	return t, nil
 }
 
 // sameSlice says whether two label sets are the same memory.

@@ -59,9 +59,10 @@ func AppendBatch(dst []byte, b *quantrac.Batch) []byte {
 // allocating. Rows are encoded as they come, the tables they refer to are
 // gathered beside them and written in front.
 type batchEncoder struct {
-	groups   map[string]int
-	groupBuf []byte // the table of groups
+	groups   map[string]*tableGroup // by key; those of earlier payloads are remembered
+	groupBuf []byte                 // the table of groups
 	nGroups  int
+	payload  uint64 // how many were begun
 	shapes   map[string]int
 	shapeBuf []byte
 	nShapes  int
@@ -72,12 +73,26 @@ type batchEncoder struct {
 	hint     int // decimal places of the value before
 }
 
+// tableGroup is a label set and, if that was in the payload at hand, its position
+// in the table.
+type tableGroup struct {
+	entry    []byte
+	payload  uint64
+	position int
+}
+
+// maxRemembered bounds the label sets that an encoder remembers.
+const maxRemembered = 1 << 15
+
 func (e *batchEncoder) reset() {
-	if e.groups == nil {
-		e.groups, e.shapes = map[string]int{}, map[string]int{}
+	if e.groups == nil || len(e.groups) > maxRemembered {
+		e.groups = map[string]*tableGroup{}
 	}
-	clear(e.groups)
+	if e.shapes == nil {
+		e.shapes = map[string]int{}
+	}
 	clear(e.shapes)
+	e.payload++
 	e.groupBuf, e.shapeBuf, e.rowBuf = e.groupBuf[:0], e.shapeBuf[:0], e.rowBuf[:0]
 	e.nGroups, e.nShapes, e.nRows, e.prevTime, e.hint = 0, 0, 0, 0, 0
 }
@@ -86,15 +101,29 @@ func (e *batchEncoder) reset() {
 // new there.
 func (e *batchEncoder) group(ls quantrac.Labels) (int, bool) {
 	e.key = ls.AppendKey(e.key[:0])
-	if n, ok := e.groups[string(e.key)]; ok {
-		return n, false
+	return e.place(e.known(ls))
+}
+
+// known returns what is remembered of a label set whose key is at hand.
+func (e *batchEncoder) known(ls quantrac.Labels) *tableGroup {
+	t := e.groups[string(e.key)]
+	if t == nil {
+		t = &tableGroup{entry: append(binary.AppendUvarint(nil, uint64(len(ls))), e.key...)}
+		e.groups[string(e.key)] = t
 	}
-	n := e.nGroups
-	e.groups[string(e.key)] = n
+	return t
+}
+
+// place returns the position of a label set in the table, and whether it is new
+// there.
+func (e *batchEncoder) place(t *tableGroup) (int, bool) {
+	if t.payload == e.payload {
+		return t.position, false
+	}
+	t.payload, t.position = e.payload, e.nGroups
 	e.nGroups++
-	e.groupBuf = binary.AppendUvarint(e.groupBuf, uint64(len(ls)))
-	e.groupBuf = append(e.groupBuf, e.key...)
-	return n, true
+	e.groupBuf = append(e.groupBuf, t.entry...)
+	return t.position, true
 }
 
 // shape returns the position of the cells' list of properties in the table,

@@ -1,6 +1,9 @@
 package rows
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Run is rows in the order of time and commit, each in one piece of memory: a
 // head takes rows from thousands of groups in turn, and what a row costs there
@@ -15,8 +18,10 @@ import "math"
 // of who appends, can be read without it.
 type Run struct {
 	pages   [][]uint64
-	columns int // cells a row has room for
-	stride  int // words of a row
+	firsts  []int64 // time of the first row of every page, for finding
+	last    int64   // time of the last row
+	columns int     // cells a row has room for
+	stride  int     // words of a row
 	rows    int
 
 	Repeats   bool // a time occurs more than once
@@ -60,12 +65,26 @@ func place(i int) (page, at int) {
 	return (i + pageRows + pageRows/4) >> pageBits, (i + pageRows/4) & (pageRows - 1)
 }
 
-// add returns the words of one more row, and how many words of memory that took.
-func (r *Run) add() (words []uint64, grown int) {
+// pageStart returns the first row of a page.
+func pageStart(page int) int {
+	switch page {
+	case 0:
+		return 0
+	case 1:
+		return pageRows / 4
+	}
+	return (page-2)<<pageBits + pageRows/4 + pageRows/2
+}
+
+// add returns the words of one more row, of a time, and how many words of memory
+// that took.
+func (r *Run) add(time int64) (words []uint64, grown int) {
 	if page, _ := place(r.rows); page == len(r.pages) {
 		grown = pageRows >> max(2-page, 0) * r.stride
 		r.pages = append(r.pages, make([]uint64, grown))
+		r.firsts = append(r.firsts, time)
 	}
+	r.last = time
 	r.rows++
 	return r.row(r.rows - 1), grown
 }
@@ -87,7 +106,7 @@ func (r *Run) Columns() int { return r.columns }
 func (r *Run) Time(i int) int64 { return int64(r.row(i)[0]) }
 
 // Last returns the time of the last row.
-func (r *Run) Last() int64 { return r.Time(r.rows - 1) }
+func (r *Run) Last() int64 { return r.last }
 
 // Commit returns the commit of row i.
 func (r *Run) Commit(i int) uint64 { return r.row(i)[1] }
@@ -112,9 +131,17 @@ func (r *Run) Value(row, col int) float64 {
 	return math.Float64frombits(r.row(row)[headWords+qualityWords(r.columns)+col])
 }
 
-// Find returns the first row that does not lie before time.
+// Find returns the first row that does not lie before time. It looks for the
+// page first: rows lie far apart in memory, the times of pages do not.
 func (r *Run) Find(time int64) int {
-	lo, hi := 0, r.rows
+	if r.rows == 0 || time > r.last {
+		return r.rows
+	}
+	page, _ := slices.BinarySearch(r.firsts, time) // the first that begins then or later
+	if page == 0 {
+		return 0
+	}
+	lo, hi := pageStart(page-1), min(pageStart(page), r.rows)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
 		if r.Time(mid) < time {
@@ -135,7 +162,7 @@ func (r *Run) Append(row *Row) int {
 	r.Repeats = r.Repeats || r.rows > 0 && r.Last() == row.Time
 	r.Humans = r.Humans || row.Kind == Human
 	r.MaxCommit = max(r.MaxCommit, row.Commit)
-	w, grown := r.add()
+	w, grown := r.add(row.Time)
 	w[0], w[1] = uint64(row.Time), row.Commit
 	w[2] = uint64(row.Received)<<kindBits | uint64(row.Kind)
 	cells, values := w[headWords:headWords+qualityWords(r.columns)], w[headWords+qualityWords(r.columns):]
@@ -168,7 +195,7 @@ func width(row *Row) int {
 func (r *Run) widen(columns int) {
 	old := *r
 	r.shape(columns)
-	r.pages, r.rows = nil, 0
+	r.pages, r.firsts, r.rows = nil, nil, 0
 	for i := range old.rows {
 		r.copy(&old, i)
 	}
@@ -177,7 +204,7 @@ func (r *Run) widen(columns int) {
 // copy adds row i of another run, which has no more columns than this one.
 func (r *Run) copy(from *Run, i int) {
 	row := from.row(i)
-	w, _ := r.add()
+	w, _ := r.add(from.Time(i))
 	nq, oq := qualityWords(r.columns), qualityWords(from.columns)
 	copy(w, row[:headWords+oq]) // cells behind the last of a word are absent
 	for k := oq; k < nq; k++ {
