@@ -27,6 +27,10 @@ type waiter interface {
 	Wait(ctx context.Context, commit uint64) error
 }
 
+// EndStands is how long the end of a warning is valid at most: long enough to be
+// fetched by who was away.
+const EndStands = 6 * time.Hour
+
 // Options of the room. The zero value works.
 type Options struct {
 	Clock  quantrac.Clock // SystemClock

@@ -91,7 +91,7 @@ func (g *judge) say(_ context.Context, s *saying, old *saying, sc *scene) (*sayi
 	w.Commit, w.Sent = 0, 0 // until it is journalled
 	switch {
 	case w.Ended():
-		w.Expires = now.Add(min(g.a.o.Validity, 6*time.Hour)) // long enough to be fetched
+		w.Expires = now.Add(min(g.a.o.Validity, EndStands))
 	case w.Rule != quantrac.RuleForecast:
 		w.Expires = now.Add(g.a.o.Validity)
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"quantrac"
 	"quantrac/alerting"
@@ -31,31 +30,20 @@ func (s *system) openAlerting(ctx context.Context) (err error) {
 	s.webhook = webhook.New(webhook.Options{AllowPrivate: s.c.Dev || s.c.WebhookPrivate, AllowHTTP: s.c.Dev || s.c.WebhookPrivate})
 	senders := map[string]outbox.Sender{"webhook": s.webhook}
 	if s.c.MQTT != "off" {
-		senders[topic.Channel] = topic.New(topicPublisher{s})
-		sub := topic.Subscription()
-		if err := s.alerting.EnsureSubscription(ctx, sub); err != nil {
+		topics := topic.New(s.broker, s.alerting, s.clock)
+		senders[topic.Channel] = topics
+		if err := s.alerting.EnsureSubscription(ctx, topic.Subscription()); err != nil {
 			return err
 		}
-		// What was retained is gone with the last process; those who subscribe
-		// now are to find the warnings that stand.
-		for _, w := range s.alerting.Current(ctx, quantrac.AudiencePublic) {
-			if err := senders[topic.Channel].Send(ctx, sub, &w); err != nil {
-				return err
-			}
+		if err := topics.Begin(ctx); err != nil {
+			return err
 		}
+		s.own("warning topics", topics.Run, nil)
 	}
 	// Deliveries are retried in real time, also where a replay drives the clock.
 	s.outbox = outbox.New(s.alerting, senders, outbox.Options{Logger: s.log})
 	s.own("outbox", s.outbox.Run, nil)
 	return nil
-}
-
-// topicPublisher publishes warnings on the embedded broker.
-type topicPublisher struct{ s *system }
-
-// Publish implements topic.Publisher.
-func (p topicPublisher) Publish(ctx context.Context, name string, payload []byte) error {
-	return p.s.broker.PublishWarning(ctx, strings.TrimPrefix(name, topic.Prefix), payload)
 }
 
 // authority names in whose name forecasts for a station may be published.

@@ -323,7 +323,7 @@ func TestQueueOfASubscriber(t *testing.T) {
 	if err := b.SendCommand(t.Context(), "+", nil); quantrac.KindOf(err) != quantrac.Invalid {
 		t.Errorf("a command to everybody: %v", err)
 	}
-	if err := b.PublishWarning(t.Context(), "a/b", nil); quantrac.KindOf(err) != quantrac.Invalid {
+	if err := b.PublishWarning(t.Context(), "a/b", "e1", nil, true); quantrac.KindOf(err) != quantrac.Invalid {
 		t.Errorf("a warning to a/b: %v", err)
 	}
 }
@@ -469,7 +469,7 @@ func TestSessionsExpire(t *testing.T) {
 
 func TestOptionsOfSubscriptions(t *testing.T) {
 	b, in, addr := newBroker(t, Options{MaxSubscriptions: 2})
-	_ = b.PublishWarning(t.Context(), "87", []byte("flood"))
+	_ = b.PublishWarning(t.Context(), "87", "e1", []byte("flood"), true)
 	w := login(t, addr, v5(staff("s")))
 	sub := func(f packet.Filter) packet.Suback {
 		t.Helper()
@@ -493,7 +493,7 @@ func TestOptionsOfSubscriptions(t *testing.T) {
 		t.Errorf("a third subscription: %v", ack.Reasons)
 	}
 	// Matched by two filters, delivered once.
-	_ = b.PublishWarning(t.Context(), "88", []byte("more"))
+	_ = b.PublishWarning(t.Context(), "88", "e1", []byte("more"), true)
 	if got := next[packet.Publish](w); !got.Retain || got.QoS != 0 {
 		t.Errorf("got %+v", got)
 	}

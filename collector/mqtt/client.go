@@ -264,11 +264,11 @@ func (l *link) outcome(m paho.Message, err error) {
 }
 
 // PublishWarning implements Publisher.
-func (c *Client) PublishWarning(ctx context.Context, area string, payload []byte) error {
-	if !validName(area) {
-		return quantrac.Errorf(quantrac.Invalid, "area %q cannot be a level of a topic", area)
+func (c *Client) PublishWarning(ctx context.Context, area, episode string, payload []byte, retain bool) error {
+	if err := checkWarning(area, episode); err != nil {
+		return err
 	}
-	return c.publish(ctx, WarningTopic(area), true, payload)
+	return c.publish(ctx, WarningTopic(area, episode), retain, payload)
 }
 
 // SendCommand implements Publisher. An external broker does not tell whether the

@@ -440,13 +440,13 @@ func conformFanOut(t *testing.T, s *side) {
 	d.publish("v1/d1/obs", "reading", 1, 1)
 	m := s.in.next(t)
 	// A warning that is published now arrives; the reading must not be before it.
-	if err := s.publisher.PublishWarning(t.Context(), "87", []byte("flood")); err != nil {
+	if err := s.publisher.PublishWarning(t.Context(), "87", "e1", []byte("flood"), true); err != nil {
 		t.Fatal(err)
 	}
 	if s.external { // it has answered by itself
 		next[packet.Ack](d)
 		d.subscribe(2, "v1/warnings/#")
-		if got := next[packet.Publish](d); got.Topic != "v1/warnings/87" {
+		if got := next[packet.Publish](d); got.Topic != "v1/warnings/87/e1" {
 			t.Errorf("got %+v", got)
 		}
 		if before := w.ping(); containsTopic(before, "v1/d1/obs") {
@@ -455,7 +455,7 @@ func conformFanOut(t *testing.T, s *side) {
 		m.Ack(nil)
 		return
 	}
-	if got := next[packet.Publish](w); got.Topic != "v1/warnings/87" {
+	if got := next[packet.Publish](w); got.Topic != "v1/warnings/87/e1" {
 		t.Fatalf("got %+v before the reading was durable", got)
 	}
 	m.Ack(nil)
@@ -467,10 +467,10 @@ func conformFanOut(t *testing.T, s *side) {
 	s.in.next(t).Ack(errInvalid)
 	d.publish("v1/d1/obs", "lost", 1, 3)
 	s.in.next(t).Ack(errNotDurable)
-	if err := s.publisher.PublishWarning(t.Context(), "88", []byte("x")); err != nil {
+	if err := s.publisher.PublishWarning(t.Context(), "88", "e1", []byte("x"), true); err != nil {
 		t.Fatal(err)
 	}
-	if got := next[packet.Publish](w); got.Topic != "v1/warnings/88" {
+	if got := next[packet.Publish](w); got.Topic != "v1/warnings/88/e1" {
 		t.Errorf("got %+v, which was not made durable", got)
 	}
 }
@@ -500,16 +500,16 @@ func conformTopics(t *testing.T, s *side) {
 	if got := next[packet.Ack](other); got.ID != 1 {
 		t.Fatalf("answered with %+v", got)
 	}
-	if err := s.publisher.PublishWarning(t.Context(), "87", []byte("flood")); err != nil {
+	if err := s.publisher.PublishWarning(t.Context(), "87", "e1", []byte("flood"), true); err != nil {
 		t.Fatal(err)
 	}
 	got := next[packet.Publish](w)
-	if got.Topic != "v1/warnings/87" {
+	if got.Topic != "v1/warnings/87/e1" {
 		t.Fatalf("d1 reads %s", got.Topic)
 	}
 	w.puback(got.ID)
 	for _, p := range w.ping() {
-		if m, ok := p.(packet.Publish); ok && m.Topic != "v1/warnings/87" {
+		if m, ok := p.(packet.Publish); ok && m.Topic != "v1/warnings/87/e1" {
 			t.Errorf("d1 reads %s", m.Topic)
 		}
 	}
@@ -590,13 +590,13 @@ func conformStatus(t *testing.T, s *side) {
 
 func conformOutward(t *testing.T, s *side) {
 	ctx := t.Context()
-	if err := s.publisher.PublishWarning(ctx, "87", []byte("flood 1")); err != nil {
+	if err := s.publisher.PublishWarning(ctx, "87", "e1", []byte("flood 1"), true); err != nil {
 		t.Fatal(err)
 	}
 	w := login(t, s.addr, device("d1"))
 	w.subscribe(1, "v1/warnings/#", "v1/d1/cmd")
 	got := next[packet.Publish](w)
-	if got.Topic != "v1/warnings/87" || string(got.Payload) != "flood 1" || !got.Retain || got.QoS != 1 {
+	if got.Topic != "v1/warnings/87/e1" || string(got.Payload) != "flood 1" || !got.Retain || got.QoS != 1 {
 		t.Errorf("a retained warning: %+v", got)
 	}
 	w.puback(got.ID)
@@ -621,7 +621,7 @@ func conformOutward(t *testing.T, s *side) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.publisher.PublishWarning(ctx, "87", nil); err != nil {
+	if err := s.publisher.PublishWarning(ctx, "87", "e1", nil, true); err != nil {
 		t.Fatal(err)
 	}
 	w = dial(t, s.addr, device("d1"))
@@ -635,7 +635,7 @@ func conformOutward(t *testing.T, s *side) {
 		}
 		w.puback(got.ID)
 	}
-	if got := next[packet.Publish](w); got.Topic != "v1/warnings/87" || len(got.Payload) != 0 {
+	if got := next[packet.Publish](w); got.Topic != "v1/warnings/87/e1" || len(got.Payload) != 0 {
 		t.Errorf("the end of a warning: %+v", got)
 	}
 	late := login(t, s.addr, device("d2"))

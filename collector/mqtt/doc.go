@@ -54,9 +54,10 @@ type SubscriberAuth interface {
 
 // Publisher is the way out; Broker and Client do it.
 type Publisher interface {
-	// PublishWarning publishes to v1/warnings/{area}, retained, for every
-	// subscriber; an empty payload takes the retained one away.
-	PublishWarning(ctx context.Context, area string, payload []byte) error
+	// PublishWarning publishes to v1/warnings/{area}/{episode} for every
+	// subscriber, now and, where it is retained, later; an empty payload that is
+	// retained takes the one before away.
+	PublishWarning(ctx context.Context, area, episode string, payload []byte, retain bool) error
 	// SendCommand publishes to v1/{device}/cmd. NotFound says that the device
 	// has neither connected nor left a session that could take it.
 	SendCommand(ctx context.Context, device string, payload []byte) error

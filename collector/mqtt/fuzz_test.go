@@ -46,10 +46,10 @@ func FuzzConnection(f *testing.F) {
 		watch.Version = packet.V311
 		watcher := talk(t, b, append(watch.Append(nil), sub.Append(nil, packet.V311)...))
 		_ = talk(t, b, append(connectBytes(who%3, packet.V311+version%2), bytes...))
-		_ = b.PublishWarning(t.Context(), "87", []byte("flood"))
+		_ = b.PublishWarning(t.Context(), "87", "e1", []byte("flood"), true)
 		watcher.SetReadDeadline(time.Now().Add(limit))
 		got := make([]byte, 0, 256)
-		for len(got) < 4+6+2+len("v1/warnings/87")+2+5+2 {
+		for len(got) < 4+6+2+len("v1/warnings/87/e1")+2+5+2 {
 			chunk := make([]byte, 256)
 			n, err := watcher.Read(chunk)
 			if err != nil {

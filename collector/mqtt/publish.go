@@ -212,11 +212,11 @@ func (b *Broker) route(m *message, from *session) map[*session]target {
 }
 
 // PublishWarning implements Publisher.
-func (b *Broker) PublishWarning(_ context.Context, area string, payload []byte) error {
-	if !validName(area) {
-		return quantrac.Errorf(quantrac.Invalid, "area %q cannot be a level of a topic", area)
+func (b *Broker) PublishWarning(_ context.Context, area, episode string, payload []byte, retain bool) error {
+	if err := checkWarning(area, episode); err != nil {
+		return err
 	}
-	b.publish(&message{topic: WarningTopic(area), payload: payload, qos: 1, retain: true}, nil)
+	b.publish(&message{topic: WarningTopic(area, episode), payload: payload, qos: 1, retain: retain}, nil)
 	return nil
 }
 

@@ -3,6 +3,8 @@ package mqtt
 import (
 	"strings"
 	"unicode/utf8"
+
+	"quantrac"
 )
 
 // The topics. A device publishes below its own name and reads its commands;
@@ -14,7 +16,7 @@ const (
 	leafCommand   = "/cmd"
 )
 
-// maxTopicBytes and maxLevels bound topics and filters; ours have three levels.
+// maxTopicBytes and maxLevels bound topics and filters; ours have up to four levels.
 const (
 	maxTopicBytes = 512
 	maxLevels     = 16
@@ -26,14 +28,27 @@ func StatusTopic(device string) string { return topicRoot + device + leafStatus 
 // CommandTopic is where a device reads its commands.
 func CommandTopic(device string) string { return topicRoot + device + leafCommand }
 
-// WarningTopic is where the warnings of an area are published.
-func WarningTopic(area string) string { return topicWarnings + area }
+// WarningTopic is where a warning is published: an episode of its own in its
+// area.
+func WarningTopic(area, episode string) string { return topicWarnings + area + "/" + episode }
 
-// validName says whether a name can be one level of a topic: of a device, of an
-// area. "warnings" cannot be a device's, it would publish warnings.
-func validName(name string) bool {
-	return name != "" && name != "warnings" && len(name) <= 128 && utf8.ValidString(name) &&
-		!strings.ContainsAny(name, "/+#\x00") && name[0] != '$'
+// checkWarning says why a warning cannot have a topic.
+func checkWarning(area, episode string) error {
+	for _, level := range []string{area, episode} {
+		if !validLevel(level) {
+			return quantrac.Errorf(quantrac.Invalid, "warning %q of area %q: %q cannot be a level of a topic", episode, area, level)
+		}
+	}
+	return nil
+}
+
+// validName says whether a device's name can be one level of a topic. "warnings"
+// cannot, it would publish warnings.
+func validName(name string) bool { return name != "warnings" && validLevel(name) }
+
+// validLevel says whether a text can be one level of a topic.
+func validLevel(text string) bool {
+	return text != "" && len(text) <= 128 && utf8.ValidString(text) && !strings.ContainsAny(text, "/+#\x00") && text[0] != '$'
 }
 
 // validFilter says whether a topic filter is well formed.
