@@ -1,13 +1,10 @@
 package alerting
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"os"
+	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -143,15 +140,7 @@ func TestFullDisk(t *testing.T) {
 // TestLogan sends a recorded year of a river through the journal, a day in a
 // batch, and compares what the room says with the second implementation.
 func TestLogan(t *testing.T) {
-	f, err := os.Open(shared.Path(t, "river_logan_15min", "BlackSmithFork2015.csv.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stages := shared.Logan(t, "BlackSmithFork2015.csv.gz")
 	reg := &registry{}
 	reg.set(thresholds("tram-chim", quantrac.ThresholdWatch, 0.005, 6*time.Hour, 0.44, 0.46, 0.47)...)
 	r := newRoom(t, reg)
@@ -165,22 +154,15 @@ func TestLogan(t *testing.T) {
 	var want []string
 	b := &quantrac.Batch{}
 	faults := 0
-	sc := bufio.NewScanner(z)
-	for sc.Scan() {
-		w := strings.Split(sc.Text(), ",")
-		if len(w) < 18 || len(w[0]) < 16 {
-			continue
-		}
-		tm, err1 := time.Parse("2006-01-02 15:04", w[0][:16])
-		cm, err2 := strconv.ParseFloat(w[16], 64)
-		if err1 != nil || err2 != nil {
+	for _, st := range stages {
+		if math.IsNaN(st.CM) {
 			continue
 		}
 		q := quantrac.Good
-		if cm < -100 || cm > 1000 {
+		if st.CM < -100 || st.CM > 1000 {
 			q, faults = quantrac.Fail, faults+1
 		}
-		rd := level.Reading{Time: quantrac.FloorMillis(tm), Value: cm / 100, Quality: q}
+		rd := level.Reading{Time: quantrac.FloorMillis(st.At), Value: st.CM / 100, Quality: q}
 		if tr := leveltest.Quick(naive, rd); tr.Change != level.None {
 			want = append(want, fmt.Sprintf("%s %d at %s", stateOf(tr.Change), tr.To, tr.Time))
 		}

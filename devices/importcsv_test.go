@@ -2,7 +2,6 @@ package devices
 
 import (
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"math"
 	"os"
@@ -272,16 +271,7 @@ func planCSV(t testing.TB) (stations, units string) {
 
 func readCSV(t testing.TB, elem ...string) []map[string]string {
 	t.Helper()
-	data, err := os.ReadFile(shared.Path(t, elem...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rd := csv.NewReader(bytes.NewReader(data))
-	rd.Comment = '#'
-	all, err := rd.ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := shared.CSV(t, elem...)
 	var out []map[string]string
 	for _, r := range all[1:] {
 		m := map[string]string{}

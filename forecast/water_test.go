@@ -1,10 +1,7 @@
 package forecast_test
 
 import (
-	"compress/gzip"
-	"encoding/csv"
-	"os"
-	"strconv"
+	"math"
 	"testing"
 	"time"
 
@@ -21,35 +18,10 @@ type recording struct {
 
 func logan(t *testing.T, site string) (r recording) {
 	t.Helper()
-	f, err := os.Open(shared.Path(t, "river_logan_15min", site+"2019.csv.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := csv.NewReader(z).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	col := 0
-	for i, h := range rows[0] {
-		if h == "stage" {
-			col = i
+	for _, st := range shared.Logan(t, site+"2019.csv.gz") {
+		if !math.IsNaN(st.CM) {
+			r.at, r.v = append(r.at, quantrac.FloorMillis(st.At)), append(r.v, st.CM)
 		}
-	}
-	for _, row := range rows[1:] {
-		at, err := time.Parse("2006-01-02 15:04", row[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := strconv.ParseFloat(row[col], 64)
-		if err != nil {
-			continue // NULL: nothing was logged
-		}
-		r.at, r.v = append(r.at, quantrac.FloorMillis(at)), append(r.v, v)
 	}
 	return r
 }

@@ -1,14 +1,11 @@
 package level_test
 
 import (
-	"bufio"
-	"compress/gzip"
 	"embed"
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -132,44 +129,16 @@ func step(rng *rand.Rand, now *quantrac.Millis, v *float64) input {
 // logan reads a stage column of the Logan River recordings, in metres, as
 // gross-range control would pass it on.
 func logan(tb testing.TB, name string) []level.Reading {
-	f, err := os.Open(shared.Path(tb, "river_logan_15min", name))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	sc := bufio.NewScanner(z)
 	var out []level.Reading
-	col := -1
-	for sc.Scan() {
-		w := strings.Split(sc.Text(), ",")
-		if col < 0 {
-			for i, n := range w {
-				if n == "stage" {
-					col = i
-				}
-			}
-			continue
-		}
-		if col >= len(w) || len(w[0]) < 16 {
-			continue
-		}
-		at, err := time.Parse("2006-01-02 15:04", w[0][:16])
-		if err != nil {
-			tb.Fatal(err)
-		}
-		cm, err := strconv.ParseFloat(w[col], 64)
-		if err != nil {
+	for _, st := range shared.Logan(tb, name) {
+		if math.IsNaN(st.CM) {
 			continue
 		}
 		q := quantrac.Good
-		if cm < -100 || cm > 1000 {
+		if st.CM < -100 || st.CM > 1000 {
 			q = quantrac.Fail
 		}
-		out = append(out, level.Reading{Time: quantrac.FloorMillis(at), Value: cm / 100, Quality: q})
+		out = append(out, level.Reading{Time: quantrac.FloorMillis(st.At), Value: st.CM / 100, Quality: q})
 	}
 	return out
 }

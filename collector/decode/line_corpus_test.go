@@ -1,9 +1,7 @@
 package decode
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -60,29 +58,7 @@ func (t *corpusText) UnmarshalJSON(b []byte) error {
 
 func readCorpus(tb testing.TB) []corpusCase {
 	tb.Helper()
-	f, err := os.Open(shared.Path(tb, "payload_corpora", "line_protocol", "decode_cases.jsonl.gz"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var out []corpusCase
-	sc := bufio.NewScanner(z)
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		var c corpusCase
-		if err := json.Unmarshal(sc.Bytes(), &c); err != nil {
-			tb.Fatal(err)
-		}
-		out = append(out, c)
-	}
-	if err := sc.Err(); err != nil {
-		tb.Fatal(err)
-	}
-	return out
+	return shared.JSONLines[corpusCase](tb, "payload_corpora", "line_protocol", "decode_cases.jsonl.gz")
 }
 
 var corpusPrecisions = map[string]Precision{"1ns": Nanoseconds, "1us": Microseconds, "1ms": Milliseconds, "1s": Seconds}

@@ -1,10 +1,8 @@
 package qc
 
 import (
-	"bufio"
 	"encoding/json"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -34,17 +32,10 @@ type vector struct {
 // functions know two thresholds, of which the higher fails; ours never fails on
 // these tests, so the vector is run once for each threshold.
 func TestRecordedVectors(t *testing.T) {
-	f, err := os.Open(shared.Path(t, "qc_ioos_qartod", "qartod_vectors.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	ran, left := map[string]int{}, map[string]int{}
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
+	for _, call := range shared.JSONLines[json.RawMessage](t, "qc_ioos_qartod", "qartod_vectors.jsonl") {
 		var head struct{ Function string }
-		if err := json.Unmarshal(sc.Bytes(), &head); err != nil {
+		if err := json.Unmarshal(call, &head); err != nil {
 			t.Fatal(err)
 		}
 		run := map[string]func(*testing.T, vector) []uint8{
@@ -55,8 +46,8 @@ func TestRecordedVectors(t *testing.T) {
 			continue // a test we do not have
 		}
 		var v vector
-		if err := json.Unmarshal(sc.Bytes(), &v); err != nil {
-			t.Fatalf("%s: %v", sc.Text(), err)
+		if err := json.Unmarshal(call, &v); err != nil {
+			t.Fatalf("%s: %v", call, err)
 		}
 		switch {
 		case v.Raises != "":
@@ -68,11 +59,8 @@ func TestRecordedVectors(t *testing.T) {
 		}
 		ran[head.Function]++
 		if got := run(t, v); !slices.Equal(got, v.Flags) {
-			t.Errorf("%s: got %v\nwant %v\nof %s", v.Test, got, v.Flags, sc.Text())
+			t.Errorf("%s: got %v\nwant %v\nof %s", v.Test, got, v.Flags, call)
 		}
-	}
-	if err := sc.Err(); err != nil {
-		t.Fatal(err)
 	}
 	want := map[string]int{"gross_range_test": 2, "spike_test": 9, "rate_of_change_test": 5, "flat_line_test": 15}
 	for name, n := range want {

@@ -1,11 +1,9 @@
 package verify_test
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,10 +22,7 @@ func near(t *testing.T, what string, got, want, tol float64) {
 // TestHydroErr checks the single-value scores against those recorded from the
 // HydroErr package.
 func TestHydroErr(t *testing.T) {
-	data, err := os.ReadFile(shared.Path(t, "verification_vectors", "hydroerr_vectors.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := shared.Read(t, "verification_vectors", "hydroerr_vectors.json")
 	var v struct {
 		Sim, Obs []float64
 		Cases    []struct {
@@ -59,15 +54,7 @@ func TestHydroErr(t *testing.T) {
 // TestScoringRules checks the distribution scores against those recorded from
 // the R package scoringRules.
 func TestScoringRules(t *testing.T) {
-	f, err := os.Open(shared.Path(t, "verification_vectors", "scoringrules_vectors.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := shared.CSV(t, "verification_vectors", "scoringrules_vectors.csv")
 	ens := []float64{1.2, 0.7, 3.1, 2.2, 1.9}
 	edf := []float64{0, 1.5, 4} // the three rows of crps_sample_edf, in order
 	seen := 0

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"compress/gzip"
-	"encoding/csv"
 	"fmt"
 	"math"
-	"os"
 	"os/exec"
 	"sort"
 	"strconv"
@@ -119,36 +116,10 @@ type stage struct {
 
 func readStage(t *testing.T, file string) []stage {
 	t.Helper()
-	f, err := os.Open(shared.Path(t, "river_logan_15min", file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := csv.NewReader(z).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	col := -1
-	for i, n := range rows[0] {
-		if n == "stage" {
-			col = i
-		}
-	}
+	const behind = 7 * time.Hour // the gauges' clocks
 	var out []stage
-	for _, r := range rows[1:] {
-		at, err := time.Parse("2006-01-02 15:04-07:00", r[0]+"-07:00")
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := strconv.ParseFloat(r[col], 64)
-		if err != nil {
-			v = math.NaN()
-		}
-		out = append(out, stage{at.UnixMilli(), v})
+	for _, st := range shared.Logan(t, file) {
+		out = append(out, stage{st.At.Add(behind).UnixMilli(), st.CM})
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].at < out[j].at })
 	return out

@@ -1,7 +1,6 @@
 package captest_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -15,10 +14,7 @@ import (
 func TestRecorded(t *testing.T) {
 	f := func(name, schema, errors, advice string, parses bool) {
 		t.Helper()
-		doc, err := os.ReadFile(shared.Path(t, "payload_corpora", "cap", name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		doc := shared.Read(t, "payload_corpora", "cap", name)
 		r := captest.Check(doc)
 		for _, l := range []struct {
 			what, want string
