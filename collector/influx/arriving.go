@@ -1,9 +1,13 @@
 package influx
 
 import (
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"time"
+
+	"quantrac"
 )
 
 const (
@@ -20,6 +24,7 @@ type arriving struct {
 	whole bool   // it has come to its end
 	early []byte // what came before a turn was taken and has not been read yet
 	err   error  // behind that
+	lost  error  // why the rest will not come, nil while it may
 }
 
 func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *arriving {
@@ -65,6 +70,10 @@ func (a *arriving) fetch(p []byte) (int, error) {
 		_ = a.conn.SetReadDeadline(a.until)
 	}
 	a.whole = a.whole || err == io.EOF
+	var broken net.Error // a deadline, or the connection
+	if errors.As(err, &broken) || errors.Is(err, io.ErrUnexpectedEOF) {
+		a.lost = quantrac.Errorf(quantrac.Unavailable, "the body stopped coming before its end; nothing was stored: send it again")
+	}
 	return n, err
 }
 

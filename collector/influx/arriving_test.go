@@ -2,25 +2,27 @@ package influx
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
 // stall opens a connection and sends a request of which text is all that comes.
-func stall(t *testing.T, srv *httptest.Server, length int, text string) net.Conn {
+func stall(t *testing.T, srv *httptest.Server, target, header string, length int, text string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", srv.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if _, err := fmt.Fprintf(c, "POST /write?db=x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", length, text); err != nil {
+	if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s", target, header, length, text); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -32,7 +34,7 @@ func TestStalledBodies(t *testing.T) {
 	srv := httptest.NewServer(h)
 	defer srv.CloseClientConnections()
 	for range 3 {
-		stall(t, srv, 100, "water level=")
+		stall(t, srv, "/write?db=x", "", 100, "water level=")
 	}
 	resp, err := http.Post(srv.URL+"/write?db=x", "text/plain", strings.NewReader("water,station=a level=1 1"))
 	if err != nil {
@@ -45,31 +47,59 @@ func TestStalledBodies(t *testing.T) {
 }
 
 // TestBodyThatStops: the connection of a sender that stops is not kept for
-// ever, and its turn is given back.
+// ever, and its turn is given back. It is told to send the body again, by the
+// status on which clients keep a batch.
 func TestBodyThatStops(t *testing.T) {
-	f := func(length int, text string) {
+	f := func(target, header string, length int, text, field string) {
 		t.Helper()
-		h, _ := newHandler(t, Options{Concurrent: 1, Patience: 20 * time.Millisecond})
+		h, st := newHandler(t, Options{Concurrent: 1, Patience: 20 * time.Millisecond})
 		srv := httptest.NewServer(h)
 		defer srv.Close()
-		c := stall(t, srv, length, text)
+		c := stall(t, srv, target, header, length, text)
 		if err := c.SetReadDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Fatalf("%d bytes announced: %v", length, err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		if resp.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), "reading the body") {
-			t.Errorf("%d bytes announced: %s %s (%v), want 408", length, resp.Status, body, err)
-		}
-		if n := len(h.turns); n != 0 {
-			t.Errorf("%d turns are still taken", n)
+		toBeSentAgain(t, c, field)
+		if n := len(h.turns); n != 0 || st.text() != "" {
+			t.Errorf("%s: %d turns are still taken, %q is stored", target, n, st.text())
 		}
 	}
-	f(100, "water level=")
-	f(1<<20, "water level=")
+	f("/write?db=x", "", 100, "water level=1 1\nwater level=", "error")
+	f("/api/v2/write?bucket=x", "", 1<<20, "water level=1 1\nwater level=", "message")
+	f("/write?db=x", "Content-Encoding: gzip\r\n", 100, "\x1f\x8b\x08", "error")
+}
+
+// TestBodyCutOff: a body that ends before its announced end is sent again too,
+// should its sender still listen.
+func TestBodyCutOff(t *testing.T) {
+	h, st := newHandler(t, Options{})
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	c := stall(t, srv, "/write?db=x", "", 100, "water level=1 1\n")
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	toBeSentAgain(t, c, "error")
+	if st.text() != "" {
+		t.Errorf("%q is stored", st.text())
+	}
+}
+
+func toBeSentAgain(t *testing.T, c net.Conn, field string) {
+	t.Helper()
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := body[field].(string)
+	if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); resp.StatusCode != http.StatusServiceUnavailable || err != nil || after < 1 ||
+		!strings.Contains(text, "send it again") {
+		t.Errorf("%s, Retry-After %q, %v; want 503, whole seconds, why", resp.Status, resp.Header.Get("Retry-After"), body)
+	}
 }
 
 // TestKeptConnection: the deadline of one request is not that of the next.
@@ -77,7 +107,7 @@ func TestKeptConnection(t *testing.T) {
 	h, _ := newHandler(t, Options{Patience: 20 * time.Millisecond})
 	srv := httptest.NewServer(h)
 	defer srv.Close()
-	c := stall(t, srv, 25, "water,station=a level=1 1")
+	c := stall(t, srv, "/write?db=x", "", 25, "water,station=a level=1 1")
 	r := bufio.NewReader(c)
 	for i := range 3 {
 		resp, err := http.ReadResponse(r, nil)

@@ -9,7 +9,8 @@
 //     answer (400 to version 1, 422 to version 2) names every bad line, in words
 //     and as data. With accept_partial=false nothing is stored then.
 //   - What sending again can mend is 503 with a Retry-After in whole seconds,
-//     never a 4xx: clients drop a batch on any of those.
+//     never a 4xx: clients drop a batch on any of those. A body that stalls on
+//     a slow link is such a case.
 //   - An error body is JSON in the form of the version asked. Telegraf takes
 //     anything else for a failure worth retrying for ever.
 //

@@ -29,7 +29,7 @@ type Options struct {
 	MaxLines   int           // lines of a request; 10,000
 	Concurrent int           // requests at once; further ones wait; 32
 	Wait       time.Duration // for a turn, before 503; 5 s
-	Patience   time.Duration // for a body to begin and whenever it comes at less than 1 KiB/s, before 408; 30 s
+	Patience   time.Duration // for a body to begin and whenever it comes at less than 1 KiB/s, before 503; 30 s
 	Logger     *slog.Logger  // of failures that are ours; none
 }
 
@@ -179,7 +179,10 @@ func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
 	r.Body = in
 	body := h.buffers.whole.Get().(*bytes.Buffer)
 	defer h.buffers.keep(body)
-	if status, err := h.body(body, r); err != nil {
+	if status, err := h.body(body, r); in.lost != nil {
+		a.refuse(in.lost) // a slow link's fault, whatever there is of the body
+		return
+	} else if err != nil {
 		a.fail(status, err.Error(), nil)
 		return
 	}
