@@ -47,75 +47,30 @@ func (s *Subscription) Wants(w *quantrac.Warning) bool {
 		(w.Rule == quantrac.RuleSilence || w.Peak >= s.MinLevel)
 }
 
+// Within says whether all that the subscription may carry is of stations that a
+// principal may see: of the whole network only for whoever sees all of it.
+func (s *Subscription) Within(p quantrac.Principal) bool {
+	if p.Stations == nil {
+		return true
+	}
+	return len(s.Stations) > 0 && !slices.ContainsFunc(s.Stations, func(id string) bool { return !slices.Contains(p.Stations, id) })
+}
+
 // Public returns the subscription without its secrets.
 func (s Subscription) Public() Subscription {
 	s.Secrets = nil
 	return s
 }
 
-// Progress is how far a subscription has got: every revision up to Commit is
-// delivered, given up, not wanted, or belongs to an episode in Held.
-type Progress struct {
-	Commit uint64 `json:"commit"`
-	// Held are episodes that the receiver refuses; their revisions from the
-	// commit on wait, in order, while other episodes go on.
-	Held []Held `json:"held,omitempty"`
-}
-
-// Held is an episode that waits.
-type Held struct {
-	ID   string `json:"id"`
-	From uint64 `json:"from"` // commit of the first revision not delivered
-}
-
-// Outcome is what became of a revision.
-type Outcome struct {
-	Commit   uint64          `json:"commit"` // of the revision
-	ID       string          `json:"id"`
-	Revision int             `json:"revision"`
-	Outcome  string          `json:"outcome"` // "delivered" or "given_up"
-	At       quantrac.Millis `json:"at_ms"`
-	Detail   string          `json:"detail,omitempty"`
-}
-
-// The outcomes of a delivery.
-const (
-	Delivered = "delivered"
-	GivenUp   = "given_up"
-)
-
-// Failure is an error of a channel that says what to do about it. Any other
-// error of a channel means: try again later.
-type Failure struct {
-	Err        error
-	RetryAfter time.Duration // when the receiver asks for it; 0: the outbox's own backoff
-	Refused    bool          // this revision is refused; others may pass
-	Gone       bool          // the receiver wants no more: the subscription is to be disabled
-}
-
-// Error implements error.
-func (f *Failure) Error() string { return f.Err.Error() }
-
-// Unwrap returns Err.
-func (f *Failure) Unwrap() error { return f.Err }
-
-// Message is what channels send of a revision, as JSON: type
-// ("warning.issue" …), timestamp (RFC 3339) and data, the warning.
-func Message(w *quantrac.Warning) ([]byte, error) {
-	kind := string(w.State)
-	if w.Rule == RuleTest {
-		kind = RuleTest
+// Veiled returns it without secrets and without what of its address may be one:
+// many receivers know their senders by a path or a query.
+func (s Subscription) Veiled() Subscription {
+	s.Secrets = nil
+	if u, err := url.Parse(s.URL); s.URL != "" && err == nil {
+		s.URL = u.Scheme + "://" + u.Host + "/…"
 	}
-	return json.Marshal(struct {
-		Type      string            `json:"type"`
-		Timestamp string            `json:"timestamp"`
-		Data      *quantrac.Warning `json:"data"`
-	}{"warning." + kind, w.Sent.String(), w})
+	return s
 }
-
-// RuleTest marks a message that only tries a channel out; it is no warning and
-// not journalled.
-const RuleTest = "test"
 
 // Subscribe adds a subscription of a channel. Its first revision is the next
 // one said. It returns it with the secret, which is not shown again. The

@@ -32,9 +32,11 @@ type handler struct {
 
 // Handler serves the subscriptions to staff as JSON, below prefix (such as
 // /api/alerting/subscriptions). The principal is the one in the request's
-// context: staff may read, approvers and administrators may change; who puts it
-// there also guards against forged requests. check refuses addresses that the
-// webhook channel may not reach.
+// context: staff may read, approvers and administrators may change; whoever has
+// stations of their own, only what carries warnings of those alone. Addresses
+// are shown whole to those who may change them, as they may hold a secret. Who
+// puts the principal there also guards against forged requests. check refuses
+// addresses that the webhook channel may not reach.
 //
 //	GET    prefix                 {"subscriptions": […]}
 //	POST   prefix                 {url, audience, stations, min_level, note} → 201 with the secret
@@ -53,7 +55,7 @@ func Handler(book Book, b *Outbox, prefix string, check func(url string) error) 
 	mux := http.NewServeMux()
 	handle := func(method, path string, change bool, fn func(r *http.Request) (int, any, error)) {
 		mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
-			status, v, err := 0, any(nil), allowed(r, change)
+			status, v, err := 0, any(nil), h.allowed(r, change)
 			if err == nil {
 				r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 				status, v, err = fn(r)
@@ -77,15 +79,28 @@ func Handler(book Book, b *Outbox, prefix string, check func(url string) error) 
 	return mux
 }
 
-func allowed(r *http.Request, change bool) error {
+// allowed says why the principal of a request may not make it.
+func (h *handler) allowed(r *http.Request, change bool) error {
 	p := quantrac.PrincipalFrom(r.Context())
 	switch {
 	case !p.Staff():
 		return quantrac.Errorf(quantrac.Denied, "subscriptions are for signed-in staff")
-	case change && p.Role != quantrac.RoleApprover && p.Role != quantrac.RoleAdmin:
+	case change && !governs(p):
 		return quantrac.Errorf(quantrac.Denied, "role %s may not change subscriptions; approvers and administrators may", p.Role)
 	}
-	return nil
+	id := r.PathValue("id")
+	if id == "" {
+		return nil
+	}
+	s, err := h.book.Subscription(id)
+	if err == nil && !s.Within(p) {
+		return quantrac.Errorf(quantrac.Denied, "subscription %s carries warnings of stations that are not yours", id)
+	}
+	return err
+}
+
+func governs(p quantrac.Principal) bool {
+	return p.Role == quantrac.RoleApprover || p.Role == quantrac.RoleAdmin
 }
 
 func write(w http.ResponseWriter, status int, v any) {
@@ -117,14 +132,21 @@ type shown struct {
 	Secret     string             `json:"secret,omitempty"` // once
 }
 
-func (h *handler) view(s alerting.Subscription) shown {
-	return shown{Subscription: s.Public(), Status: h.b.Status(s.ID), Progress: h.book.Progress(s.ID)}
+// view is what a principal sees of a subscription.
+func (h *handler) view(r *http.Request, s alerting.Subscription) shown {
+	v := shown{Subscription: s.Veiled(), Status: h.b.Status(s.ID), Progress: h.book.Progress(s.ID)}
+	if governs(quantrac.PrincipalFrom(r.Context())) {
+		v.Subscription = s.Public()
+	}
+	return v
 }
 
-func (h *handler) list(*http.Request) (int, any, error) {
+func (h *handler) list(r *http.Request) (int, any, error) {
 	all := []shown{}
 	for _, s := range h.book.Subscriptions() {
-		all = append(all, h.view(s))
+		if s.Within(quantrac.PrincipalFrom(r.Context())) {
+			all = append(all, h.view(r, s))
+		}
 	}
 	return http.StatusOK, map[string]any{"subscriptions": all}, nil
 }
@@ -149,7 +171,7 @@ func (h *handler) add(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	v := h.view(s)
+	v := h.view(r, s)
 	v.Secret = s.Secrets[0].Key
 	return http.StatusCreated, v, nil
 }
@@ -159,7 +181,7 @@ func (h *handler) show(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	v := h.view(s)
+	v := h.view(r, s)
 	v.Deliveries, err = h.book.Deliveries(r.Context(), s.ID, 50)
 	return http.StatusOK, v, err
 }

@@ -70,7 +70,8 @@ func TestHandler(t *testing.T) {
 		}
 	}
 	hidden(f(viewer, "GET", "", "", 200, `"note":"e-DongThap"`))
-	hidden(f(viewer, "GET", "/"+sub.ID, "", 200, `"https://x.example/hook"`))
+	hidden(f(viewer, "GET", "/"+sub.ID, "", 200, `"https://x.example/…"`))
+	hidden(f(admin, "GET", "/"+sub.ID, "", 200, `"https://x.example/hook"`))
 	f(viewer, "GET", "/nothing", "", 404, "not_found")
 	f(admin, "POST", "/"+sub.ID+"/test", "", 200, `"delivered":false,"error":"502 from the receiver"`)
 	room.Read("a", 1.5)
@@ -102,6 +103,63 @@ func TestHandler(t *testing.T) {
 	if n := len(room.Subscriptions()); n != 0 {
 		t.Errorf("%d subscriptions after deletion", n)
 	}
+}
+
+// Whoever has stations of their own sees and governs what carries those alone;
+// addresses are for whoever may change them.
+func TestScopeOfStations(t *testing.T) {
+	room := alertingtest.Open(t, "", alerting.Options{}, "a", "b")
+	snd := newSender(func(context.Context, string, *quantrac.Warning) error { return nil })
+	b := outbox.New(room.Alerting, map[string]outbox.Sender{"webhook": snd}, outbox.Options{})
+	h := outbox.Handler(room.Alerting, b, "/s", func(string) error { return nil })
+	all := quantrac.WithPrincipal(context.Background(), quantrac.Principal{Name: "an", Role: quantrac.RoleAdmin})
+	subscribe := func(stations ...string) string {
+		t.Helper()
+		s, err := room.Subscribe(all, alerting.Subscription{Channel: "webhook", URL: "https://x.example/hook?key=7", Stations: stations})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.ID
+	}
+	network, mine, shared := subscribe(), subscribe("a"), subscribe("a", "b")
+	f := func(role quantrac.Role, method, path, body string, code int) string {
+		t.Helper()
+		req := httptest.NewRequest(method, "/s"+path, strings.NewReader(body))
+		p := quantrac.Principal{Name: "binh", Role: role, Stations: []string{"a"}}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, req.WithContext(quantrac.WithPrincipal(context.Background(), p)))
+		if rec.Code != code {
+			t.Errorf("%s %s %s: %d %s, want %d", role, method, path, rec.Code, rec.Body, code)
+		}
+		return rec.Body.String()
+	}
+	for _, role := range []quantrac.Role{quantrac.RoleApprover, quantrac.RoleAdmin} {
+		for _, id := range []string{network, shared} {
+			f(role, "GET", "/"+id, "", 403)
+			f(role, "DELETE", "/"+id, "", 403)
+			f(role, "POST", "/"+id+"/disable", `{"reason":"no"}`, 403)
+			f(role, "POST", "/"+id+"/enable", "", 403)
+			f(role, "POST", "/"+id+"/rotate", "", 403)
+			f(role, "POST", "/"+id+"/test", "", 403)
+			f(role, "POST", "/"+id+"/resend", `{"episode":"x","revision":1}`, 403)
+		}
+	}
+	f(quantrac.RoleViewer, "GET", "/"+network, "", 403)
+	list := f(quantrac.RoleViewer, "GET", "", "", 200)
+	if strings.Contains(list, network) || strings.Contains(list, shared) || !strings.Contains(list, mine) || strings.Contains(list, "key=7") {
+		t.Errorf("a viewer of station a is shown %s", list)
+	}
+	if s, err := room.Subscription(network); err != nil || s.Disabled || len(s.Secrets) != 1 {
+		t.Errorf("the network's subscription has changed: %+v, %v", s, err)
+	}
+	room.Read("b", 1.5) // nothing for a receiver of station a, by hand either
+	w := room.Current(context.Background(), quantrac.AudiencePublic)[0]
+	f(quantrac.RoleApprover, "POST", "/"+mine+"/resend", `{"episode":"`+w.ID+`","revision":1}`, 403)
+	if sent := snd.list(mine); sent != "" {
+		t.Errorf("sent %s", sent)
+	}
+	f(quantrac.RoleApprover, "POST", "/"+mine+"/rotate", "", 200)
+	f(quantrac.RoleApprover, "DELETE", "/"+mine, "", 204)
 }
 
 func TestStationsOfThePrincipal(t *testing.T) {

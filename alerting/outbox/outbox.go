@@ -212,8 +212,8 @@ func (b *Outbox) Resend(ctx context.Context, subscription, episode string, revis
 	}
 	for i := range all {
 		if w := &all[i]; w.Revision == revision {
-			if w.Audience != quantrac.AudiencePublic && s.Audience != quantrac.AudienceStaff {
-				return quantrac.Errorf(quantrac.Denied, "warning %s is for staff, subscription %s is public", episode, subscription)
+			if !s.Wants(w) {
+				return quantrac.Errorf(quantrac.Denied, "warning %s is not for subscription %s: its audience, stations and min_level say which are", episode, subscription)
 			}
 			return b.send(ctx, s, w)
 		}
