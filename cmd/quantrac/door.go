@@ -107,7 +107,7 @@ func (s *system) routes() http.Handler {
 	}
 	mux.Handle("/api/auth/", params.NowOnly(s.accounts.Handler(accounts.HandlerOptions{})))
 	mux.Handle("/api/registry/", params.NowOnly(httpapi.New(s.registry, s.clock)))
-	letters := params.NowOnly(s.letters.Handler())
+	letters := params.NowOnly(s.letters.Handler(s.devicesAt))
 	mux.Handle("/api/dead-letters", letters)
 	mux.Handle("/api/dead-letters/", letters)
 	s.alertingRoutes(mux)

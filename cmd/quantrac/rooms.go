@@ -33,6 +33,15 @@ func (s *system) openCollector(context.Context) (err error) {
 	return nil
 }
 
+// devicesAt names the devices of a station.
+func (s *system) devicesAt(station string) []string {
+	var ids []string
+	for _, d := range s.registry.Devices(station) {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}
+
 // deviceGate lets devices in: those of the registry with their tokens and, on a
 // developer's machine, any, which it registers as it turns up.
 type deviceGate struct{ s *system }

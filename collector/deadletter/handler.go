@@ -3,6 +3,7 @@ package deadletter
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -27,12 +28,21 @@ func show(l collector.DeadLetter) shown {
 	return s
 }
 
+// handler shows the letters of a store.
+type handler struct {
+	*Store
+	devices func(station string) []string
+}
+
 // Handler serves GET /api/dead-letters (device, kind, before and limit narrow
-// it) and /api/dead-letters/{id} to signed-in staff.
-func (s *Store) Handler() http.Handler {
+// it) and /api/dead-letters/{id} to signed-in staff. Whoever has stations of
+// their own sees letters of the devices there, which devices names; letters of
+// devices that nobody has registered are for those who see the whole network.
+func (s *Store) Handler(devices func(station string) []string) http.Handler {
+	h := &handler{s, devices}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/dead-letters", s.list)
-	mux.HandleFunc("GET /api/dead-letters/{id}", s.one)
+	mux.HandleFunc("GET /api/dead-letters", h.list)
+	mux.HandleFunc("GET /api/dead-letters/{id}", h.one)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !quantrac.PrincipalFrom(r.Context()).Staff() {
 			fail(w, quantrac.Errorf(quantrac.Denied, "dead letters are for signed-in staff"))
@@ -42,9 +52,22 @@ func (s *Store) Handler() http.Handler {
 	})
 }
 
-func (s *Store) list(w http.ResponseWriter, r *http.Request) {
+// own are the devices whose letters who asks may see, nil for all.
+func (h *handler) own(r *http.Request) []string {
+	p := quantrac.PrincipalFrom(r.Context())
+	if p.Stations == nil {
+		return nil
+	}
+	own := []string{}
+	for _, station := range p.Stations {
+		own = append(own, h.devices(station)...)
+	}
+	return own
+}
+
+func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	f := Filter{Device: q.Get("device"), Kind: collector.LetterKind(q.Get("kind"))}
+	f := Filter{Device: q.Get("device"), Own: h.own(r), Kind: collector.LetterKind(q.Get("kind"))}
 	var err error
 	if v := q.Get("before"); v != "" {
 		if f.Before, err = strconv.ParseUint(v, 10, 63); err != nil {
@@ -58,12 +81,12 @@ func (s *Store) list(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	letters, err := s.List(r.Context(), f)
+	letters, err := h.List(r.Context(), f)
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	stats, err := s.Stats(r.Context())
+	stats, err := h.Stats(r.Context())
 	if err != nil {
 		fail(w, err)
 		return
@@ -78,13 +101,16 @@ func (s *Store) list(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, out)
 }
 
-func (s *Store) one(w http.ResponseWriter, r *http.Request) {
+func (h *handler) one(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 63)
 	if err != nil {
 		fail(w, quantrac.Errorf(quantrac.Invalid, "%q is no id of a letter", r.PathValue("id")))
 		return
 	}
-	l, err := s.Get(r.Context(), id)
+	l, err := h.Get(r.Context(), id)
+	if own := h.own(r); err == nil && own != nil && !slices.Contains(own, l.Device) {
+		err = noLetter(id)
+	}
 	if err != nil {
 		fail(w, err)
 		return

@@ -173,6 +173,7 @@ func letGo(ctx context.Context, tx *sql.Tx, most string) (size int64, err error)
 // Filter narrows List. The zero value selects the newest of all.
 type Filter struct {
 	Device string
+	Own    []string // of these devices alone; nil for all
 	Kind   collector.LetterKind
 	Before uint64 // only letters of a lower ID: the next page
 	Limit  int    // 100; at most 1000
@@ -187,9 +188,14 @@ func (s *Store) List(ctx context.Context, f Filter) ([]collector.DeadLetter, err
 	if before <= 0 {
 		before = 1<<63 - 1
 	}
+	own, err := json.Marshal(f.Own)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.db.SQL().QueryContext(ctx, `SELECT id, kept_ms, body FROM letter
-		WHERE id < ? AND (? = '' OR device = ?) AND (? = '' OR kind = ?) ORDER BY id DESC LIMIT ?`,
-		before, f.Device, f.Device, string(f.Kind), string(f.Kind), min(f.Limit, 1000))
+		WHERE id < ? AND (? = '' OR device = ?) AND (? = 'null' OR device IN (SELECT value FROM json_each(?))) AND (? = '' OR kind = ?)
+		ORDER BY id DESC LIMIT ?`,
+		before, f.Device, f.Device, string(own), string(own), string(f.Kind), string(f.Kind), min(f.Limit, 1000))
 	if err != nil {
 		return nil, fmt.Errorf("dead letters: %w", err)
 	}
@@ -209,9 +215,13 @@ func (s *Store) List(ctx context.Context, f Filter) ([]collector.DeadLetter, err
 func (s *Store) Get(ctx context.Context, id uint64) (collector.DeadLetter, error) {
 	l, err := scan(s.db.SQL().QueryRowContext(ctx, `SELECT id, kept_ms, body FROM letter WHERE id = ?`, int64(id)))
 	if errors.Is(err, sql.ErrNoRows) {
-		return l, quantrac.Errorf(quantrac.NotFound, "there is no dead letter %d", id)
+		return l, noLetter(id)
 	}
 	return l, err
+}
+
+func noLetter(id uint64) error {
+	return quantrac.Errorf(quantrac.NotFound, "there is no dead letter %d", id)
 }
 
 func scan(row interface{ Scan(...any) error }) (collector.DeadLetter, error) {

@@ -164,7 +164,7 @@ func TestHandler(t *testing.T) {
 		t.Helper()
 		r := httptest.NewRequest("GET", path, nil)
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, r.WithContext(quantrac.WithPrincipal(r.Context(), quantrac.Principal{Name: "n", Role: role})))
+		s.Handler(nobodys).ServeHTTP(w, r.WithContext(quantrac.WithPrincipal(r.Context(), quantrac.Principal{Name: "n", Role: role})))
 		if w.Code != status || !strings.Contains(w.Body.String(), want) || !json.Valid(w.Body.Bytes()) {
 			t.Errorf("GET %s as %s: %d %s, want %d …%s…", path, role, w.Code, w.Body, status, want)
 		}
@@ -177,6 +177,53 @@ func TestHandler(t *testing.T) {
 	f(quantrac.RoleViewer, "/api/dead-letters/x", 400, "no id")
 	f(quantrac.RoleViewer, "/api/dead-letters?limit=0", 400, "1 to 1000")
 	f(quantrac.RoleViewer, "/api/dead-letters?before=-1", 400, "id of a letter")
+}
+
+func nobodys(string) []string { return nil }
+
+// Whoever has stations of their own sees what their devices sent, and no more.
+func TestScopeOfStations(t *testing.T) {
+	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{})
+	defer j.Close()
+	defer s.Close()
+	if err := s.Put(context.Background(), letter("a1", "x", nil), letter("b1", "x", nil), letter("stray", "x", nil), letter("a2", "x", nil)); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, s, j)
+	h := s.Handler(func(station string) []string { return map[string][]string{"a": {"a1", "a2"}, "b": {"b1"}}[station] })
+	ask := func(path string, stations ...string) (int, string) {
+		r := httptest.NewRequest("GET", "/api/dead-letters"+path, nil)
+		w := httptest.NewRecorder()
+		p := quantrac.Principal{Name: "n", Role: quantrac.RoleAdmin, Stations: stations}
+		h.ServeHTTP(w, r.WithContext(quantrac.WithPrincipal(r.Context(), p)))
+		return w.Code, w.Body.String()
+	}
+	f := func(want, path string, stations ...string) {
+		t.Helper()
+		var got struct{ Letters []struct{ Device string } }
+		_, body := ask(path, stations...)
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatal(err)
+		}
+		devices := ""
+		for _, l := range got.Letters {
+			devices += l.Device + " "
+		}
+		if devices != want {
+			t.Errorf("%s for stations %q: %q, want %q", path, stations, devices, want)
+		}
+	}
+	f("a2 stray b1 a1 ", "")
+	f("a2 a1 ", "", "a")
+	f("a2 ", "?limit=1", "a") // a page is full of what may be seen
+	f("a1 ", "?before=4", "a")
+	f("", "?device=b1", "a")
+	f("", "", "nothing there")
+	for id, want := range map[string]int{"/1": 200, "/2": 404, "/3": 404, "/4": 200} {
+		if code, body := ask(id, "a"); code != want {
+			t.Errorf("letter %s for station a: %d %s, want %d", id, code, body, want)
+		}
+	}
 }
 
 func FuzzDecode(f *testing.F) {
