@@ -1,6 +1,8 @@
 package dashboards
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -8,21 +10,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"quantrac/internal/shared"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"quantrac/internal/shared"
 )
 
 // browser drives a headless Chromium through its debugging protocol
 // (chromedevtools.github.io/devtools-protocol): no driver, no download.
 type browser struct {
-	t    *testing.T
-	conn *websocket.Conn
+	t     *testing.T
+	in    *os.File // its commands
+	shots string   // folder for pictures, "" for none
 
 	mu      sync.Mutex
 	next    int
@@ -35,44 +37,44 @@ type browser struct {
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	bin := shared.Tool(t, "chromium", "chromium-browser", "google-chrome")
-	dir := t.TempDir()
+	// Chromium is driven through pipes, of which it holds the other ends: when
+	// this process ends, however it ends, Chromium does too.
+	commands, toBrowser, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromBrowser, answers, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(bin, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+dir, "--remote-debugging-port=0", "about:blank")
+		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
+	cmd.ExtraFiles = []*os.File{commands, answers} // 3 and 4, as it expects them
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	var addr string
-	wait(t, "Chromium's debugging port", func() bool {
-		raw, err := os.ReadFile(filepath.Join(dir, "DevToolsActivePort"))
-		port, path, ok := strings.Cut(strings.TrimSpace(string(raw)), "\n")
-		addr = "ws://127.0.0.1:" + port + path
-		return err == nil && ok
-	})
-	conn, _, err := websocket.DefaultDialer.Dial(addr, nil)
-	if err != nil {
-		t.Fatalf("talk to Chromium: %v", err)
-	}
-	b := &browser{t: t, conn: conn, waiting: map[int]chan json.RawMessage{}, hosts: map[string]bool{}}
-	go b.read()
-	t.Cleanup(func() {
-		b.mu.Lock()
-		_ = conn.WriteJSON(map[string]any{"id": 1 << 30, "method": "Browser.close"})
-		b.mu.Unlock()
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-		_ = conn.Close()
-	})
+	commands.Close()
+	answers.Close()
+	b := &browser{t: t, in: toBrowser, shots: *shotsDir, waiting: map[int]chan json.RawMessage{}, hosts: map[string]bool{}}
+	read := make(chan struct{})
+	go func() { b.read(fromBrowser); close(read) }()
+	t.Cleanup(func() { b.close(cmd, read) })
 	return b
 }
 
-func (b *browser) read() {
-	for {
+// close ends Chromium and waits for it: it writes to its folder until it ends.
+func (b *browser) close(cmd *exec.Cmd, read chan struct{}) {
+	b.in.Close()
+	end := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait() // killed or not, it is gone
+	end.Stop()
+	<-read
+}
+
+// read takes what Chromium says, each message with a zero byte behind it.
+func (b *browser) read(from *os.File) {
+	defer from.Close()
+	for r := bufio.NewReader(from); ; {
 		var m struct {
 			ID     int             `json:"id"`
 			Method string          `json:"method"`
@@ -80,7 +82,8 @@ func (b *browser) read() {
 			Result json.RawMessage `json:"result"`
 			Error  json.RawMessage `json:"error"`
 		}
-		if b.conn.ReadJSON(&m) != nil {
+		text, err := r.ReadBytes(0)
+		if err != nil || json.Unmarshal(bytes.TrimRight(text, "\x00"), &m) != nil {
 			return
 		}
 		b.mu.Lock()
@@ -151,7 +154,10 @@ func (b *browser) call(session, method string, params, out any) {
 	if session != "" {
 		msg["sessionId"] = session
 	}
-	err := b.conn.WriteJSON(msg)
+	text, err := json.Marshal(msg)
+	if err == nil {
+		_, err = b.in.Write(append(text, 0))
+	}
 	b.mu.Unlock()
 	if err != nil {
 		b.t.Fatalf("%s: %v", method, err)
@@ -206,17 +212,17 @@ func (t *tab) until(what, js string) {
 	}
 }
 
-// shot saves a picture where -shots names a folder.
+// shot saves a picture, where pictures are wanted.
 func (t *tab) shot(name string) {
 	t.t.Helper()
-	if *shotsDir == "" {
+	if t.shots == "" {
 		return
 	}
 	var out struct{ Data string }
 	t.call(t.session, "Page.captureScreenshot", map[string]any{"format": "png"}, &out)
 	raw, err := base64.StdEncoding.DecodeString(out.Data)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(*shotsDir, name+".png"), raw, 0o644)
+		err = os.WriteFile(filepath.Join(t.shots, name+".png"), raw, 0o644)
 	}
 	if err != nil {
 		t.t.Fatalf("screenshot %s: %v", name, err)

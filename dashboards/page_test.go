@@ -2,33 +2,37 @@ package dashboards
 
 import (
 	"errors"
-	"flag"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"quantrac"
 )
 
-// shotsDir keeps screenshots for people to look at:
-//
-//	go test ./dashboards -run TestBrowserShots -shots /tmp
-var shotsDir = flag.String("shots", "", "folder for screenshots of the page")
+// serve serves the page until the end of the test.
+func serve(t *testing.T, page http.Handler) *httptest.Server {
+	srv := httptest.NewServer(page)
+	t.Cleanup(func() { shut(srv) })
+	return srv
+}
+
+// shut ends a server with its live streams, which never end by themselves. None
+// may begin meanwhile: a browser whose stream ends comes back.
+func shut(srv *httptest.Server) {
+	srv.Listener.Close()
+	srv.CloseClientConnections()
+	srv.Close()
+}
 
 // TestBrowser uses the page as people do, in a real browser.
 func TestBrowser(t *testing.T) {
 	b := newBrowser(t)
 	n := newNetwork()
 	p, _ := runPage(t, n, Options{OpenData: true, SignIn: true}, quantrac.Principal{})
-	srv := httptest.NewServer(signInFake(p, nil))
-	defer func() {
-		srv.CloseClientConnections() // the live stream, which would never end
-		srv.Close()
-	}()
+	srv := serve(t, signInFake(p, nil))
 	tb := b.tab(390, 844, "light")
 	tb.open(srv.URL + "/")
 	tb.until("all stations", `document.querySelectorAll('.station').length === 31`)
@@ -95,8 +99,7 @@ func TestBrowser(t *testing.T) {
 	t.Run("offline", func(t *testing.T) {
 		tb.until("the service worker", `navigator.serviceWorker.ready.then(r => !!r.active && !!navigator.serviceWorker.controller)`)
 		tb.eval(`fetch('/api/page/state').then(r => r.text()).then(() => 1)`) // through the worker
-		srv.CloseClientConnections()
-		srv.Close()
+		shut(srv)
 		tb.open(srv.URL + "/?offline")
 		tb.until("the kept figures, marked", `document.querySelectorAll('.station').length === 31 && document.querySelector('.line.offline').innerText.includes('Ngoại tuyến. Số liệu lưu lúc')`)
 	})
@@ -270,8 +273,7 @@ func signInAndOut(t *testing.T, tb *tab) {
 func TestBrowserStaffOnly(t *testing.T) {
 	b := newBrowser(t)
 	p, _ := runPage(t, newNetwork(), Options{SignIn: true, StaffOnly: true}, quantrac.Principal{})
-	srv := httptest.NewServer(signInFake(p, nil))
-	defer srv.Close()
+	srv := serve(t, signInFake(p, nil))
 	tb := b.tab(390, 844, "light")
 	tb.open(srv.URL + "/")
 	const form = `!!document.querySelector('form.signin') && document.querySelector('main').innerText.includes('chỉ dành cho cán bộ') && !document.querySelector('.station')`
@@ -280,77 +282,5 @@ func TestBrowserStaffOnly(t *testing.T) {
 	tb.until("the stations", `document.querySelectorAll('.station').length === 31`)
 	tb.eval(`document.querySelector('[aria-label="Đăng xuất"]').click()`)
 	tb.until("the form again", form)
-	if *shotsDir != "" {
-		tb.shot("phone-light-staff-only")
-	}
-}
-
-func TestBrowserShots(t *testing.T) {
-	if *shotsDir == "" {
-		t.Skip("takes pictures for people when -shots names a folder")
-	}
-	if err := os.MkdirAll(*shotsDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b := newBrowser(t)
-	n := newNetwork()
-	p := newPage(t, n, Options{OpenData: true, SignIn: true})
-	var staff atomic.Bool
-	srv := httptest.NewServer(signInFake(p, &staff))
-	defer srv.Close()
-	for _, size := range []struct {
-		name string
-		w, h int
-	}{{"phone", 390, 844}, {"desktop", 1280, 800}} {
-		for _, scheme := range []string{"light", "dark"} {
-			s := &shooter{b.tab(size.w, size.h, scheme), srv.URL, size.name + "-" + scheme}
-			s.overview()
-			for _, id := range []string{"tan-quoi", "bay-01", "dong-09", "dong-07", "tram-chim"} {
-				staff.Store(id == "tan-quoi")
-				s.station(id)
-			}
-			staff.Store(false)
-		}
-	}
-	tb := b.tab(390, 844, "dark")
-	tb.open(srv.URL + "/#/sign-in")
-	tb.eval(`document.querySelector('.top button').click()`)
-	tb.shot("phone-dark-signin-en")
-	tb.eval(`location.hash = '#/'`)
-	tb.until("rows", `document.querySelectorAll('.station').length > 10`)
-	tb.eval(`document.querySelector('#stations').scrollIntoView()`)
-	tb.shot("phone-dark-list-en")
-}
-
-// shooter takes the pictures of one size and scheme.
-type shooter struct {
-	*tab
-	url, name string
-}
-
-func (s *shooter) overview() {
-	s.open(s.url + "/")
-	s.until("rows", `document.querySelectorAll('.station').length > 10 && (innerWidth < 1000 || document.querySelectorAll('.pin').length > 10)`)
-	s.shot(s.name + "-list")
-	s.eval(`location.hash = '#/map'`)
-	s.until("map", `document.querySelectorAll('.pin').length > 10`)
-	s.shot(s.name + "-map")
-}
-
-func (s *shooter) station(id string) {
-	s.open(s.url + "/?x=" + id + "#/station/" + id)
-	s.until("chart", `!!document.querySelector('.chart canvas') || !!document.querySelector('.card .empty')`)
-	s.shot(s.name + "-" + id)
-	for i, span := range []string{"1d", "5d", "30d"} {
-		if id != "tan-quoi" || s.eval(fmt.Sprintf(`!!document.querySelectorAll('.spans button')[%d]`, i)) != "true" {
-			continue
-		}
-		s.eval(fmt.Sprintf(`document.querySelectorAll('.spans button')[%d].click(); new Promise(r => setTimeout(r, 700))`, i))
-		s.eval(`document.querySelector('.chart').scrollIntoView({block: 'center'})`)
-		s.shot(s.name + "-" + id + "-" + span)
-	}
-	s.eval(`document.querySelector('.chart').scrollIntoView({block: 'start'})`)
-	s.shot(s.name + "-" + id + "-chart")
-	s.eval(`window.scrollTo(0, 1e6)`)
-	s.shot(s.name + "-" + id + "-end")
+	tb.shot("phone-light-staff-only")
 }
