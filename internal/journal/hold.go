@@ -126,17 +126,21 @@ func (h *holds) save() {
 	if !h.dirty {
 		return
 	}
+	if err := vfs.WriteFile(h.j.fs, h.path(), h.encode(), 0o640); err != nil {
+		h.j.o.Logger.Warn("journal: writing down the holds", "error", err)
+		return
+	}
+	h.dirty = false
+}
+
+func (h *holds) encode() []byte {
 	var b bytes.Buffer
 	b.WriteString(holdsHead)
 	for name, after := range h.after {
 		fmt.Fprintf(&b, "%d %q\n", after, name)
 	}
 	fmt.Fprintf(&b, "crc32c %08x\n", crc32.Checksum(b.Bytes(), castagnoli))
-	if err := vfs.WriteFile(h.j.fs, h.path(), b.Bytes(), 0o640); err != nil {
-		h.j.o.Logger.Warn("journal: writing down the holds", "error", err)
-		return
-	}
-	h.dirty = false
+	return b.Bytes()
 }
 
 // load reads the holds that readers have left standing.
