@@ -110,6 +110,7 @@ func (s *system) routes() http.Handler {
 	letters := params.NowOnly(s.letters.Handler(s.devicesAt))
 	mux.Handle("/api/dead-letters", letters)
 	mux.Handle("/api/dead-letters/", letters)
+	mux.Handle("/api/admin/", params.NowOnly((&snapshots{sys: s}).handler()))
 	s.alertingRoutes(mux)
 	s.forecastRoutes(mux)
 	if s.driven != nil {

@@ -31,6 +31,7 @@ type cli struct {
 	Station  stationCmd  `cmd:"" help:"Stations of the registry."`
 	Config   configCmd   `cmd:"" help:"Check or print the configuration."`
 	Tsdb     tsdbCmd     `cmd:"" help:"Look into the store of a data folder, check and merge it."`
+	Snapshot snapshotCmd `cmd:"" help:"Snapshots of a running service's data folder."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -60,7 +60,7 @@ func (r remote) call(ctx context.Context, method, path, contentType string, body
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode/100 != 2 {
 		return b, &statusError{resp.StatusCode, serviceError(resp.Status, b)}
 	}
 	return b, nil

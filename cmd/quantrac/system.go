@@ -136,6 +136,7 @@ func (s *system) openJournal(context.Context) (err error) {
 		return err
 	}
 	s.own("journal", nil, s.journal.Close)
+	s.forgetSnapshot()
 	if s.driven != nil {
 		s.driven.Set(s.journal.Last().Time)
 	}
