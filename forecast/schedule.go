@@ -175,7 +175,11 @@ func (f *Forecaster) attempt(ctx context.Context, name string, w want) {
 	if !ok {
 		return // the model was taken away meanwhile
 	}
-	issue := floor(f.known().Time, time.Duration(c.Step))
+	now := f.known().Time
+	issue := floor(now, time.Duration(c.Step))
+	if issue != w.issue && (c.Cron == "" || w.reason == ReasonSchedule) {
+		f.plan.due(name, now, ReasonSchedule) // its time is past; the next may be due already, if the clock leapt
+	}
 	reason, ok := f.plan.begin(name, w, issue)
 	if !ok {
 		return
