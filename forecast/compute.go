@@ -19,6 +19,7 @@ type order struct {
 	known   Known
 	trained *basis // nil: by the rule of fitFor
 	reason  string
+	alone   string // why the gauge is to be forecast by itself; "" where with all inputs
 
 	// What the registry said at Issue.
 	thresholds []quantrac.Threshold
@@ -73,18 +74,55 @@ func (fs *fits) put(ft *fitted) {
 	}
 }
 
-// compute makes a run. It writes nothing.
+// compute makes a run. It writes nothing. The regression does without inputs
+// that fail for a while; where one has been silent for so long, or never sent
+// enough, that nothing can be learned with it, the gauge is forecast by itself.
 func (f *Forecaster) compute(ctx context.Context, o order) (*Run, error) {
-	ft, err := f.fitFor(ctx, &o)
-	if err != nil {
-		return nil, err
+	run, blind, err := f.computeBy(ctx, &o)
+	if err != nil || !blind || o.alone != "" || o.trained != nil || len(o.cfg.Upstream) == 0 {
+		return run, err
 	}
-	step := time.Duration(o.cfg.Step)
+	o.alone = run.missing()
+	alone, blind, err := f.computeBy(ctx, &o)
+	switch {
+	case err != nil && quantrac.KindOf(err) != quantrac.Unavailable:
+		return nil, err
+	case err != nil || blind:
+		return run, nil
+	}
+	return alone, nil
+}
+
+// computeBy makes a run of all inputs, or of the gauge by itself. blind says
+// that it is persistence because nothing could be learned.
+func (f *Forecaster) computeBy(ctx context.Context, o *order) (run *Run, blind bool, err error) {
+	cfg := o.cfg
+	if o.alone != "" {
+		cfg = cfg.alone()
+	}
+	ft, err := f.fitFor(ctx, &cfg, o)
+	if err != nil {
+		return nil, false, err
+	}
+	fc, inputs, err := f.run(ctx, &cfg, ft, o)
+	if err != nil {
+		return nil, false, err
+	}
+	run = &Run{Config: o.cfg, Issue: o.issue, Reason: o.reason, Known: o.known, Training: ft.training, Inputs: inputs,
+		Simulated: o.simulated, Unit: o.unit, Decimals: o.decimals, Alone: o.alone}
+	run.fill(fc, o.thresholds)
+	return run, fc.Blind, run.check()
+}
+
+// run lets a trained model see what has come since, up to the issue time.
+func (f *Forecaster) run(ctx context.Context, cfg *Config, ft *fitted, o *order) (*arx.Forecast, []Input, error) {
+	var err error
+	step := time.Duration(cfg.Step)
 	since := make([]*column, len(ft.cols))
 	inputs := make([]Input, len(ft.cols))
-	for i, src := range o.cfg.inputs() {
+	for i, src := range cfg.inputs() {
 		if since[i], err = f.readColumn(ctx, &src, step, ft.training.To.Add(step), o.issue, o.known); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		inputs[i] = join(src, ft.cols[i], since[i])
 	}
@@ -95,20 +133,14 @@ func (f *Forecaster) compute(ctx context.Context, o order) (*Run, error) {
 			row[i] = c.values[r]
 		}
 		if err := m.Append(row); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	fc, err := m.Forecast()
-	if err != nil {
-		return nil, err
+	if err == nil && fc.Issue != o.issue {
+		err = fmt.Errorf("model stands at %v, the run is of %v", fc.Issue, o.issue)
 	}
-	if fc.Issue != o.issue {
-		return nil, fmt.Errorf("model stands at %v, the run is of %v", fc.Issue, o.issue)
-	}
-	run := &Run{Config: o.cfg, Issue: o.issue, Reason: o.reason, Known: o.known, Training: ft.training, Inputs: inputs,
-		Simulated: o.simulated, Unit: o.unit, Decimals: o.decimals}
-	run.fill(fc, o.thresholds)
-	return run, run.check()
+	return fc, inputs, err
 }
 
 // fitFor returns the model to run: trained up to the newest multiple of Refit
@@ -117,17 +149,17 @@ func (f *Forecaster) compute(ctx context.Context, o order) (*Run, error) {
 // trained up to the issue time on what was known just before it, and where
 // that too was little, on what the run itself knows. All depends on nothing
 // that a later look would not find again.
-func (f *Forecaster) fitFor(ctx context.Context, o *order) (*fitted, error) {
+func (f *Forecaster) fitFor(ctx context.Context, cfg *Config, o *order) (*fitted, error) {
 	if o.trained != nil {
-		return f.fit(ctx, &o.cfg, *o.trained)
+		return f.fit(ctx, cfg, *o.trained)
 	}
-	end := floor(o.issue, time.Duration(o.cfg.Refit))
-	ft, err := f.fit(ctx, &o.cfg, basis{end, Known{Time: end - 1}})
+	end := floor(o.issue, time.Duration(cfg.Refit))
+	ft, err := f.fit(ctx, cfg, basis{end, Known{Time: end - 1}})
 	if err == nil && !ft.enough() {
-		ft, err = f.fit(ctx, &o.cfg, basis{o.issue, Known{Time: o.issue - 1}})
+		ft, err = f.fit(ctx, cfg, basis{o.issue, Known{Time: o.issue - 1}})
 	}
 	if err == nil && !ft.enough() {
-		ft, err = f.fit(ctx, &o.cfg, basis{o.issue, o.known})
+		ft, err = f.fit(ctx, cfg, basis{o.issue, o.known})
 	}
 	return ft, err
 }

@@ -181,6 +181,12 @@ func (c *Config) spec() arx.Spec {
 // inputs returns the series read, the gauge itself first.
 func (c *Config) inputs() []Source { return append([]Source{c.Source}, c.Upstream...) }
 
+// alone is the gauge without its other inputs.
+func (c Config) alone() Config {
+	c.Upstream = nil
+	return c
+}
+
 // Name tells models apart: one per station, property, sensor and model name.
 func (c *Config) Name() string { return c.Model + " of " + c.Source.String() }
 

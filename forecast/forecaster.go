@@ -288,7 +288,7 @@ func (f *Forecaster) Reproduce(ctx context.Context, id uint64) (*Run, error) {
 	}
 	o := order{cfg: old.Config, issue: old.Issue, known: old.Known,
 		trained: &basis{end: old.Training.To.Add(time.Duration(old.Config.Step)), known: old.Training.Known},
-		reason:  old.Reason, simulated: old.Simulated, unit: old.Unit, decimals: old.Decimals}
+		reason:  old.Reason, alone: old.Alone, simulated: old.Simulated, unit: old.Unit, decimals: old.Decimals}
 	for i := range old.Thresholds {
 		o.thresholds = append(o.thresholds, old.Thresholds[i].Threshold.root(&old.Config))
 	}

@@ -358,6 +358,36 @@ func TestYoungAndSilentGauges(t *testing.T) {
 	}
 }
 
+// TestDeadInput: a gauge upstream that never reports, or has not for most of
+// the window, does not keep a gauge from being forecast: by itself, and the run
+// says so. One that fails for some hours changes nothing but the width.
+func TestDeadInput(t *testing.T) {
+	for _, silentFrom := range []int{0, 200, 690} {
+		w := newWorld(t)
+		down, up := river(700)
+		for i := range 700 {
+			at := begin + quantrac.Millis(i)*hour
+			w.clock.Set(at)
+			w.put(quantrac.Readings, reading("down", at, down[i]))
+			if i < silentFrom {
+				w.put(quantrac.Readings, reading("up", at, up[i]))
+			}
+		}
+		run := w.issue()
+		alone := silentFrom < 690
+		if (run.Alone != "") != alone || alone && !strings.Contains(run.Alone, `water_level_meters{station="up"}`) {
+			t.Errorf("silent from %d: alone %q", silentFrom, run.Alone)
+		}
+		if len(run.Inputs) == 1 != alone || len(run.Config.Upstream) != 1 || strings.Contains(run.Training.Parameters[0], "persistence only") {
+			t.Errorf("silent from %d: inputs %+v, learned %q", silentFrom, run.Inputs, run.Training.Parameters)
+		}
+		again, err := w.f.Reproduce(background, run.ID)
+		if err != nil || asJSON(t, again) != asJSON(t, run) {
+			t.Errorf("silent from %d: again it differs (%v):\n%s\n%s", silentFrom, err, asJSON(t, again), asJSON(t, run))
+		}
+	}
+}
+
 // TestFaultValuesAndSuspects: failed readings are never used; of a step the
 // newest reading that is not suspect is.
 func TestFaultValuesAndSuspects(t *testing.T) {

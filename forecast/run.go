@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"quantrac"
@@ -22,15 +23,16 @@ type Run struct {
 	Inputs    []Input         `json:"inputs"`
 	Simulated bool            `json:"simulated"` // of made-up readings: every surface says so
 
-	Base       float64         `json:"base"`        // newest reading of the gauge, which persistence repeats
-	Age        quantrac.Millis `json:"base_age_ms"` // of that reading's step before Issue
-	Levels     []float64       `json:"levels"`      // of the quantiles
-	Leads      []Lead          `json:"leads"`       // rising
-	Thresholds []Exceedance    `json:"thresholds"`  // in force at Issue, by level
-	Fallback   string          `json:"fallback"`    // why all leads are persistence; "" where not all are
-	TookMS     float64         `json:"-"`           // of the work, for Stats; not part of the run
-	Decimals   int             `json:"decimals"`    // shown to people
-	Unit       string          `json:"unit"`        // shown to people
+	Base       float64         `json:"base"`            // newest reading of the gauge, which persistence repeats
+	Age        quantrac.Millis `json:"base_age_ms"`     // of that reading's step before Issue
+	Levels     []float64       `json:"levels"`          // of the quantiles
+	Leads      []Lead          `json:"leads"`           // rising
+	Thresholds []Exceedance    `json:"thresholds"`      // in force at Issue, by level
+	Fallback   string          `json:"fallback"`        // why all leads are persistence; "" where not all are
+	Alone      string          `json:"alone,omitempty"` // why the gauge was forecast by itself, without upstream; "" where it was not
+	TookMS     float64         `json:"-"`               // of the work, for Stats; not part of the run
+	Decimals   int             `json:"decimals"`        // shown to people
+	Unit       string          `json:"unit"`            // shown to people
 }
 
 // What sets off a run.
@@ -124,6 +126,21 @@ func (r *Run) Median(lead int) float64 {
 		}
 	}
 	return math.NaN()
+}
+
+// missing says what kept a run from being more than persistence, and which of
+// its inputs are silent.
+func (r *Run) missing() string {
+	var silent []string
+	for _, in := range r.Inputs {
+		if in.StaleTail || in.Readings == 0 {
+			silent = append(silent, in.Source.String())
+		}
+	}
+	if len(silent) == 0 {
+		return r.Fallback
+	}
+	return r.Fallback + ": " + strings.Join(silent, ", ")
 }
 
 // Outlook returns what the run says about the thresholds in force at its issue

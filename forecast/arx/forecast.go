@@ -18,6 +18,7 @@ type Forecast struct {
 	Base  float64         // the gauge's newest value, which persistence repeats
 	Age   int             // steps since Base was observed; 0 where it is of the row itself
 	Leads []Lead          // those for which enough errors are known; at least one
+	Blind bool            // every lead is persistence for want of anything learned, though the gauge reports
 
 	joint [][]float64 // by lead: the past errors, dressed on the forecast, of the same issues throughout
 	all   [][]float64 // by lead: the same of every verified issue, sorted
@@ -56,7 +57,7 @@ func (m *Model) Forecast() (*Forecast, error) {
 	if row < 0 {
 		return nil, quantrac.Errorf(quantrac.Unavailable, "no readings")
 	}
-	f := &Forecast{Issue: m.At(), Leads: make([]Lead, len(m.spec.Leads)),
+	f := &Forecast{Issue: m.At(), Blind: !m.spec.Plain, Leads: make([]Lead, len(m.spec.Leads)),
 		joint: make([][]float64, len(m.spec.Leads)), all: make([][]float64, len(m.spec.Leads))}
 	for f.Age <= row && math.IsNaN(m.t.raw[0][row-f.Age]) {
 		f.Age++
@@ -85,8 +86,13 @@ func (m *Model) Forecast() (*Forecast, error) {
 		case l.Verified >= minErrors && l.PI < 0:
 			src, l.Fallback = byPersistence, fmt.Sprintf("persistence index %.2f over the last %d forecasts", l.PI, l.Verified)
 		}
-		l.Point = is.center(src, i)
 		f.all[i], f.joint[i] = m.dress(near, is, src, i)
+		if n := len(f.all[i]); src == byModel && n < minErrors {
+			src, l.Fallback = byPersistence, fmt.Sprintf("only %d past forecasts can be judged, %d wanted", n, minErrors)
+			f.all[i], f.joint[i] = m.dress(near, is, src, i)
+		}
+		f.Blind = f.Blind && src == byPersistence && l.Verified < minErrors
+		l.Point = is.center(src, i)
 		l.Errors = len(f.all[i])
 		l.Quantiles = quantiles(f.all[i])
 		past, _ := m.dress(all[:min(len(all), recent)], is, byPersistence, i)
@@ -120,6 +126,7 @@ func (m *Model) dress(past []*issue, is *issue, src source, lead int) (sorted, j
 // stale forecasts by persistence from an old reading: the spread is that of
 // the changes seen over the lead and the age together.
 func (m *Model) stale(f *Forecast, row int) (*Forecast, error) {
+	f.Blind = false
 	for i, h := range m.spec.Leads {
 		l := &f.Leads[i]
 		l.Ahead = time.Duration(h) * m.spec.Step

@@ -40,7 +40,7 @@ func spec(leads ...int) arx.Spec {
 }
 
 // same compares forecasts to the last bit and field, NaN being the same as NaN.
-func same(a, b *arx.Forecast) bool { return fmt.Sprintf("%x", *a) == fmt.Sprintf("%x", *b) }
+func same(a, b *arx.Forecast) bool { return fmt.Sprintf("%+v", *a) == fmt.Sprintf("%+v", *b) }
 
 func train(t testing.TB, s arx.Spec, cols ...[]float64) *arx.Model {
 	t.Helper()
@@ -300,6 +300,38 @@ func TestFallsBackWhenWorseThanPersistence(t *testing.T) {
 		if l.Point != f.Base {
 			t.Errorf("%v: fell back to %g, the gauge stands at %g", l.Ahead, l.Point, f.Base)
 		}
+	}
+}
+
+// TestLearnedAndNeverTried: the gauge upstream fell silent so early that hardly a
+// forecast can be judged. There is no distribution of the model's errors yet, so
+// the forecast is persistence and says why; it used to be none at all.
+func TestLearnedAndNeverTried(t *testing.T) {
+	for _, tried := range []int{0, 5} {
+		down, up := river(1200, 3)
+		for i := 840 + tried; i < 1200; i++ { // all of the validation part but its first rows
+			up[i] = math.NaN()
+		}
+		m := train(t, spec(1, 3), down[:1199], up[:1199])
+		appendRow(t, m, down[1199], math.NaN())
+		f := forecast(t, m)
+		for _, l := range f.Leads {
+			if l.Fallback == "" || l.Point != down[1199] || l.Errors < 200 {
+				t.Errorf("%d tried, %v: fallback %q, point %g of %d errors; want persistence at %g", tried, l.Ahead, l.Fallback, l.Point, l.Errors, down[1199])
+			}
+		}
+		if len(f.Leads) != 2 || !f.Blind {
+			t.Errorf("%d tried: %d leads, blind %v", tried, len(f.Leads), f.Blind)
+		}
+	}
+	down, up := river(1200, 3)
+	if f := forecast(t, train(t, spec(1, 3), down[:800], up[:800])); f.Blind || f.Leads[0].Fallback != "" {
+		t.Errorf("with upstream: blind %v, fallback %q", f.Blind, f.Leads[0].Fallback)
+	}
+	s := spec(1, 3)
+	s.Plain = true
+	if f := forecast(t, train(t, s, down[:800], up[:800])); f.Blind {
+		t.Error("persistence that is meant is called blind")
 	}
 }
 
