@@ -137,6 +137,18 @@ func SameValue(a, b float64) bool { return math.Float64bits(a) == math.Float64bi
 // lie. What is further ahead fails, is kept, and never becomes a last value.
 const MaxAhead = 10 * time.Minute
 
+// A device's clock can be wrong by much more than MaxAhead, and a damaged one
+// says anything. A reading outside these bounds is not stored even as failed:
+// a store ordered by time would have to make room for it wherever it lies.
+const (
+	// EarliestReading is 1900-01-01 at +07:00, earlier than any instrument
+	// record of the province that may yet be entered.
+	EarliestReading Millis = -2_209_014_000_000
+	// MaxKeptAhead is how far ahead of the centre's clock a failed reading is
+	// still kept beside the others.
+	MaxKeptAhead = 365 * 24 * time.Hour
+)
+
 // StaleGrace is added to three expected intervals before a silent series
 // disappears from instant reads, for the way from the station to here.
 const StaleGrace = time.Minute
@@ -164,7 +176,13 @@ const (
 	TimeAhead                   // more than MaxAhead in the future: the reading fails
 	TimeBeforeStart             // before the station was installed: quarantine
 	TimeBootClock               // the date a logger without a set clock starts from: quarantine
+	TimeFarAhead                // more than MaxKeptAhead in the future: quarantine
+	TimeTooOld                  // before EarliestReading: quarantine
 )
+
+// Quarantine says whether a reading of the verdict stays out of the store: kept
+// as a dead letter, with the time of receipt on offer as its correction.
+func (v TimeVerdict) Quarantine() bool { return v > TimeAhead }
 
 // String says the verdict in words fit for a dead letter's reason.
 func (v TimeVerdict) String() string {
@@ -177,6 +195,10 @@ func (v TimeVerdict) String() string {
 		return "time lies before the station's installation"
 	case TimeBootClock:
 		return "time is the start date of an unset logger clock"
+	case TimeFarAhead:
+		return "time lies more than a year ahead of the centre's clock"
+	case TimeTooOld:
+		return "time lies before 1900, earlier than any instrument record"
 	}
 	return "unknown verdict"
 }
@@ -193,8 +215,13 @@ var bootEpochs = [...]Millis{
 }
 
 // bootWindow is how long after such a date a stamp is taken for an unset
-// clock: loggers seldom run longer without hearing the time.
-const bootWindow = 30 * 24 * time.Hour
+// clock: loggers seldom run longer without hearing the time. bootZone is how
+// long before it: a logger that counts in local time reaches the date first
+// where the day begins first, at +14:00.
+const (
+	bootWindow = 30 * 24 * time.Hour
+	bootZone   = 14 * time.Hour
+)
 
 // CheckTime judges the valid time of a reading from a registered device.
 // now is the centre's time; installed is the station's installation, 0 where
@@ -202,8 +229,13 @@ const bootWindow = 30 * 24 * time.Hour
 // correction with their received time. A station known to be older than the
 // date in question is believed.
 func CheckTime(t, now, installed Millis) TimeVerdict {
-	if t > now.Add(MaxAhead) {
+	switch {
+	case t > now.Add(MaxKeptAhead):
+		return TimeFarAhead
+	case t > now.Add(MaxAhead):
 		return TimeAhead
+	case t < EarliestReading:
+		return TimeTooOld
 	}
 	if installed != 0 {
 		if t < installed {
@@ -212,7 +244,7 @@ func CheckTime(t, now, installed Millis) TimeVerdict {
 		return TimeOK
 	}
 	for _, e := range bootEpochs {
-		if t >= e && t < e.Add(bootWindow) && now >= e.Add(bootWindow) {
+		if t >= e.Add(-bootZone) && t < e.Add(bootWindow) && now >= e.Add(bootWindow) {
 			return TimeBootClock
 		}
 	}

@@ -206,7 +206,31 @@ func TestCheckTime(t *testing.T) {
 	f(y2k, 1, TimeOK) // a station known to be older is believed
 	f(y2k, now, TimeBeforeStart)
 	f(0, 0, TimeBootClock)
-	f(-1, 0, TimeOK)
+	f(-1, 0, TimeBootClock)
+	f(now.Add(MaxKeptAhead), 0, TimeAhead)
+	f(now.Add(MaxKeptAhead)+1, 0, TimeFarAhead)
+	f(now.Add(MaxKeptAhead)+1, now, TimeFarAhead)
+	f(1e15, 0, TimeFarAhead)
+	f(MaxMillis, 0, TimeFarAhead)
+	f(EarliestReading, 0, TimeOK)
+	f(EarliestReading-1, 0, TimeTooOld)
+	f(EarliestReading-1, EarliestReading-2, TimeTooOld)
+	f(-1e15, now, TimeTooOld)
+	// The dates as a clock in local time says them, from the first zone to the last.
+	for _, date := range []string{"1970-01-01", "1980-01-01", "1980-01-06", "2000-01-01", "2004-01-01"} {
+		for _, zone := range []string{"+14:00", "+07:00", "Z", "-12:00"} {
+			at, err := ParseTime(date + "T00:00:00" + zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f(at, 0, TimeBootClock)
+			f(at.Add(time.Hour), 0, TimeBootClock)
+		}
+		first, _ := ParseTime(date + "T00:00:00+14:00")
+		if date != "1980-01-06" { // which lies in the days after 1980-01-01
+			f(first-1, 0, TimeOK)
+		}
+	}
 	if got := CheckTime(y2k, y2k, 0); got != TimeOK {
 		t.Errorf("a replay of the year 2000 is taken for a boot clock: %s", got)
 	}

@@ -140,7 +140,7 @@ func (g *judge) batch(ctx context.Context, c quantrac.Commit, data []byte) error
 				continue
 			}
 			q := cell.Quality
-			if quantrac.CheckTime(row.Time, c.Time, 0) == quantrac.TimeAhead {
+			if row.Time > c.Time.Add(quantrac.MaxAhead) {
 				q = quantrac.Fail
 			}
 			rds = append(rds, reading{g.seriesOf(set, row.Group, cell.Property), i, level.Reading{

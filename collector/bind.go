@@ -2,7 +2,6 @@ package collector
 
 import (
 	"fmt"
-	"math"
 
 	"quantrac"
 	"quantrac/collector/decode"
@@ -32,7 +31,7 @@ func (b *bound) fault(row int, field, format string, args ...any) {
 // the batch and those of impossible times into a dead letter.
 func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, received quantrac.Millis) bound {
 	got := bound{faults: out.Faults, more: out.MoreFaults}
-	letter := DeadLetter{Kind: LetterQuarantine, Device: in.s.device, Source: source, Received: received}
+	kept := quarantine{device: in.s.device, source: source, received: received}
 	var group quantrac.Labels
 	var why string
 	for i := range out.Rows {
@@ -50,10 +49,8 @@ func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, r
 			continue
 		}
 		v := quantrac.CheckTime(r.Time, in.now, b.Installed)
-		if v == quantrac.TimeBeforeStart || v == quantrac.TimeBootClock {
-			letter.Reason = v.String()
-			letter.Rows = append(letter.Rows, offered(row))
-			got.held = append(got.held, decode.Fault{Row: r.Index, Field: "time", Reason: v.String() + ": kept in quarantine"})
+		if v.Quarantine() {
+			got.held = append(got.held, kept.add(r.Index, row, v))
 			continue
 		}
 		in.batch.Rows = append(in.batch.Rows, row)
@@ -63,11 +60,8 @@ func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, r
 			got.part++
 		}
 	}
-	if len(letter.Rows) > 0 {
-		offer(letter.Rows, received)
-		in.held += len(letter.Rows)
-		in.letters = append(in.letters, letter)
-	}
+	in.held += len(got.held)
+	in.letters = append(in.letters, kept.close()...)
 	return got
 }
 
@@ -110,17 +104,4 @@ func bind(b *quantrac.Binding, tags quantrac.Labels) (quantrac.Labels, string) {
 // of one series are.
 func sameLabels(a, b quantrac.Labels) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-}
-
-func offered(r quantrac.Row) OfferedRow {
-	o := OfferedRow{Time: r.Time, Group: r.Group}
-	for _, c := range r.Cells {
-		oc := OfferedCell{Property: c.Property}
-		if !math.IsNaN(c.Value) {
-			v := c.Value
-			oc.Value = &v
-		}
-		o.Cells = append(o.Cells, oc)
-	}
-	return o
 }

@@ -82,6 +82,29 @@ func TestDeadLetters(t *testing.T) {
 			"  {station=\"tq\"} @946685400000 offered 1782864000005 water_level_meters=2.1 rainfall_millimeters missing\n")
 }
 
+// Times that no clock has said stay out of the store, which would have to make
+// room for each wherever it lies; what is wrong in two ways makes two letters.
+func TestTimesBeyondAllClocks(t *testing.T) {
+	r := newRig(t, Options{})
+	err := r.obs("d1", `[{"time":1000000000000000,"values":{"water_level_meters":1}},
+		{"time":-1000000000000000,"values":{"water_level_meters":2}},
+		{"time":1000000000600000,"values":{"water_level_meters":3}},
+		{"time":-2209014000001,"values":{"water_level_meters":4}},
+		{"time":2000000000000000,"values":{"rainfall_millimeters":5}},
+		{"time":1782863940000,"values":{"water_level_meters":6}}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wantStored("{station=\"tq\"} @1782863940000 water_level_meters=6/1\n")
+	r.wantLetters("quarantine d1 v1/d1/obs @1782864000000: time lies more than a year ahead of the centre's clock\n" +
+		"  {station=\"tq\"} @1000000000000000 offered 0 water_level_meters=1\n" +
+		"  {station=\"tq\"} @1000000000600000 offered 0 water_level_meters=3\n" +
+		"  {station=\"tq\"} @2000000000000000 offered 1782864000000 rainfall_millimeters=5\n" +
+		"quarantine d1 v1/d1/obs @1782864000000: time lies before 1900, earlier than any instrument record\n" +
+		"  {station=\"tq\"} @-1000000000000000 offered 0 water_level_meters=2\n" +
+		"  {station=\"tq\"} @-2209014000001 offered 1782864000000 water_level_meters=4\n")
+}
+
 func TestBootClockWithoutInstallation(t *testing.T) {
 	r := newRig(t, Options{})
 	r.registry["d1"].Installed = 0

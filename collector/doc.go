@@ -21,9 +21,10 @@
 //     equal time for a redelivery.
 //   - A full queue makes Take wait, and with it the reader of that device; no
 //     device waits for another's queue.
-//   - Rows from before the station's installation, or with the date of a logger
-//     whose clock was never set, go to quarantine: a dead letter that carries
-//     the rows and offers the time of receipt as correction.
+//   - Rows from before the station's installation, with the date of a logger
+//     whose clock was never set, or further off than any clock can be, go to
+//     quarantine: a dead letter that carries the rows and offers the time of
+//     receipt as correction.
 //
 // A row without a time is stamped on receipt. Its redelivery, marked as such by
 // MQTT, is recognised by its payload within the session and gets the same stamp;

@@ -38,10 +38,11 @@ type DeadLetter struct {
 
 // OfferedRow is a row in quarantine with the correction of its time on offer:
 // the newest row of a message was observed when the message was received, those
-// before it as much earlier as their own times say.
+// before it as much earlier as their own times say. Where those say that it was
+// before any instrument there is nothing to offer.
 type OfferedRow struct {
 	Time    quantrac.Millis `json:"time_ms"`
-	Offered quantrac.Millis `json:"offered_ms"`
+	Offered quantrac.Millis `json:"offered_ms,omitzero"`
 	Group   quantrac.Labels `json:"group"`
 	Cells   []OfferedCell   `json:"cells"`
 }
@@ -60,15 +61,4 @@ func (l *DeadLetter) list(faults []decode.Fault, more int) {
 	}
 	l.More = more
 	l.Reason = l.Problems[0]
-}
-
-// offer fills in the offered times of rows that are in quarantine.
-func offer(rows []OfferedRow, received quantrac.Millis) {
-	newest := quantrac.MinMillis
-	for _, r := range rows {
-		newest = max(newest, r.Time)
-	}
-	for i := range rows {
-		rows[i].Offered = received - (newest - rows[i].Time)
-	}
 }

@@ -42,7 +42,7 @@ func (r *runner) change(ctx context.Context, a args) (string, error) {
 		for _, row := range b.Rows {
 			v := quantrac.CheckTime(row.Time, r.clock.Now(), installed)
 			fmt.Fprintf(&said, "%s %v\n", formatTime(row.Time), v)
-			if v == quantrac.TimeOK || v == quantrac.TimeAhead {
+			if !v.Quarantine() {
 				rows = append(rows, row)
 			}
 		}
