@@ -22,6 +22,8 @@ const noon = quantrac.Millis(1_782_864_000_000)
 // devices is a registry in which every device is known.
 type devices struct{}
 
+func (devices) StationBinding(string) (*quantrac.Binding, bool) { return nil, false }
+
 func (devices) Binding(device string) (*quantrac.Binding, bool) {
 	n := math.NaN()
 	return &quantrac.Binding{

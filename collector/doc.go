@@ -52,6 +52,9 @@ type Store interface {
 // memory: it is asked for every message.
 type Registry interface {
 	Binding(device string) (*quantrac.Binding, bool)
+	// StationBinding is for what is said of a station by a client that is no
+	// device: what it measures, and since when.
+	StationBinding(station string) (*quantrac.Binding, bool)
 }
 
 // DeadLetters keeps what could not be taken in. Put returns once the letters

@@ -115,6 +115,16 @@ func (d *fakeDead) text() string {
 // fakeRegistry knows devices by name.
 type fakeRegistry map[string]*quantrac.Binding
 
+// StationBinding is that of any device of the station.
+func (r fakeRegistry) StationBinding(station string) (*quantrac.Binding, bool) {
+	for _, b := range r {
+		if b.Station == station {
+			return b, true
+		}
+	}
+	return nil, false
+}
+
 func (r fakeRegistry) Binding(device string) (*quantrac.Binding, bool) {
 	b, ok := r[device]
 	return b, ok

@@ -88,15 +88,7 @@ func (j *judgement) say(c *quantrac.Cell, v qc.Verdict) {
 		return
 	}
 	c.Quality = v.Quality
-	j.flag(v.Flagged)
-}
-
-func (j *judgement) flag(tests qc.Tests) {
-	for i, t := range qc.All {
-		if tests&t.Test != 0 {
-			j.flags[i]++
-		}
-	}
+	v.Flagged.Count(&j.flags)
 }
 
 // before works the spike test's verdict on the value before into the batch. A
@@ -111,7 +103,7 @@ func (j *judgement) before(s *judged, q quantrac.Quality) {
 		}
 	case q == quantrac.Suspect && s.last.Quality != quantrac.Fail:
 		s.last.Quality = quantrac.Suspect
-		j.flag(qc.Spike)
+		qc.Spike.Count(&j.flags)
 	case s.last.Quality == quantrac.NotEvaluated:
 		s.last.Quality = q
 	}
@@ -123,9 +115,7 @@ func (j *judgement) remember() {
 		j.in.s.recent[key] = &kept
 	}
 	m := j.in.s.c.metrics
-	for i, n := range j.flags {
-		m.flags[i].Add(float64(n))
-	}
+	m.flagged(&j.flags)
 	m.lateSpikes.Add(float64(j.late))
 }
 

@@ -81,6 +81,13 @@ func (m *metrics) durable(rows int, values [quantrac.Missing + 1]int, r *quantra
 	m.ahead.Add(float64(r.Ahead))
 }
 
+// flagged counts what the tests of quality control have flagged.
+func (m *metrics) flagged(flags *[len(qc.All)]int) {
+	for i, n := range flags {
+		m.flags[i].Add(float64(n))
+	}
+}
+
 // Describe implements prometheus.Collector: register the Collector itself.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range c.metrics.all {

@@ -19,8 +19,10 @@ func (c *Collector) lines(out *decode.Result, payload []byte, p decode.Precision
 // Writing is line protocol of a request whose sender waits for the answer.
 type Writing struct {
 	// Device is the device that the sender has shown to be, "" where it is none:
-	// then tags become labels as they are, quality stays not evaluated, and the
-	// principal in the context limits the stations.
+	// then tags become labels as they are, and the principal in the context
+	// limits the stations. What a registered station measures is judged by its
+	// limits as a device's reading is, but for the tests that need the readings
+	// before it; of anything else the quality stays not evaluated.
 	Device    string
 	Lines     []byte // not looked at any more when Write has returned
 	Precision decode.Precision
@@ -52,80 +54,17 @@ func (c *Collector) Write(ctx context.Context, w Writing) (Written, error) {
 	}
 	defer c.workers.Done()
 	m := c.scratches.Get().(*scratch)
-	done, err := m.open(ctx, c, w)
+	done, err := c.writeOpen(ctx, m, w)
 	c.keep(m)
 	return done, err
 }
 
-// scratch is the memory of one request of an open client.
-type scratch struct {
-	out   decode.Result
-	rows  []quantrac.Row
-	cells int // of rows
-}
-
-// scratchBytes is how much memory of one request is kept for another.
-const scratchBytes = 4 << 20
-
-// keep keeps the memory for another request, unless this one was so large that
-// others hardly need as much.
-func (c *Collector) keep(m *scratch) {
-	if m.out.Memory() <= scratchBytes {
-		c.scratches.Put(m)
-	}
-}
-
-// open stores the series of a client that is no device, as they come.
-func (m *scratch) open(ctx context.Context, c *Collector, w Writing) (Written, error) {
-	now := c.clock.Now()
-	if err := c.lines(&m.out, w.Lines, w.Precision, now); err != nil {
-		return Written{}, err
-	}
-	got := bound{faults: m.out.Faults, more: m.out.MoreFaults}
-	b := quantrac.Batch{Kind: quantrac.Readings, Rows: m.permitted(quantrac.PrincipalFrom(ctx), &got, now)}
-	done := written(&m.out, &got, len(b.Rows))
-	if done.Rejected = w.Whole && done.Bad > 0; done.Rejected || len(b.Rows) == 0 {
-		return done, nil
-	}
-	// The sender may hang up; what it was about to be told stays true.
-	var err error
-	done.Receipt, err = c.store.Append(context.WithoutCancel(ctx), &b)
-	if err != nil {
-		return Written{}, err
-	}
-	c.metrics.durable(len(b.Rows), [...]int{quantrac.NotEvaluated: m.cells, quantrac.Missing: 0}, &done.Receipt)
-	c.metrics.strings.Add(float64(done.Strings))
-	return done, nil
-}
-
-// permitted makes rows of the lines whose stations the principal may write.
-func (m *scratch) permitted(who quantrac.Principal, got *bound, received quantrac.Millis) []quantrac.Row {
-	only := make(map[string]bool, len(who.Stations))
-	for _, st := range who.Stations {
-		only[st] = true
-	}
-	m.rows, m.cells = m.rows[:0], 0
-	for i := range m.out.Rows {
-		r := &m.out.Rows[i]
-		if who.Stations != nil && !only[r.Tags.Station()] {
-			got.fault(r.Index, "", "station %q is not among those that %q may write", r.Tags.Station(), who.Name)
-			continue
-		}
-		m.rows = append(m.rows, quantrac.Row{Group: r.Tags, Time: r.Time, Received: received, Cells: r.Cells})
-		m.cells += len(r.Cells)
-	}
-	return m.rows
-}
-
 // written counts lines. Every line is a row, a bad line, or text only.
-func written(out *decode.Result, got *bound, good int) Written {
-	bad := out.Faulty + len(out.Rows) - good + got.part
-	faults := got.faults
-	if len(got.held) > 0 {
-		faults = append(slices.Clip(faults), got.held...)
-		slices.SortStableFunc(faults, func(a, b decode.Fault) int { return a.Row - b.Row })
-	}
-	return Written{Good: good, Bad: bad, Faults: faults, Strings: out.Strings}
+func written(lines []byte, out *decode.Result, got *bound, good int) Written {
+	faults := slices.Concat(got.faults, got.held)
+	slices.SortStableFunc(faults, func(a, b decode.Fault) int { return a.Row - b.Row })
+	decode.Quote(faults, lines)
+	return Written{Good: good, Bad: out.Faulty + len(out.Rows) - good + got.part, Faults: faults, Strings: out.Strings}
 }
 
 func (c *Collector) writeDevice(w Writing) (Written, error) {
@@ -151,7 +90,7 @@ func (c *Collector) writeDevice(w Writing) (Written, error) {
 	}
 	in.strings = out.Strings
 	got := in.rows(b, &out, "influx", in.now)
-	done := written(&out, &got, got.good)
+	done := written(w.Lines, &out, &got, got.good)
 	if done.Rejected = w.Whole && done.Bad > 0; done.Rejected {
 		return done, nil
 	}

@@ -58,6 +58,7 @@ func (st *station) derive(units map[string][]Unit) {
 		st.byName[p.Name] = p.Property
 		st.shown = append(st.shown, p.Property)
 	}
+	st.binding = bind(&Device{Station: st.ID}, st)
 	slices.SortStableFunc(st.shown, func(a, b quantrac.Property) int {
 		return cmp.Compare(rank(st.Family, a.Name), rank(st.Family, b.Name))
 	})

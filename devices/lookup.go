@@ -18,6 +18,16 @@ func (r *Registry) Binding(device string) (*quantrac.Binding, bool) {
 	return d.binding, true
 }
 
+// StationBinding returns how to judge what is said of a station by a client
+// that is none of its devices. Shared, immutable, and had as cheaply as Binding.
+func (r *Registry) StationBinding(station string) (*quantrac.Binding, bool) {
+	st := r.snap.Load().stations[station]
+	if st == nil {
+		return nil, false
+	}
+	return st.binding, true
+}
+
 // Keys returns the names of the metadata labels, sorted. They are reserved:
 // an ingested tag of such a name becomes exported_….
 func (r *Registry) Keys() []string { return slices.Clone(keys) }

@@ -120,6 +120,13 @@ func TestPutAndLookUp(t *testing.T) {
 	if _, ok := b.reg.Binding("nobody"); ok {
 		t.Error("an unknown device is bound")
 	}
+	open, ok := b.reg.StationBinding("tan_quoi")
+	if !ok || open.Device != "" || open.Group.String() != `{station="tan_quoi"}` || open.Properties["water_level_meters"].Max != 8 {
+		t.Errorf("binding of the station = %+v, %v", open, ok)
+	}
+	if _, ok := b.reg.StationBinding("tq-1"); ok {
+		t.Error("an unknown station is bound")
+	}
 	series := quantrac.NewLabels("__name__", "water_level_meters", "station", "tan_quoi")
 	if got := b.reg.Interval(series); got != 10*time.Minute {
 		t.Errorf("interval = %s", got)

@@ -33,10 +33,11 @@ type station struct {
 	thresholds []Threshold // by id
 	devices    []string    // ids of those bound to it, sorted
 
-	spans  []span
-	byName map[string]quantrac.Property
-	shown  []quantrac.Property    // chief first
-	levels map[string][]levelSpan // by property
+	spans   []span
+	byName  map[string]quantrac.Property
+	binding *quantrac.Binding      // of clients that are no device
+	shown   []quantrac.Property    // chief first
+	levels  map[string][]levelSpan // by property
 }
 
 // device is a device with its binding.

@@ -85,6 +85,11 @@ func (g deviceGate) Binding(device string) (*quantrac.Binding, bool) {
 	return b, true
 }
 
+// StationBinding implements collector.Registry.
+func (g deviceGate) StationBinding(station string) (*quantrac.Binding, bool) {
+	return g.s.registry.StationBinding(station)
+}
+
 func (s *system) openPage(context.Context) (err error) {
 	s.page, err = dashboards.New(dashboards.Deps{
 		Registry: pageRegistry{s.registry}, Readings: pageReadings{s.db}, Warnings: s.alerting, Forecasts: pageForecasts{s}, Feed: pageFeed{s.journal, s.registry},

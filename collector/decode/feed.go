@@ -48,3 +48,21 @@ func (f *lineFeed) text(start int) []byte {
 	}
 	return bytes.TrimRight(f.b[start:end], "\r\n")
 }
+
+// Quote gives faults of lines that were taken, and refused for what they say,
+// the line as it came, where they do not have it. They stand in the order of
+// their rows.
+func Quote(faults []Fault, payload []byte) {
+	number, rest := 0, payload
+	var line []byte
+	for i := range faults {
+		f := &faults[i]
+		for number < f.Row && len(rest) > 0 {
+			line, rest, _ = bytes.Cut(rest, newline)
+			number++
+		}
+		if f.Text == "" && number == f.Row {
+			f.Text = excerpt(bytes.TrimRight(line, "\r"), MaxFaultText)
+		}
+	}
+}

@@ -27,11 +27,12 @@ const (
 	benchFields   = 5    // of one line
 )
 
+var benchProperties = []string{"water_level_m", "temperature_c", "ph", "salinity_g_l", "battery_v", "rainfall_mm", "insect_count"}
+
 // bodies makes the bodies of consecutive requests of a network whose stations
 // send a line of five values each every ten minutes, as peers are measured
 // with it; value writes a value. A fiftieth of the lines is missing.
 func bodies(n int, value func(b []byte, rnd *rand.Rand) []byte) [][]byte {
-	properties := []string{"water_level_m", "temperature_c", "ph", "salinity_g_l", "battery_v", "rainfall_mm", "insect_count"}
 	rnd := rand.New(rand.NewPCG(2026, 11))
 	var out [][]byte
 	var body []byte
@@ -40,7 +41,7 @@ func bodies(n int, value func(b []byte, rnd *rand.Rand) []byte) [][]byte {
 		if rnd.IntN(50) > 0 {
 			body = fmt.Appendf(body, "station,district=d%02d,family=%s,station=st-%05d ", station%12, []string{"gauge", "water", "field"}[station%3], station)
 			for k := range benchFields {
-				body = value(append(append(body, properties[(station+k)%len(properties)]...), '='), rnd)
+				body = value(append(append(body, benchProperties[(station+k)%len(benchProperties)]...), '='), rnd)
 				body = append(body, ',')
 			}
 			body = fmt.Appendf(body[:len(body)-1], " %d\n", stamp+int64(rnd.IntN(100)/99*rnd.IntN(3))*1e9)
@@ -86,9 +87,30 @@ func (w *noAnswer) Write(b []byte) (int, error)     { return len(b), nil }
 func (w *noAnswer) WriteHeader(status int)          { w.status = status }
 func (w *noAnswer) SetReadDeadline(time.Time) error { return nil }
 
-func benchHandler(b *testing.B) (*Handler, *noStore) {
+// everybody is the registry of the whole network, all values with limits.
+type everybody map[string]*quantrac.Binding
+
+func (everybody) Binding(string) (*quantrac.Binding, bool) { return nil, false }
+func (e everybody) StationBinding(station string) (*quantrac.Binding, bool) {
+	b, ok := e[station]
+	return b, ok
+}
+
+func registered() everybody {
+	out := everybody{}
+	for i := range benchStations {
+		b := &quantrac.Binding{Station: fmt.Sprintf("st-%05d", i), Properties: map[string]quantrac.Property{}}
+		for _, name := range benchProperties {
+			b.Properties["station_"+name] = quantrac.Property{Max: 100, SuspectMax: 90, FaultValues: []float64{-9999, 7999}}
+		}
+		out[b.Station] = b
+	}
+	return out
+}
+
+func benchHandler(b *testing.B, reg collector.Registry) (*Handler, *noStore) {
 	s := &noStore{}
-	c := collector.New(s, nobody{}, nobody{}, quantrac.NewManualClock(1_792_540_800_000), collector.Options{})
+	c := collector.New(s, reg, nobody{}, quantrac.NewManualClock(1_792_540_800_000), collector.Options{})
 	b.Cleanup(func() { c.Close() })
 	return New(c, Options{}), s
 }
@@ -122,9 +144,9 @@ func report(b *testing.B, s *noStore, bodies [][]byte, run func()) {
 // BenchmarkWrite measures a request of 5,000 lines of five values each, from
 // its body in memory to the store, which does nothing.
 func BenchmarkWrite(b *testing.B) {
-	run := func(name, encoding string, bodies [][]byte) {
+	run := func(name, encoding string, bodies [][]byte, reg collector.Registry) {
 		b.Run(name, func(b *testing.B) {
-			h, s := benchHandler(b)
+			h, s := benchHandler(b, reg)
 			post := httptest.NewRequest("POST", "/write?db=d", nil)
 			if encoding != "" {
 				post.Header.Set("Content-Encoding", encoding)
@@ -143,8 +165,9 @@ func BenchmarkWrite(b *testing.B) {
 			})
 		})
 	}
-	run("short", "", bodies(16, short))
-	run("long", "", bodies(16, long))
+	run("short", "", bodies(16, short), nobody{})
+	run("judged", "", bodies(16, short), registered())
+	run("long", "", bodies(16, long), nobody{})
 	var packed [][]byte
 	for _, body := range bodies(16, short) {
 		var buf bytes.Buffer
@@ -153,13 +176,13 @@ func BenchmarkWrite(b *testing.B) {
 		z.Close()
 		packed = append(packed, buf.Bytes())
 	}
-	run("gzip", "gzip", packed)
+	run("gzip", "gzip", packed, nobody{})
 }
 
 // BenchmarkWriteSocket measures the same requests through a server and its
 // socket, the kernel's part and a client that only copies included.
 func BenchmarkWriteSocket(b *testing.B) {
-	h, s := benchHandler(b)
+	h, s := benchHandler(b, nobody{})
 	srv := httptest.NewServer(h)
 	defer srv.Close()
 	var requests [][]byte

@@ -51,6 +51,11 @@ func saidAlone(t *testing.T, c recordedCase) (s saying) {
 		l := lineSaid{number: i + 1, text: strings.TrimRight(string(bytes.Join(lines[i:k], nil)), "\r\n")}
 		if out.Faulty > 0 {
 			l.why = out.Faults[0].Reason
+		} else if len(out.Rows) > 0 {
+			l.why = c.noClock(out.Rows[0].Time)
+		}
+		if l.why != "" && out.Faulty == 0 { // taken apart, and refused for its time
+			out.Rows, out.Faulty = nil, 1
 		}
 		s.lines = append(s.lines, l)
 		s.bad, s.good, s.strings = s.bad+out.Faulty, s.good+len(out.Rows), s.strings+out.Strings

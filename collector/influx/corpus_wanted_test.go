@@ -12,13 +12,14 @@ import (
 
 // wanted writes what of the recorded points our rules store, and whether they
 // refuse something: integers beyond 2^53, label sets that cannot be a series, a
-// tag given twice or one that names the metric.
+// tag given twice or one that names the metric, a time that no clock has said.
 func wanted(c recordedCase) (stored string, refused bool) {
 	var lines []string
 	for _, p := range c.Output.Result {
 		pairs := []string{}
 		seen := map[text]bool{}
-		bad := false
+		at := quantrac.Millis(floorDiv(p.Time, 1e6))
+		bad := c.noClock(at) != ""
 		for _, tag := range p.Tags {
 			bad = bad || seen[tag.Key] || tag.Key == quantrac.LabelMetric
 			seen[tag.Key] = true
@@ -46,7 +47,7 @@ func wanted(c recordedCase) (stored string, refused bool) {
 			continue
 		}
 		for name, v := range cells {
-			lines = append(lines, fmt.Sprintf("%s %v @%d", group.With(quantrac.LabelMetric, name), v, floorDiv(p.Time, 1e6)))
+			lines = append(lines, fmt.Sprintf("%s %v @%d", group.With(quantrac.LabelMetric, name), v, at))
 		}
 	}
 	sort.Strings(lines)

@@ -59,6 +59,7 @@ func (s *store) text() string {
 
 type nobody struct{}
 
+func (nobody) StationBinding(string) (*quantrac.Binding, bool)    { return nil, false }
 func (nobody) Binding(string) (*quantrac.Binding, bool)           { return nil, false }
 func (nobody) Put(context.Context, ...collector.DeadLetter) error { return nil }
 

@@ -63,6 +63,8 @@ func (noLetters) Put(context.Context, ...collector.DeadLetter) error {
 
 type everyDevice struct{}
 
+func (everyDevice) StationBinding(string) (*quantrac.Binding, bool) { return nil, false }
+
 func (everyDevice) Binding(device string) (*quantrac.Binding, bool) {
 	n := math.NaN()
 	return &quantrac.Binding{Device: device, Station: device, Group: quantrac.NewLabels("station", device), Properties: map[string]quantrac.Property{

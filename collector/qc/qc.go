@@ -45,6 +45,18 @@ var All = [...]struct {
 	{Spike, "spike"}, {RateOfChange, "rate_of_change"}, {FlatLine, "flat_line"},
 }
 
+// Count adds one to each test of the set, in the order of All.
+func (s Tests) Count(flags *[len(All)]int) {
+	if s == 0 {
+		return
+	}
+	for i, t := range All {
+		if s&t.Test != 0 {
+			flags[i]++
+		}
+	}
+}
+
 // Verdict is what the tests say of one observation.
 type Verdict struct {
 	// Quality is the worst that any test said: NotEvaluated where none could
@@ -65,7 +77,7 @@ type Verdict struct {
 // reading (v NaN) is entered as a gap: it is a slot of the series without a
 // value. r may be nil: then only the ranges are tested.
 func Judge(p *quantrac.Property, r *Recent, t quantrac.Millis, v float64) Verdict {
-	d := ranges(p, v)
+	d := Ranges(p, v)
 	if d.Late = r == nil || !r.newer(t); d.Late {
 		return d
 	}
@@ -93,8 +105,9 @@ func Judge(p *quantrac.Property, r *Recent, t quantrac.Millis, v float64) Verdic
 	return d
 }
 
-// ranges are the tests that look at the value alone.
-func ranges(p *quantrac.Property, v float64) Verdict {
+// Ranges are the tests that look at the value alone: fault values, gross range
+// and user range.
+func Ranges(p *quantrac.Property, v float64) Verdict {
 	var d Verdict
 	if math.IsNaN(v) {
 		return Verdict{Quality: quantrac.Missing}
