@@ -61,6 +61,23 @@ func TestEpisode(t *testing.T) {
 	}
 }
 
+// TestBareProperty: a warning speaks of the water level and of metres also where
+// nobody has registered a name and a unit, never of water_level_meters.
+func TestBareProperty(t *testing.T) {
+	reg := watch(1.5)
+	reg.bare = true
+	r := newRoom(t, reg)
+	r.read("tram-chim", at(0), 1.64)
+	r.expect("level tram-chim issue 1")
+	w := r.all()[0]
+	if w.Headline.Vi != "Trạm Tràm Chim: mực nước vượt ngưỡng theo dõi I" || w.Headline.En != "Station Tram Chim: water level above watch level I" || w.Unit != "m" {
+		t.Errorf("%+v in %q", w.Headline, w.Unit)
+	}
+	if !strings.Contains(w.Detail.Vi, "là 1,64 m, trên ngưỡng theo dõi I 14 cm") || !strings.Contains(w.Detail.En, "was 1.64 m, 14 cm above") {
+		t.Errorf("%s\n%s", w.Detail.Vi, w.Detail.En)
+	}
+}
+
 func TestAlarmLevelsAndSimulation(t *testing.T) {
 	reg := &registry{simulated: true}
 	ths := append(thresholds("tan-quoi", quantrac.ThresholdAlarm, 0, 0, 1.5), thresholds("tan-quoi", quantrac.ThresholdWatch, 0, 0, 1.2)...)

@@ -84,7 +84,7 @@ func labelMap(ls quantrac.Labels) map[string]string {
 
 // scene starts a text: station and property as they are known.
 func (g *judge) scene(station, property string, at quantrac.Millis) (*scene, string) {
-	sc := &scene{prop: quantrac.Property{Name: property, Decimals: 2}}
+	sc := &scene{}
 	st, ok := g.a.reg.Station(station, at)
 	if !ok { // readings older than the registry's first entry
 		st, ok = g.a.reg.Station(station, g.a.o.Clock.Now())
@@ -93,12 +93,19 @@ func (g *judge) scene(station, property string, at quantrac.Millis) (*scene, str
 		st = quantrac.Station{ID: station}
 	}
 	sc.station = st
+	sc.prop = g.property(station, property)
+	return sc, sc.prop.Unit
+}
+
+// property returns a property with a name and a unit that people know, also where
+// nobody has registered them.
+func (g *judge) property(station, name string) quantrac.Property {
 	for _, p := range g.a.reg.Properties(station) {
-		if p.Name == property {
-			sc.prop = p
+		if p.Name == name {
+			return p.Named()
 		}
 	}
-	return sc, sc.prop.Unit
+	return quantrac.Property{Name: name, Decimals: 2}.Named()
 }
 
 // renewal is when a warning is said again: when a quarter of its time is left.

@@ -27,6 +27,7 @@ type registry struct {
 	mu         sync.Mutex
 	thresholds []quantrac.Threshold
 	simulated  bool
+	bare       bool // nobody has registered more of the property than its metric
 }
 
 func (r *registry) AllThresholds() []quantrac.Threshold {
@@ -42,6 +43,9 @@ func (r *registry) set(ths ...quantrac.Threshold) {
 }
 
 func (r *registry) Properties(station string) []quantrac.Property {
+	if r.bare {
+		return []quantrac.Property{{Name: "water_level_meters", Decimals: 2}}
+	}
 	return []quantrac.Property{{Name: "water_level_meters", Unit: "m", Interval: 15 * minute, Decimals: 2, HumanName: "Mực nước", HumanNameEn: "Water level"}}
 }
 

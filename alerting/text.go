@@ -112,14 +112,7 @@ func (s *scene) where() quantrac.Text {
 
 // what names the property in the middle of a sentence.
 func (s *scene) what() quantrac.Text {
-	t := quantrac.Text{Vi: lower(s.prop.HumanName), En: lower(s.prop.HumanNameEn)}
-	if t.Vi == "" {
-		t.Vi = s.w.Property
-	}
-	if t.En == "" {
-		t.En = t.Vi
-	}
-	return t
+	return quantrac.Text{Vi: lower(s.prop.HumanName), En: lower(s.prop.HumanNameEn)}
 }
 
 func lower(s string) string {

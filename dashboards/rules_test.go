@@ -141,6 +141,26 @@ func TestState(t *testing.T) {
 	f("and stays within its words", metricLightning, 17, nil, 3, "")
 }
 
+// TestUnregistered: what nobody has registered is shown by the name and in the
+// unit that its metric says.
+func TestUnregistered(t *testing.T) {
+	f := func(metric, vi, en, unit string, properties ...quantrac.Property) {
+		t.Helper()
+		ls := quantrac.NewLabels(quantrac.LabelMetric, metric, quantrac.LabelStation, "a")
+		v := summarize(gathered{
+			station: quantrac.Station{ID: "a"}, properties: properties, thresholds: func(string) []quantrac.Threshold { return nil },
+			latest: []Reading{{Labels: ls, Time: fakeNow, Value: 1.5, Quality: quantrac.Good}},
+		}, fakeNow)
+		if r := v.Readings[0]; r.Name != (quantrac.Text{Vi: vi, En: en}) || r.Unit != unit {
+			t.Errorf("%s: %+v in %q, want %q, %q in %q", metric, r.Name, r.Unit, vi, en, unit)
+		}
+	}
+	f("water_level_meters", "Mực nước", "Water level", "m")
+	f("water_level_meters", "Mực nước", "Water level", "m", quantrac.Property{Name: "water_level_meters"})
+	f("salinity_grams_per_liter", "Độ mặn ở cống", "Salinity", "‰", quantrac.Property{Name: "salinity_grams_per_liter", HumanName: "Độ mặn ở cống", Unit: "‰"})
+	f("sap_flow_millimeters", "sap flow", "sap flow", "mm")
+}
+
 func TestRainDay(t *testing.T) {
 	at := func(h, m int) quantrac.Millis {
 		return quantrac.FloorMillis(time.Date(2026, 10, 6, h, m, 0, 0, quantrac.Zone))

@@ -133,7 +133,7 @@ func summarize(g gathered, now quantrac.Millis) *stationView {
 		recent[seriesKey(g.recent[i].Labels)] = &g.recent[i]
 	}
 	for _, p := range shown(g) {
-		v.addProperty(p, g, recent, now)
+		v.addProperty(p.Named(), g, recent, now)
 	}
 	v.Main = chief(v)
 	if v.Main >= 0 {
@@ -210,18 +210,11 @@ func (v *stationView) addProperty(p quantrac.Property, g gathered, recent map[st
 }
 
 func newReading(p quantrac.Property, ls quantrac.Labels, levels []levelView) readingView {
-	r := readingView{
+	return readingView{
 		Key: seriesKey(ls), Metric: p.Name, Sensor: ls.Get(quantrac.LabelSensor), Species: ls.Get(quantrac.LabelSpecies),
 		Name: quantrac.Text{Vi: p.HumanName, En: p.HumanNameEn}, Unit: p.Unit, Decimals: p.Decimals,
 		Status: statusNone, Interval: int64(p.Interval / time.Second), Levels: levels,
 	}
-	if r.Name.Vi == "" {
-		r.Name.Vi = strings.ReplaceAll(p.Name, "_", " ")
-	}
-	if r.Name.En == "" {
-		r.Name.En = strings.ReplaceAll(p.Name, "_", " ")
-	}
-	return r
 }
 
 // judge fills in value, time and status: failed where readings newer than the

@@ -8,51 +8,13 @@ import (
 	"quantrac"
 )
 
-// baseUnits tells what unit a metric's name promises, by its ending, and how
-// people here may write it; the first is the usual one. Values are stored in
-// the unit of the name and shown with the unit written beside them, so the two
-// must be the same: a stage of 231 cm shown as "m" would be a flood.
-var baseUnits = []struct {
-	suffix string
-	units  []string
-}{
-	{"_cubic_meters_per_second", []string{"m³/s", "m3/s"}},
-	{"_watts_per_square_meter", []string{"W/m²", "W/m2"}},
-	{"_kilovolts_per_meter", []string{"kV/m"}},
-	{"_milligrams_per_liter", []string{"mg/L", "mg/l"}},
-	{"_grams_per_liter", []string{"g/L", "g/l", "‰"}},
-	{"_siemens_per_meter", []string{"S/m"}},
-	{"_meters_per_second", []string{"m/s"}},
-	{"_millimeters", []string{"mm"}},
-	{"_kilometers", []string{"km"}},
-	{"_meters", []string{"m"}},
-	{"_celsius", []string{"°C"}},
-	{"_percent", []string{"%"}},
-	{"_volts", []string{"V"}},
-	{"_amperes", []string{"A"}},
-	{"_pascals", []string{"Pa"}},
-	{"_seconds", []string{"s"}},
-	{"_decibels", []string{"dB"}},
-	{"_degrees", []string{"°"}},
-}
-
-// unitsOf returns the units that a metric's name allows, nil where any does.
-func unitsOf(metric string) []string {
-	for _, b := range baseUnits {
-		if strings.HasSuffix(metric, b.suffix) {
-			return b.units
-		}
-	}
-	return nil
-}
-
 // NewProperty returns a property with every test switched off, in the unit
 // its metric's name promises ("" where it promises none).
 func NewProperty(metric string) quantrac.Property {
 	nan := math.NaN()
 	p := quantrac.Property{Name: metric, Min: nan, Max: nan, SuspectMin: nan, SuspectMax: nan, SpikeLimit: nan, RateLimit: nan, Decimals: 2}
-	if units := unitsOf(metric); units != nil {
-		p.Unit = units[0]
+	if m := quantrac.MetricOf(metric); m.Units != nil {
+		p.Unit = m.Unit
 	}
 	return p
 }
@@ -64,7 +26,7 @@ func inspectProperty(in inspector, p *Property) {
 		in.bad("name", "%q cannot be the name of a metric, want such as water_level_meters", p.Name)
 	}
 	in.text("unit", p.Unit, false)
-	if units := unitsOf(p.Name); units != nil && !slices.Contains(units, p.Unit) {
+	if units := quantrac.MetricOf(p.Name).Units; units != nil && !slices.Contains(units, p.Unit) {
 		in.bad("unit", "%q is not what the metric's name says, want %s", p.Unit, strings.Join(units, " or "))
 	}
 	in.text("human_name", p.HumanName, false)

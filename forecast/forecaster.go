@@ -236,10 +236,10 @@ func (f *Forecaster) ask(o *order) {
 	o.thresholds = f.reg.Thresholds(o.cfg.Station, o.cfg.Property, o.issue)
 	st, _ := f.reg.Station(o.cfg.Station, o.issue)
 	o.simulated = st.Simulated
-	o.decimals = 2
+	o.unit, o.decimals = quantrac.MetricOf(o.cfg.Property).Unit, 2
 	for _, p := range f.reg.Properties(o.cfg.Station) {
 		if p.Name == o.cfg.Property {
-			o.unit, o.decimals = p.Unit, p.Decimals
+			o.unit, o.decimals = p.Named().Unit, p.Decimals
 		}
 	}
 }

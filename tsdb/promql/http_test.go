@@ -127,7 +127,8 @@ func TestGrafana(t *testing.T) {
 	f("ad hoc filters", "POST", "labels", nil, names)
 	both("Explore loads", "label/__name__/values", formOf(), metrics)
 	both("Grafana 13", "label/__name__/values", formOf("limit", "40000", "start", at(testNow-day), "end", now), metrics)
-	f("Explore loads", "GET", "metadata", formOf("limit", "40000"), `{"water_level_meters":[{"type":"gauge","help":"Mực nước · Water level","unit":"m"}]}`)
+	f("Explore loads", "GET", "metadata", formOf("limit", "40000"), `{"insect_catch":[{"type":"gauge","help":"Số côn trùng vào bẫy · Insects caught","unit":"con/bẫy/đêm"}],`+
+		`"water_level_forecast_meters":[{"type":"gauge","help":"Mực nước (dự báo) · Water level (forecast)","unit":"m"}],"water_level_meters":[{"type":"gauge","help":"Mực nước · Water level","unit":"m"}]}`)
 	f("Explore loads", "GET", "metadata", formOf("metric", "nothing"), `{}`)
 	both("Explore runs", "query", formOf("query", "water_level_meters", "time", now),
 		`{"resultType":"vector","result":[{"metric":`+tq+`,"value":[`+now+`,"2.44"]}]}`)

@@ -156,7 +156,7 @@ func TestPrincipal(t *testing.T) {
 	f("label/__name__/values?match[]={river!='x',station!=''}", `["insect_catch"]`, "trap")
 	f("series?match[]={river='Tiền'}", `[]`, "hn")
 	f("labels", `[]`, "nowhere")
-	f("metadata", `{}`, "trap")
+	f("metadata", `{"insect_catch":[{"type":"gauge","help":"Số côn trùng vào bẫy · Insects caught","unit":"con/bẫy/đêm"}]}`, "trap")
 	for _, query := range []string{"water_level_meters", "water_level_meters offset 1h", "{river='Tiền'}", "{river!='x',__quality__='all'}", "rate(water_level_meters[3h])", "{__name__!='',__asof__='" + at(testNow) + "'}"} {
 		samples, err := api.Instant(quantrac.WithPrincipal(context.Background(), quantrac.Principal{Stations: []string{"hn"}}), query, testNow)
 		if err != nil {

@@ -73,7 +73,8 @@ type metricMetadata struct {
 	Unit string `json:"unit"`
 }
 
-// metadata tells of the metrics with data what the registry knows.
+// metadata tells of the metrics with data what the registry knows, or their names
+// say.
 func (a *API) metadata(r *http.Request) (answer, *apiError) {
 	limit, err := limitParam(r, "limit")
 	if err != nil {
@@ -100,8 +101,12 @@ func (a *API) metadata(r *http.Request) (answer, *apiError) {
 		if limit > 0 && len(out) >= limit {
 			break
 		}
-		if p, ok := a.reg.Property(name); ok {
-			out[name] = []metricMetadata{describe(p)}
+		p, ok := a.reg.Property(name)
+		if !ok {
+			p = quantrac.Property{Name: name}
+		}
+		if ok || quantrac.MetricOf(name).Known {
+			out[name] = []metricMetadata{describe(p.Named())}
 		}
 	}
 	return jsonAnswer(out)

@@ -14,7 +14,7 @@ import (
 // csvHead are the columns of the station import that a simulated network fills.
 var csvHead = []string{
 	"station", "name", "family", "lat", "lon", "river", "commune_code", "district", "simulated", "upstream", "device",
-	"property", "property_name", "property_name_en", "interval", "decimals", "min", "max", "spike", "rate_per_hour", "flat_for", "fault_values", "trend_epsilon",
+	"property", "interval", "decimals", "min", "max", "spike", "rate_per_hour", "flat_for", "fault_values", "trend_epsilon",
 	"threshold_kind", "level1", "level2", "level3", "hysteresis", "hold",
 }
 
@@ -40,7 +40,7 @@ func CSV(stations []Station) ([]byte, error) {
 func csvRow(s *Station, p quantrac.Property) []string {
 	row := []string{
 		s.ID, s.Name, string(s.Family), num(s.Lat), num(s.Lon), s.River, s.Commune, s.District, "yes", strings.Join(s.Upstream, " "), s.Device,
-		p.Name, p.HumanName, p.HumanNameEn, span(p.Interval), strconv.Itoa(p.Decimals), num(p.Min), num(p.Max), num(p.SpikeLimit), num(p.RateLimit * 3600), "", "-9999 7999", num(p.TrendEpsilon),
+		p.Name, span(p.Interval), strconv.Itoa(p.Decimals), num(p.Min), num(p.Max), num(p.SpikeLimit), num(p.RateLimit * 3600), "", "-9999 7999", num(p.TrendEpsilon),
 	}
 	if p.FlatFor > 0 {
 		row[len(row)-3] = span(p.FlatFor)

@@ -132,7 +132,7 @@ func Network(factor int, seed uint64) []Station {
 		for _, p := range traps {
 			s := station("trap_", p, n, quantrac.FamilyInsect, seed)
 			s.Name = "Bẫy đèn " + s.Name
-			s.Properties = []quantrac.Property{property(Catch, "con/bẫy/đêm", "Số côn trùng vào bẫy", "Catch per trap-night", 0, 1e6, trapInterval, 0)}
+			s.Properties = []quantrac.Property{property(Catch, 0, 1e6, trapInterval, 0)}
 			out = append(out, s)
 		}
 	}
@@ -143,8 +143,8 @@ func lightning(p place, n int, seed uint64) Station {
 	s := station("lightning_", p, n, quantrac.FamilyLightning, seed)
 	s.Name = "Giông sét " + s.Name
 	s.Properties = []quantrac.Property{
-		property(State, "", "Tình trạng dông", "Thunderstorm state", 0, 3, lightningInterval, 0),
-		property(Field, "V/m", "Điện trường", "Electric field", -50000, 50000, lightningInterval, 0),
+		property(State, 0, 3, lightningInterval, 0),
+		property(Field, -50000, 50000, lightningInterval, 0),
 	}
 	return s
 }
@@ -173,23 +173,24 @@ func suffixed(id string, n int) string {
 	return id
 }
 
-func property(name, unit, vi, en string, lo, hi float64, interval time.Duration, decimals int) quantrac.Property {
+// property leaves name and unit to the metric, which says them.
+func property(name string, lo, hi float64, interval time.Duration, decimals int) quantrac.Property {
 	nan := math.NaN()
 	return quantrac.Property{
-		Name: name, Unit: unit, Interval: interval, Min: lo, Max: hi,
+		Name: name, Interval: interval, Min: lo, Max: hi,
 		SuspectMin: nan, SuspectMax: nan, SpikeLimit: nan, RateLimit: nan, FlatEpsilon: nan, TrendEpsilon: nan,
-		Decimals: decimals, HumanName: vi, HumanNameEn: en, FaultValues: []float64{-9999, 7999},
+		Decimals: decimals, FaultValues: []float64{-9999, 7999},
 	}
 }
 
 func gaugeProperties() []quantrac.Property {
-	level := property(WaterLevel, "m", "Mực nước", "Stage", -2, 8, gaugeInterval, 2)
+	level := property(WaterLevel, -2, 8, gaugeInterval, 2)
 	level.SpikeLimit, level.RateLimit, level.TrendEpsilon = 0.3, 0.5/3600, 0.02
 	level.FlatFor, level.FlatEpsilon = 6*time.Hour, 0
 	return []quantrac.Property{
 		level,
-		property(Rainfall, "mm", "Lượng mưa", "Rainfall", 0, 200, gaugeInterval, 1),
-		property(Battery, "V", "Ắc quy", "Battery", 0, 30, gaugeInterval, 2),
+		property(Rainfall, 0, 200, gaugeInterval, 1),
+		property(Battery, 0, 30, gaugeInterval, 2),
 	}
 }
 

@@ -32,6 +32,11 @@ func TestNetworkOfThePlan(t *testing.T) {
 		if !s.Simulated || s.Name == "" || s.Lat < 10 || s.Lat > 11.1 || s.Lon < 105 || s.Lon > 107 {
 			t.Errorf("station %+v is not a simulated one of the province", s.Station)
 		}
+		for _, p := range s.Properties {
+			if !quantrac.MetricOf(p.Name).Known {
+				t.Errorf("%s measures %s, which nobody has named", s.ID, p.Name)
+			}
+		}
 		for _, p := range s.Thresholds {
 			if p.Kind == quantrac.ThresholdAlarm {
 				t.Errorf("%s carries an alarm level that no authority has set", s.ID)
