@@ -89,7 +89,7 @@ func (b *Bench) settleCost(s *store.Server, n load.Network, r fed, c *cost) erro
 		return err
 	}
 	c.disk = float64(sz.Total()) / float64(r.values)
-	q := questions(n)[3].Question
+	q := questions(n)[latestOfAll].Question
 	q.Uncached = true
 	t, err := b.ask(s, q, b.Scale.Queries)
 	c.latest = ms(t.p50)

@@ -8,20 +8,32 @@ import (
 	"quantrac/tsdb/internal/score/store"
 )
 
-// latest asks Prometheus for the latest of all stations. It is given the last
-// day of the network only: of more it would make more blocks and no other
-// answer. Our own figure, with all days, is that of the network.
-func (b *Bench) latest() error {
+// lastDay is the end of the network's time as a load of its own.
+func (b *Bench) lastDay() load.Network {
 	n := b.Scale.network()
 	day := n.Lasting(min(1, b.Scale.Days))
 	day.Start = n.End().Add(day.Start.Sub(day.End()))
-	f, err := b.file(day)
+	return day
+}
+
+// latestQuestion asks for the latest of all where there is one day only.
+func (b *Bench) latestQuestion() question {
+	q := questions(b.lastDay())[latestOfAll]
+	q.what += " of one day"
+	return q
+}
+
+// latest asks Prometheus for the latest of all stations, and us the same. Both
+// are given the last day of the network only: of more Prometheus would make more
+// blocks and no other answer.
+func (b *Bench) latest() error {
+	f, err := b.file(b.lastDay())
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	answers := map[string]map[string][]byte{}
-	q := questions(day)[3]
+	q := b.latestQuestion()
 	for _, k := range b.among(store.PrometheusName) {
 		answers[k.Name] = map[string][]byte{}
 		b.with(k, "latest", func(s *store.Server) error {

@@ -30,6 +30,9 @@ const seriesOnly = -1
 // level is the metric that every station has.
 func level() string { return load.Metric(0) }
 
+// latestOfAll is the place of q3 among the questions.
+const latestOfAll = 3
+
 // questions are those of the published figures, over a network's whole time, its
 // last week and its last day.
 func questions(n load.Network) []question {
@@ -95,4 +98,5 @@ func days(d time.Duration) string       { return fmt.Sprintf("%.3g d", d.Hours()
 func figQuery(q string) string          { return q + " p50, nothing cached" }
 func figQueryCPU(q string) string       { return q + " CPU, nothing cached" }
 func figWarm(q string) string           { return q + " p50, again" }
+func figFirst(q string) string          { return q + ", the first time after a restart" }
 func figQueryUnderLate(q string) string { return q + " p50, again, while late data arrive" }

@@ -8,11 +8,12 @@ import (
 
 // Scale is how large the loads are.
 type Scale struct {
-	Name     string
-	Stations int     // of the network, five properties each
-	Days     float64 // that it reports
-	Queries  int     // times that each question is asked
-	Late     int     // small batches of late data, five a second, while one is asked
+	Name       string
+	Stations   int     // of the network
+	Properties int     // of each station
+	Days       float64 // that it reports
+	Queries    int     // times that each question is asked
+	Late       int     // small batches of late data, five a second, while one is asked
 
 	DecadeStations int // with one property every ten minutes
 	DecadeYears    float64
@@ -30,7 +31,7 @@ type Scale struct {
 // Full is the published load; it takes the better part of an hour.
 func Full() Scale {
 	return Scale{
-		Name: "full", Stations: 2000, Days: 30, Queries: 25, Late: 100, DecadeStations: 100, DecadeYears: 10,
+		Name: "full", Stations: 2000, Properties: 5, Days: 30, Queries: 25, Late: 100, DecadeStations: 100, DecadeYears: 10,
 		Singles: 1_000_000, SinglesValues: 10, Messages: 200, MessagesDays: 30, Killed: 3.5, Opened: 36,
 	}
 }
@@ -38,7 +39,7 @@ func Full() Scale {
 // Reduced is what ends within ten minutes.
 func Reduced() Scale {
 	return Scale{
-		Name: "reduced", Stations: 2000, Days: 7, Queries: 15, Late: 40, DecadeStations: 5, DecadeYears: 10,
+		Name: "reduced", Stations: 2000, Properties: 5, Days: 7, Queries: 15, Late: 40, DecadeStations: 5, DecadeYears: 10,
 		Singles: 200_000, SinglesValues: 5, Messages: 50, MessagesDays: 10, Killed: 0.5, Opened: 7,
 	}
 }
@@ -46,7 +47,7 @@ func Reduced() Scale {
 // Tiny is for tests: all of it in seconds, and no figure of it means anything.
 func Tiny() Scale {
 	return Scale{
-		Name: "tiny", Stations: 24, Days: 1.5, Queries: 3, Late: 4, DecadeStations: 1, DecadeYears: 0.1,
+		Name: "tiny", Stations: 24, Properties: 5, Days: 1.5, Queries: 3, Late: 4, DecadeStations: 1, DecadeYears: 0.1,
 		Singles: 300, SinglesValues: 2, Messages: 3, MessagesDays: 1, Killed: 1, Opened: 1,
 	}
 }
@@ -54,7 +55,11 @@ func Tiny() Scale {
 // network is the load that most is measured on.
 func (s Scale) network() load.Network { return s.lasting(s.Days) }
 
-func (s Scale) lasting(days float64) load.Network { return load.Province(s.Stations, 0).Lasting(days) }
+func (s Scale) lasting(days float64) load.Network {
+	n := load.Province(s.Stations, 0)
+	n.Fields = s.Properties
+	return n.Lasting(days)
+}
 
 // String describes the scale as the head of a table.
 func (s Scale) String() string {

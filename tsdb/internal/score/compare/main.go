@@ -44,7 +44,7 @@ func main() {
 // flags are the command line.
 type flags struct {
 	scale, only, temp                string
-	stations                         int
+	stations, properties             int
 	days                             float64
 	quantrac, victoria, prom, influx string
 	growthSeries, growthValues       int
@@ -54,6 +54,7 @@ func (f *flags) parse(args []string) (verb string, err error) {
 	set := flag.NewFlagSet("compare", flag.ContinueOnError)
 	set.StringVar(&f.scale, "scale", "reduced", "how large: tiny, reduced (ends within ten minutes) or full")
 	set.IntVar(&f.stations, "stations", 0, "stations of the network; 0 for those of the scale")
+	set.IntVar(&f.properties, "properties", 0, "properties of each station, 1 to 7; 0 for those of the scale")
 	set.Float64Var(&f.days, "days", 0, "days of the network; 0 for those of the scale")
 	set.StringVar(&f.only, "only", "", "phases to run, separated by commas; all by default")
 	set.StringVar(&f.temp, "temp", "", "folder for data; a temporary one by default")
@@ -91,20 +92,26 @@ func run(ctx context.Context, args []string) (held bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	b := score.New(ctx, o)
+	return f.print(verb, score.New(ctx, o))
+}
+
+// print runs what is to be printed.
+func (f *flags) print(verb string, b *score.Bench) (held bool, err error) {
 	switch verb {
-	case "table":
-		return true, errors.Join(b.Run(f.phases()...), f.table(b))
-	case "card":
-		if err := b.Run(f.phases()...); err != nil {
-			return false, err
-		}
-		fmt.Println(scale)
-		return scorecard.Print(os.Stdout, b.Card())
 	case "growth":
 		return true, b.Growth(os.Stdout, f.growthSeries, f.growthValues)
+	case "table", "card":
+	default:
+		return false, fmt.Errorf("%q is none of table, card and growth", verb)
 	}
-	return false, fmt.Errorf("%q is none of table, card and growth", verb)
+	if err := b.Run(f.phases()...); err != nil {
+		return false, err
+	}
+	fmt.Println(b.Scale)
+	if verb == "card" {
+		return scorecard.Print(os.Stdout, b.Card())
+	}
+	return true, table(b)
 }
 
 // size is the scale asked for.
@@ -115,6 +122,9 @@ func (f *flags) size() (score.Scale, error) {
 	}
 	if f.stations > 0 {
 		s.Stations = f.stations
+	}
+	if f.properties > 0 {
+		s.Properties = min(f.properties, 7)
 	}
 	if f.days > 0 {
 		s.Days = f.days
@@ -155,8 +165,7 @@ func (f *flags) options(ctx context.Context, scale score.Scale, temp string) (sc
 	return o, nil
 }
 
-func (f *flags) table(b *score.Bench) error {
-	fmt.Println(b.Scale)
+func table(b *score.Bench) error {
 	if err := b.Figures.Table(os.Stdout, b.Stores()); err != nil {
 		return err
 	}

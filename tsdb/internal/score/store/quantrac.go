@@ -2,8 +2,13 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"net/url"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"quantrac/tsdb/internal/score/proc"
@@ -21,7 +26,7 @@ func Quantrac(program string) *Kind {
 		},
 		ready: "/-/ready", write: "/write?db=load",
 		uncached: url.Values{"nocache": {"1"}}, lookback: "lookback_delta",
-		settle: compactQuantrac, sizes: weighQuantrac,
+		settle: compactQuantrac, sizes: weighQuantrac(program),
 	}
 }
 
@@ -46,10 +51,42 @@ func compactQuantrac(ctx context.Context, s *Server) error {
 	return err
 }
 
-// weighQuantrac counts the store's own files. The journal is not among them: it
-// is let go of by what has been flushed.
-func weighQuantrac(dir string) (Sizes, error) {
-	return weigh(filepath.Join(dir, "tsdb"), func(path string) string {
-		return strings.TrimPrefix(filepath.Ext(path), ".")
-	})
+// weighQuantrac counts the store's own files, by what their parts are for as the
+// store itself says. The journal is not among them: it is let go of by what has
+// been flushed.
+func weighQuantrac(program string) func(dir string) (Sizes, error) {
+	return func(dir string) (Sizes, error) {
+		all, err := weigh(filepath.Join(dir, "tsdb"), func(string) string { return "other" })
+		if err != nil {
+			return all, err
+		}
+		text, err := exec.Command(program, "tsdb", "stats", "--json", "--data", dir).Output()
+		if err != nil {
+			return all, fmt.Errorf("%s tsdb stats: %w", program, err)
+		}
+		return divide(all.Total(), text)
+	}
+}
+
+// divide splits a total by what the store says its parts take.
+func divide(total int64, stats []byte) (out Sizes, err error) {
+	var doc struct {
+		Sizes map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(stats, &doc); err != nil {
+		return out, err
+	}
+	rest := total
+	for _, name := range slices.Sorted(maps.Keys(doc.Sizes)) {
+		var n int64
+		if json.Unmarshal(doc.Sizes[name], &n) == nil { // what is no number is said of something else
+			out.add(strings.ToLower(name), n)
+			rest -= n
+		}
+	}
+	out.add("other", rest)
+	if rest < 0 {
+		err = fmt.Errorf("the parts of the store are said to take %d bytes more than its files", -rest)
+	}
+	return out, err
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -79,9 +80,17 @@ func weigh(dir string, part func(path string) string) (Sizes, error) {
 			return nil
 		}
 		if err == nil {
-			out.add(name, info.Size())
+			out.add(name, size(info))
 		}
 		return err
 	})
 	return out, err
+}
+
+// size is how long a file is, less the holes in it.
+func size(info fs.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return min(info.Size(), st.Blocks*512)
+	}
+	return info.Size()
 }

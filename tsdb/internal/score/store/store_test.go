@@ -116,6 +116,18 @@ func TestWeigh(t *testing.T) {
 	}
 }
 
+// TestDivide wants the parts that the store names, and the rest, to be the whole.
+func TestDivide(t *testing.T) {
+	sz, err := divide(100, []byte(`{"flushed":7,"sizes":{"Values":60,"Times":25,"Property":{"a":{"Series":3}}}}`))
+	want := []Part{{"times", 25}, {"values", 60}, {"other", 15}}
+	if err != nil || !reflect.DeepEqual(sz.Parts, want) {
+		t.Errorf("got %v, %v, want %v", sz.Parts, err, want)
+	}
+	if sz, err := divide(80, []byte(`{"sizes":{"Values":60,"Times":25}}`)); err == nil {
+		t.Errorf("parts that are more than the whole: %v", sz)
+	}
+}
+
 // TestRemoteWrite reads what is sent to Prometheus field by field, as remote.proto
 // has them.
 func TestRemoteWrite(t *testing.T) {
