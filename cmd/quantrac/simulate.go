@@ -125,11 +125,12 @@ func (s *simulation) send(ctx context.Context, msgs []simnet.Message) error {
 	return nil
 }
 
-// live publishes each message at its time, speed simulated seconds a second.
+// live publishes each message at its time, speed simulated seconds a second from
+// an instant on. What has fallen due since, while the history went out, goes out
+// at once: the network is not to lag behind the clock for ever.
 func (s *simulation) live(ctx context.Context, from quantrac.Millis, speed float64) error {
 	clock := quantrac.SystemClock{}
-	start := clock.Now()
-	due := func(at quantrac.Millis) quantrac.Millis { return start + quantrac.Millis(float64(at-from)/speed) }
+	due := func(at quantrac.Millis) quantrac.Millis { return from + quantrac.Millis(float64(at-from)/speed) }
 	const chunk = time.Minute
 	for t := from; ; t = t.Add(chunk) {
 		for _, m := range s.feed.Span(t, t.Add(chunk)) {
