@@ -134,7 +134,13 @@ func valueOf(n *yaml.Node, f *kong.Flag) (string, error) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
+	if f.Target.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode {
+		return listOf(n)
+	}
 	v := reflect.New(f.Target.Type())
+	if f.Target.Kind() == reflect.Slice { // one of them needs no list
+		v = reflect.New(f.Target.Type().Elem())
+	}
 	whole := v.Elem().CanInt() && v.Type().Elem() != reflect.TypeFor[time.Duration]()
 	switch {
 	case n.Kind != yaml.ScalarNode:
@@ -149,6 +155,18 @@ func valueOf(n *yaml.Node, f *kong.Flag) (string, error) {
 		return "", fmt.Errorf("%q is none of %s", text, strings.Join(f.EnumSlice(), ", "))
 	}
 	return text, nil
+}
+
+// listOf reads a list of texts.
+func listOf(n *yaml.Node) (string, error) {
+	var items []string
+	for _, item := range n.Content {
+		if item.Kind != yaml.ScalarNode || item.ShortTag() == "!!null" || strings.Contains(item.Value, ",") {
+			return "", fmt.Errorf("line %d: want a list of texts without commas", item.Line)
+		}
+		items = append(items, item.Value)
+	}
+	return strings.Join(items, ","), nil
 }
 
 // wanted says in words what a setting of a type holds.

@@ -92,6 +92,7 @@ func TestConfigRefused(t *testing.T) {
 			`quantrac.yaml:8: base-url: want text`,
 			`quantrac.yaml:10: http: want text, not a list or a table`,
 		},
+		"retention:\n  - a*=2y,b*=3y\n":    {"quantrac.yaml:2: retention", "want a list of texts without commas"},
 		"config: other.yaml\nhelp: true\n": {`1: "config" is no setting`, `2: "help" is no setting`},
 		"data: d\n\thttp: x\n":             {"quantrac.yaml", "line 2", "tab"},
 		"data: d\ndata: e\n":               {"quantrac.yaml:2: data is set a second time, the first time in line 1"},
@@ -156,6 +157,9 @@ log-format: json
 cap-sender: yes
 mqtt-broker: mqtt://an@192.0.2.1
 mqtt-broker-password: geheim
+retention:
+  - battery_*=2y
+  - "signal_*=90d"
 `)
 	wants := func(got ran, lines ...string) {
 		t.Helper()
@@ -172,7 +176,7 @@ mqtt-broker-password: geheim
 	printed := quantracRun(t, nil, "config", "print", "--config", path)
 	wants(printed, `data: "0815"`, `mqtt: "off"`, `http: '[::1]:8421'`, "public-page: false", "min-free-bytes: 256", "simulate-days: 2.5",
 		"silence-hold: 1h30m0s", "log-format: json", "log-level: info", `cap-sender: "yes"`, "clock: system", "mqtt-broker: mqtt://an@192.0.2.1",
-		"# mqtt-broker-password is set, and left out here as a secret")
+		"retention:\n  - battery_*=2y\n  - signal_*=90d", "# mqtt-broker-password is set, and left out here as a secret")
 	again := quantracRun(t, nil, "config", "print", "--config", configured(t, printed.stdout))
 	if _, rest, _ := strings.Cut(printed.stdout, "\n"); again.stdout != rest || again.code != 0 {
 		t.Errorf("printed\n%s\nand read again, %d\n%s%s", printed.stdout, again.code, again.stdout, again.stderr)
