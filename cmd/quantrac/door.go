@@ -48,8 +48,12 @@ func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.C
 			return named("mqtt", s.broker.Run(gctx, d.mqtt...))
 		})
 	}
+	guarded, err := s.guard(s.routes())
+	if err != nil {
+		return nil, err
+	}
 	d.server = &http.Server{
-		Handler:           s.requests.requests(s.guard(s.routes())),
+		Handler:           s.requests.requests(guarded),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -105,7 +109,7 @@ func (s *system) routes() http.Handler {
 	for _, p := range influx.Paths() {
 		mux.Handle(p, in)
 	}
-	mux.Handle("/api/auth/", params.NowOnly(s.accounts.Handler(accounts.HandlerOptions{})))
+	mux.Handle("/api/auth/", params.NowOnly(s.accounts.Handler(accounts.HandlerOptions{Secure: strings.HasPrefix(s.c.BaseURL, "https://")})))
 	mux.Handle("/api/registry/", params.NowOnly(httpapi.New(s.registry, s.clock)))
 	letters := params.NowOnly(s.letters.Handler(s.devicesAt))
 	mux.Handle("/api/dead-letters", letters)
@@ -130,13 +134,18 @@ func (s *system) routes() http.Handler {
 }
 
 // guard finds out who asks, and keeps out what other sites' pages could do.
-func (s *system) guard(next http.Handler) http.Handler {
+func (s *system) guard(next http.Handler) (http.Handler, error) {
+	proxies, err := accounts.ParseProxies(s.c.TrustedProxies)
+	if err != nil {
+		return nil, named("trusted-proxies", err)
+	}
 	return s.accounts.Guard(accounts.GuardOptions{
-		Local:  s.c.Dev,
-		Hosts:  s.hosts(),
-		Reads:  reads,
-		Device: s.registry.AuthenticateStation,
-	}, next)
+		Local:   s.c.Dev,
+		Hosts:   s.hosts(),
+		Proxies: proxies,
+		Reads:   reads,
+		Device:  s.registry.AuthenticateStation,
+	}, next), nil
 }
 
 // hosts are the names under which people reach the service.

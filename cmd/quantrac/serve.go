@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/devices/accounts"
 )
 
 // serveCmd runs the service.
@@ -35,6 +36,8 @@ type serveCmd struct {
 	OpenData   bool   `name:"open-data" env:"QUANTRAC_OPEN_DATA" help:"Serve the CAP feed and open data under /open."`
 	Sender     string `name:"cap-sender" default:"quantrac.invalid" env:"QUANTRAC_CAP_SENDER" help:"Sender in CAP messages: an address or domain of the operator."`
 	BaseURL    string `name:"base-url" env:"QUANTRAC_BASE_URL" help:"Address under which people reach the page, for links in messages; by default that of --http."`
+
+	TrustedProxies []string `name:"trusted-proxies" sep:"," placeholder:"ADDRESS" env:"QUANTRAC_TRUSTED_PROXIES" help:"Proxies in front of the service, by address or network: their X-Forwarded-For and X-Forwarded-Proto are believed, nobody else's."`
 
 	WebhookPrivate bool `name:"webhook-private" env:"QUANTRAC_WEBHOOK_PRIVATE" help:"Let webhooks go to private addresses and without TLS: receivers on the province's own network."`
 
@@ -71,6 +74,8 @@ func (c *serveCmd) check() error {
 	}
 	_, err := parseRetention(c.Retention)
 	errs = append(errs, named("retention", err))
+	_, err = accounts.ParseProxies(c.TrustedProxies)
+	errs = append(errs, named("trusted-proxies", err))
 	return errors.Join(errs...)
 }
 
@@ -91,7 +96,7 @@ func (c *serveCmd) settings() map[string]any {
 		"clock": c.Clock, "public-page": c.PublicPage, "open-data": c.OpenData, "cap-sender": c.Sender, "base-url": c.BaseURL,
 		"webhook-private": c.WebhookPrivate,
 		"silence-hold":    c.SilenceHold.String(), "min-free-bytes": c.MinFree, "mqtt-broker": c.Broker,
-		"retention": c.Retention,
+		"retention": c.Retention, "trusted-proxies": c.TrustedProxies,
 	}
 }
 

@@ -87,7 +87,7 @@ func (b *bench) setUp() {
 
 func (b *bench) login(name, password string) string {
 	b.Helper()
-	secret, _, err := b.store.Login(from("::1"), name, password)
+	secret, _, err := b.store.Login(from("::1"), name, password, "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestLogin(t *testing.T) {
 	b := open(t)
 	b.setUp()
 	for _, c := range []struct{ name, password string }{{"lan", "wrong"}, {"nobody", good}, {"", ""}, {"lan", strings.Repeat("x", 10_000)}} {
-		_, _, err := b.store.Login(from("::1"), c.name, c.password)
+		_, _, err := b.store.Login(from("::1"), c.name, c.password, "")
 		b.refused(quantrac.Denied, "the name or the password is wrong", err)
 	}
 	secret := b.login(" Lan", good)
@@ -182,7 +182,7 @@ func TestLogin(t *testing.T) {
 	}
 	// An account without a password cannot sign in, with none.
 	b.must(b.store.PutAccount(asAdmin(), Account{Name: "hoa", Role: quantrac.RoleViewer}))
-	_, _, err := b.store.Login(from("::1"), "hoa", "")
+	_, _, err := b.store.Login(from("::1"), "hoa", "", "")
 	b.refused(quantrac.Denied, "wrong", err)
 
 	list, err := b.audit.List(asAdmin(), audit.Filter{Action: "login.failed"})
@@ -269,7 +269,7 @@ func TestPasswords(t *testing.T) {
 	if _, ok := b.store.Session(secret); !ok {
 		t.Error("who changed the password is signed out")
 	}
-	_, _, err = b.store.Login(from("::1"), "lan", good)
+	_, _, err = b.store.Login(from("::1"), "lan", good, "")
 	b.refused(quantrac.Denied, "wrong", err)
 
 	// The cost goes up: the next sign-in hashes again, and nobody is put out.
@@ -332,7 +332,7 @@ func TestAccounts(t *testing.T) {
 	if _, ok := b.store.Session(secret); ok {
 		t.Error("a disabled account is still in")
 	}
-	_, _, err := b.store.Login(from("::1"), hoa.Name, good)
+	_, _, err := b.store.Login(from("::1"), hoa.Name, good, "")
 	b.refused(quantrac.Denied, "wrong", err)
 
 	lan := Account{Name: "lan", Role: quantrac.RoleViewer}
@@ -443,7 +443,7 @@ func TestCrashBetweenJournalAndTables(t *testing.T) {
 	other, err := Open(projection.Memory, b.journal, Options{Clock: b.clock, Cost: cheap})
 	b.must(err)
 	b.store.Close()
-	secret, _, err := other.Login(from("::1"), "lan", good) // never reaches the file
+	secret, _, err := other.Login(from("::1"), "lan", good, "") // never reaches the file
 	b.must(err)
 	other.Close()
 	b.fs = b.fs.Crash(1)
@@ -465,7 +465,7 @@ func TestManyAtOnce(t *testing.T) {
 		wg.Go(func() {
 			addr := from(fmt.Sprintf("2001:db8:0:%x::1", i))
 			for range 5 {
-				secret, _, err := b.store.Login(addr, "lan", good)
+				secret, _, err := b.store.Login(addr, "lan", good, "")
 				if err != nil {
 					t.Error(err)
 					return
@@ -493,7 +493,7 @@ func TestGuessingIsSlow(t *testing.T) {
 	b.setUp()
 	wrong := func(addr, name string) time.Duration {
 		t.Helper()
-		_, _, err := b.store.Login(from(addr), name, "wrong")
+		_, _, err := b.store.Login(from(addr), name, "wrong", "")
 		var w *WaitError
 		if errors.As(err, &w) {
 			if quantrac.KindOf(err) != quantrac.Busy {
@@ -513,10 +513,10 @@ func TestGuessingIsSlow(t *testing.T) {
 	}
 	// The right password waits too, or guessing would go on; another address
 	// of the same name does not.
-	if _, _, err := b.store.Login(from("192.0.2.1"), "lan", good); quantrac.KindOf(err) != quantrac.Busy {
+	if _, _, err := b.store.Login(from("192.0.2.1"), "lan", good, ""); quantrac.KindOf(err) != quantrac.Busy {
 		t.Errorf("err = %v", err)
 	}
-	if _, _, err := b.store.Login(from("192.0.2.2"), "lan", good); err != nil {
+	if _, _, err := b.store.Login(from("192.0.2.2"), "lan", good, ""); err != nil {
 		t.Errorf("the owner is locked out by a stranger: %v", err)
 	}
 	b.clock.Advance(firstBlock)
@@ -532,7 +532,7 @@ func TestGuessingIsSlow(t *testing.T) {
 		t.Errorf("wait = %s, want %s", w, longestBlock)
 	}
 	b.clock.Advance(longestBlock)
-	if _, _, err := b.store.Login(from("192.0.2.1"), "lan", good); err != nil {
+	if _, _, err := b.store.Login(from("192.0.2.1"), "lan", good, ""); err != nil {
 		t.Errorf("after the wait: %v", err)
 	}
 	// One household of IPv6 addresses, many names.
@@ -580,7 +580,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	clock := quantrac.NewManualClock(t0)
 	l := newLimiter(clock)
 	for i := range 3 * maxCounts {
-		l.begin(fmt.Sprint(i), fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
+		l.begin(fmt.Sprint(i), fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), "")
 	}
 	if n := len(l.counts); n > maxCounts+3 {
 		t.Errorf("%d counts are kept", n)

@@ -11,8 +11,9 @@
 //
 // A service without accounts prints a setup code (SetupCode): whoever has it
 // makes the first administrator, once, before it expires. Guessing passwords
-// is slowed down by account and by address, before any hashing. The last
-// administrator cannot be taken away.
+// is slowed down by account and by address, before any hashing, and nobody can
+// use that to keep out somebody who signs in from a browser or an address that
+// has done so before. The last administrator cannot be taken away.
 //
 // # How to use it
 //

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"quantrac"
 	"quantrac/internal/audit"
@@ -42,6 +43,8 @@ type guard struct {
 	store *Store
 	next  http.Handler
 	cross *http.CrossOriginProtection
+	// unnamed is told of once: a proxy that Proxies do not name.
+	unnamed sync.Once
 }
 
 // Guard puts who asks into a request's context (quantrac.PrincipalFrom) and
@@ -56,12 +59,12 @@ type guard struct {
 //   - A mutation that does not carry credentials of its own must be addressed
 //     to a known host and come from no other site's page; else 403.
 func (s *Store) Guard(o GuardOptions, next http.Handler) http.Handler {
-	return &guard{o, s, next, http.NewCrossOriginProtection()}
+	return &guard{GuardOptions: o, store: s, next: next, cross: http.NewCrossOriginProtection()}
 }
 
 // ServeHTTP implements http.Handler.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx := audit.WithOrigin(r.Context(), g.clientAddr(r))
+	ctx := audit.WithOrigin(withSecured(r.Context(), g.secure(r)), g.clientAddr(r))
 	p, given, ok := g.explicit(r)
 	switch {
 	case given && !ok:
@@ -198,27 +201,4 @@ func isLocal(r *http.Request) bool {
 	name := hostName(r.Host)
 	to, err := netip.ParseAddr(name)
 	return isLocalhost(name) || err == nil && to.Unmap().IsLoopback()
-}
-
-// clientAddr returns the address of who asks, behind the proxies that are
-// believed.
-func (g *guard) clientAddr(r *http.Request) string {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	addr := from.Addr().Unmap()
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && g.trusted(addr); i-- {
-		hop, err := netip.ParseAddr(strings.Trim(strings.TrimSpace(hops[i]), "[]"))
-		if err != nil {
-			break
-		}
-		addr = hop.Unmap()
-	}
-	return addr.String()
-}
-
-func (g *guard) trusted(addr netip.Addr) bool {
-	return slices.ContainsFunc(g.Proxies, func(p netip.Prefix) bool { return p.Contains(addr.WithZone("")) })
 }

@@ -5,9 +5,9 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"quantrac"
-	"quantrac/internal/audit"
 	"quantrac/internal/jsonapi"
 )
 
@@ -16,10 +16,10 @@ const maxBody = 64 << 10
 
 // HandlerOptions say how the cookie is set.
 type HandlerOptions struct {
-	// Secure says whether a request has come over TLS, so that its cookie may
-	// not go back otherwise; nil looks at the connection alone. A service
-	// behind a proxy that ends TLS returns true.
-	Secure func(*http.Request) bool
+	// Secure lets cookies go back over TLS alone, whatever a request has come
+	// by: for a service whose people reach it by https. Otherwise those of
+	// requests that have come over TLS, as the guard sees it.
+	Secure bool
 }
 
 // Handler serves JSON under /api/auth/, inside Guard:
@@ -40,9 +40,6 @@ type HandlerOptions struct {
 //
 // Errors are in the form of internal/jsonapi.
 func (s *Store) Handler(o HandlerOptions) http.Handler {
-	if o.Secure == nil {
-		o.Secure = func(r *http.Request) bool { return r.TLS != nil }
-	}
 	h := &handler{s, o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/auth/session", h.session)
@@ -106,7 +103,7 @@ func (h *handler) login(w http.ResponseWriter, r *http.Request) {
 	if !jsonapi.Read(w, r, maxBody, &in) {
 		return
 	}
-	secret, a, err := h.Login(r.Context(), in.Name, in.Password)
+	secret, a, err := h.Login(r.Context(), in.Name, in.Password, markOf(r))
 	h.signIn(w, r, secret, a, err)
 }
 
@@ -120,14 +117,22 @@ func (h *handler) signIn(w http.ResponseWriter, r *http.Request, secret string, 
 		fail(w, err)
 		return
 	}
-	h.setCookie(w, r, secret, int(h.Store.o.SessionMax.Seconds()))
+	h.setCookie(w, r, CookieName, secret, h.Store.o.SessionMax)
+	h.setCookie(w, r, MarkName, h.Mark(a.Name, markOf(r)), markDays*24*time.Hour)
 	jsonapi.Answer(w, who{SignedIn: true, Name: a.Name, Role: a.Role, Stations: a.Stations})
 }
 
-func (h *handler) setCookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
+func markOf(r *http.Request) string {
+	if c, err := r.Cookie(MarkName); err == nil {
+		return c.Value
+	}
+	return ""
+}
+
+func (h *handler) setCookie(w http.ResponseWriter, r *http.Request, name, value string, lasts time.Duration) {
 	http.SetCookie(w, &http.Cookie{
-		Name: CookieName, Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, Secure: h.o.Secure(r), SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", MaxAge: int(lasts.Seconds()),
+		HttpOnly: true, Secure: h.o.Secure || secured(r.Context()), SameSite: http.SameSiteLaxMode,
 	})
 }
 
@@ -138,7 +143,7 @@ func (h *handler) logout(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	h.setCookie(w, r, "", -1)
+	h.setCookie(w, r, CookieName, "", -time.Second)
 	jsonapi.Answer(w, who{Role: quantrac.RolePublic})
 }
 
@@ -208,56 +213,6 @@ func (h *handler) newToken(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) revokeToken(w http.ResponseWriter, r *http.Request) {
 	jsonapi.Done(w, h.RevokeToken(r.Context(), r.PathValue("id")))
-}
-
-// auditEntry is an entry with what the chain adds to it.
-type auditEntry struct {
-	audit.Entry
-	Commit uint64 `json:"commit"`
-	Hash   string `json:"hash"`
-}
-
-func (h *handler) audit(w http.ResponseWriter, r *http.Request) {
-	if h.Store.o.Audit == nil {
-		fail(w, quantrac.Errorf(quantrac.NotFound, "no audit log is kept"))
-		return
-	}
-	q := r.URL.Query()
-	f := audit.Filter{Actor: q.Get("actor"), Action: q.Get("action"), Object: q.Get("object")}
-	var err error
-	if v := q.Get("before"); v != "" {
-		f.Before, err = strconv.ParseUint(v, 10, 63)
-	}
-	if v := q.Get("limit"); v != "" && err == nil {
-		f.Limit, err = strconv.Atoi(v)
-	}
-	if err != nil {
-		fail(w, quantrac.Errorf(quantrac.Invalid, "before and limit want numbers: %w", err))
-		return
-	}
-	list, err := h.Store.o.Audit.List(r.Context(), f)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	out := make([]auditEntry, len(list))
-	for i, e := range list {
-		out[i] = auditEntry{e, e.Commit, e.Hash}
-	}
-	jsonapi.Answer(w, out)
-}
-
-func (h *handler) verify(w http.ResponseWriter, r *http.Request) {
-	if h.Store.o.Audit == nil {
-		fail(w, quantrac.Errorf(quantrac.NotFound, "no audit log is kept"))
-		return
-	}
-	head, err := h.Store.o.Audit.Verify(r.Context())
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	jsonapi.Answer(w, head)
 }
 
 func fail(w http.ResponseWriter, err error) {

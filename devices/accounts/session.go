@@ -7,9 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"quantrac"
@@ -38,10 +36,11 @@ func newSecret() (secret string, hash [32]byte) {
 func normalName(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
 // Login checks a name and password and begins a session; the secret goes into
-// the cookie. Refusals are of kind Denied, or Busy with a WaitError.
-func (s *Store) Login(ctx context.Context, name, password string) (secret string, a Account, err error) {
+// the cookie. mark is the browser's, "" where it has none. Refusals are of kind
+// Denied, or Busy with a WaitError.
+func (s *Store) Login(ctx context.Context, name, password, mark string) (secret string, a Account, err error) {
 	name = normalName(name)
-	try, wait := s.limits.begin(name, audit.OriginFrom(ctx))
+	try, wait := s.limits.begin(name, audit.OriginFrom(ctx), s.knows(name, mark))
 	if wait > 0 {
 		return "", Account{}, quantrac.WithKind(quantrac.Busy, &WaitError{wait})
 	}
@@ -52,7 +51,7 @@ func (s *Store) Login(ctx context.Context, name, password string) (secret string
 	if found != nil && found.password != "" {
 		hash = found.password
 	}
-	ok, outdated, err := s.check(ctx, password, hash)
+	ok, outdated, err := s.check(ctx, try, password, hash)
 	if err != nil {
 		return "", Account{}, err
 	}
@@ -69,68 +68,36 @@ func (s *Store) Login(ctx context.Context, name, password string) (secret string
 	return secret, found.Account, err
 }
 
-// check hashes a password, a few at a time: each takes megabytes.
-func (s *Store) check(ctx context.Context, password, hash string) (ok, outdated bool, err error) {
+// lanes hold one token for each password being hashed: strangers' and those of
+// people who are known.
+type lanes struct{ strangers, known chan struct{} }
+
+// strangersWait is how long a stranger's password waits to be hashed.
+const strangersWait = 10 * time.Second
+
+// check hashes the password of a try, a few at a time: each takes megabytes.
+// Those who are known do not wait for strangers. A try that is not heard does
+// not count.
+func (s *Store) check(ctx context.Context, try *attempt, password, hash string) (ok, outdated bool, err error) {
 	if len(password) > MaxPassword {
 		return false, false, nil
 	}
+	lane := s.hashing.known
+	if !try.known {
+		lane = s.hashing.strangers
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, strangersWait, quantrac.WithKind(quantrac.Busy, &WaitError{firstBlock}))
+		defer cancel()
+	}
 	select {
-	case s.hashing <- struct{}{}:
-		defer func() { <-s.hashing }()
+	case lane <- struct{}{}:
+		defer func() { <-lane }()
 	case <-ctx.Done():
-		return false, false, ctx.Err()
+		try.withdraw()
+		return false, false, context.Cause(ctx)
 	}
 	ok, outdated = checkPassword(password, hash, s.o.Cost)
 	return ok, outdated, nil
-}
-
-// failed writes a failed sign-in down. That it was refused does not depend on
-// it, so an error of the disk is logged. Strangers must not be able to fill
-// the disk: past maxFailures in an hour they are logged and counted only.
-func (s *Store) failed(ctx context.Context, name string) {
-	s.o.Logger.Warn("sign-in failed", "account", name, "from", audit.OriginFrom(ctx))
-	if s.o.Audit == nil {
-		return
-	}
-	ev := audit.Event{Actor: "nobody", Action: "login.failed", Object: fmt.Sprintf("%.64s", name)}
-	write, before := s.failures.next(s.o.Clock.Now())
-	if !write {
-		return
-	}
-	if before > 0 {
-		ev.Detail = map[string]string{"not_written_before": strconv.Itoa(before)}
-	}
-	if _, err := s.o.Audit.Append(ctx, ev); err != nil {
-		s.o.Logger.Error("failed sign-in could not be written down", "error", err)
-	}
-}
-
-// maxFailures is how many failed sign-ins are written down in an hour.
-const maxFailures = 500
-
-// failureCount counts failed sign-ins of the present hour.
-type failureCount struct {
-	mu      sync.Mutex
-	hour    quantrac.Millis
-	written int
-	left    int // not written since the last one that was
-}
-
-// next says whether one more is written down, and how many before it were
-// not.
-func (f *failureCount) next(now quantrac.Millis) (write bool, before int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if hour := now - now%quantrac.Millis(time.Hour.Milliseconds()); hour != f.hour {
-		f.hour, f.written = hour, 0
-	}
-	if f.written >= maxFailures {
-		f.left++
-		return false, 0
-	}
-	before, f.left = f.left, 0
-	f.written++
-	return true, before
 }
 
 // begin starts a session of an account, unless the password that was checked
@@ -225,7 +192,8 @@ func (s *Store) Logout(ctx context.Context, secret string) error {
 // all sessions and begins a new one.
 func (s *Store) ChangePassword(ctx context.Context, name, old, password string) (secret string, err error) {
 	name = normalName(name)
-	try, wait := s.limits.begin(name, audit.OriginFrom(ctx))
+	// Who asks is signed in as it; strangers' failures are none of their concern.
+	try, wait := s.limits.begin(name, audit.OriginFrom(ctx), "signed in")
 	if wait > 0 {
 		return "", quantrac.WithKind(quantrac.Busy, &WaitError{wait})
 	}
@@ -235,7 +203,7 @@ func (s *Store) ChangePassword(ctx context.Context, name, old, password string) 
 	if a == nil || a.password == "" {
 		return "", quantrac.WithKind(quantrac.Denied, errWrong)
 	}
-	ok, _, err := s.check(ctx, old, a.password)
+	ok, _, err := s.check(ctx, try, old, a.password)
 	if err != nil {
 		return "", err
 	}

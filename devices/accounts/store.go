@@ -67,8 +67,8 @@ type Store struct {
 	limits  *limiter
 	// failures bounds what failed sign-ins may write.
 	failures failureCount
-	hashing  chan struct{} // one token for each password being hashed
-	dummy    string        // hash to check against where there is no account
+	hashing  lanes
+	dummy    string // hash to check against where there is no account
 
 	turn     chan struct{} // who holds its one token plans and appends
 	appended uint64        // last commit appended; guarded by turn
@@ -103,7 +103,8 @@ type session struct {
 func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 	s := &Store{o: o.withDefaults(), journal: j, turn: make(chan struct{}, 1)}
 	s.limits = newLimiter(s.o.Clock)
-	s.hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))
+	n := max(1, runtime.GOMAXPROCS(0))
+	s.hashing = lanes{make(chan struct{}, n), make(chan struct{}, n)}
 	s.dummy = hashPassword("nobody has this password", s.o.Cost)
 	s.state = state{accounts: map[string]*account{}, sessions: map[[32]byte]*session{}, tokens: map[[32]byte]*Token{}}
 	steps, err := fs.Sub(migrations, "migrations")

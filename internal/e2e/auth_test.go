@@ -35,15 +35,7 @@ func TestFirstAccount(t *testing.T) {
 	refused(nobody, "GET", "/api/alerting/subscriptions", "", 403)
 	refused(s.bearer("wrong"), "GET", "/api/v1/query?query=1", "", 401)
 
-	var code string
-	eventually(t, "setup code printed", func() error {
-		m := regexp.MustCompile(`setup code (\S+)`).FindStringSubmatch(s.log.String())
-		if m == nil {
-			return fmt.Errorf("not in %q", s.log)
-		}
-		code = m[1]
-		return nil
-	})
+	code := s.setupCode()
 	refused(nobody, "POST", "/api/auth/setup", `{"code":"not-it","name":"chi","password":"mat khau dai hon"}`, 401)
 	setup := nobodySays(t, nobody, "POST", "/api/auth/setup", fmt.Sprintf(`{"code":%q,"name":"chi","password":"mat khau dai hon"}`, code))
 	cookie := setup.header.Get("Set-Cookie")
@@ -78,6 +70,63 @@ func TestFirstAccount(t *testing.T) {
 	got, err := viewer.try("GET", "/api/v1/query?query=water_level_meters", "")
 	if err != nil || !strings.Contains(string(got.body), `"station":"g1"`) || strings.Contains(string(got.body), `"station":"a"`) {
 		t.Errorf("the device's reading: %s, %v", got.body, err)
+	}
+}
+
+// setupCode is the one that the service has printed.
+func (s *service) setupCode() (code string) {
+	s.t.Helper()
+	eventually(s.t, "setup code printed", func() error {
+		m := regexp.MustCompile(`setup code (\S+)`).FindStringSubmatch(s.log.String())
+		if m == nil {
+			return fmt.Errorf("not in %q", s.log)
+		}
+		code = m[1]
+		return nil
+	})
+	return code
+}
+
+// TestBehindAProxy: with the proxy named, a stranger's guesses are the stranger's
+// alone, the audit log says who signed in from where, and cookies go back over
+// TLS only.
+func TestBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--base-url", "https://quantrac.example.vn", "--trusted-proxies", "127.0.0.1,::1")
+	behind := func(forwarded string) *asker {
+		a := s.nobody()
+		a.header.Set("X-Forwarded-For", forwarded)
+		a.header.Set("X-Forwarded-Proto", "https")
+		return a
+	}
+	code := s.setupCode()
+	for range 30 { // nobody can keep the first administrator out either
+		behind("203.0.113.9").want(401, "POST", "/api/auth/setup", `{"code":"x","name":"x","password":"mat khau dai hon"}`)
+	}
+	behind("198.51.100.1").want(200, "POST", "/api/auth/setup", fmt.Sprintf(`{"code":%q,"name":"chi","password":"mat khau dai hon"}`, code))
+	held := 0
+	for i := range 30 {
+		got, err := behind(fmt.Sprintf("198.51.100.%d, 203.0.113.9", i)).try("POST", "/api/auth/login", fmt.Sprintf(`{"name":"x%d","password":"wrong"}`, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.status == 429 {
+			held++
+		}
+	}
+	if held == 0 {
+		t.Error("a stranger guesses without being held up")
+	}
+	in := behind("198.51.100.2").want(200, "POST", "/api/auth/login", `{"name":"chi","password":"mat khau dai hon"}`)
+	admin := behind("198.51.100.2")
+	for _, c := range in.header.Values("Set-Cookie") {
+		if !strings.Contains(c, "; Secure") {
+			t.Errorf("cookie %q goes back without TLS", c)
+		}
+		admin.header.Add("Cookie", strings.SplitN(c, ";", 2)[0])
+	}
+	if got := admin.want(200, "GET", "/api/auth/audit?action=login", ""); !strings.Contains(string(got.body), `"198.51.100.2"`) {
+		t.Errorf("audit log: %s", got.body)
 	}
 }
 

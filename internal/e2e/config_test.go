@@ -112,6 +112,7 @@ func TestConfigRefused(t *testing.T) {
 func TestSettingsRefused(t *testing.T) {
 	t.Parallel()
 	for args, text := range map[string]string{
+		"--trusted-proxies proxy.example":               `trusted-proxies: "proxy.example": want an address`,
 		"--http localhost":                              `http: "localhost": write HOST:PORT`,
 		"--http ::1:8420":                               "IPv6 hosts in brackets",
 		"--mqtt localhost:99999":                        `mqtt: "localhost:99999": "99999" is no port`,
