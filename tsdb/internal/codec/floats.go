@@ -79,8 +79,18 @@ func scale(vals []float64) (places, exceptions int) {
 
 // ReadFloats appends the n values of a section to dst.
 func ReadFloats(dst []float64, section []byte, n int, scratch []int64) ([]float64, []int64, error) {
+	return ReadGappedFloats(dst, section, n, nil, scratch)
+}
+
+// ReadGappedFloats is ReadFloats of a section that Small.AppendFloats was told
+// gaps for: the same ones.
+func ReadGappedFloats(dst []float64, section []byte, n int, gaps []uint8, scratch []int64) ([]float64, []int64, error) {
 	r := reader{data: section}
 	switch mode := r.byte(); mode {
+	case floatsScaled:
+		return readScaled(dst, &r, n, gaps, scratch)
+	case floatsBits:
+		return readBits(dst, &r, n, gaps, scratch)
 	case floatsRaw:
 		if r.err == nil && len(r.data) != 8*n {
 			r.fail(fmt.Errorf("%d bytes for %d raw values", len(r.data), n))

@@ -187,8 +187,15 @@ func ReadInts(dst []int64, section []byte, n int) ([]int64, error) {
 func ReadGappedInts(dst []int64, section []byte, n int, gaps []uint8) ([]int64, error) {
 	r := reader{data: section}
 	mode := r.byte()
-	if mode == intSmall {
+	switch mode {
+	case intSmall:
 		return readSmall(dst, &r, n, gaps)
+	case intRanks:
+		return readRanks(dst, &r, n, gaps)
+	case intSums:
+		return readSums(dst, &r, n)
+	case intPacked:
+		return readPacked(dst, &r, n)
 	}
 	first := r.varint()
 	dst = grow(dst, n)

@@ -16,26 +16,56 @@ type Small struct {
 	events []event
 	codes  []coded
 	fit    fitter
-	whole  []int64
+	whole  []int64 // the numbers without events
+	values []int64 // what the numbers are
+	ranks  []int64 // which of the values each is
+	diffs  []int64
+	ints   []int64 // whole numbers of floats
+	above  []int64 // by how many floats these are above
+	odd    []int64 // bits of floats that are none
+	oddAt  []int   // and their places
+	gaps   []uint8
 	model  model
 	bins   bins
 }
 
 // AppendInts appends a section of the values. gaps, if not nil, tells for each
-// value how many are missing between it and the one before; ReadInts wants to
-// be told the same.
+// value how many are missing between it and the one before; ReadGappedInts
+// wants to be told the same.
 func (s *Small) AppendInts(dst []byte, vals []int64, gaps []uint8) []byte {
+	at := len(dst)
+	dst = s.appendWhole(dst, vals, gaps)
+	if len(vals) < smallMin || constant(vals) {
+		return dst
+	}
+	ranks := len(dst)
+	dst = smaller(s.appendRanks(dst, vals, gaps), at, ranks)
+	sums := len(dst)
+	return smaller(s.appendSums(dst, vals), at, sums)
+}
+
+// smaller keeps of the two forms of a section, the first from at and the
+// second, which may be nothing, from second on, the one with fewer bytes.
+func smaller(dst []byte, at, second int) []byte {
+	if n := len(dst) - second; n > 0 && n < second-at {
+		return append(dst[:at], dst[second:]...)
+	}
+	return dst[:second]
+}
+
+// appendWhole appends the values as they are.
+func (s *Small) appendWhole(dst []byte, vals []int64, gaps []uint8) []byte {
 	at := len(dst)
 	dst = AppendInts(dst, vals)
 	if len(vals) < smallMin || constant(vals) {
 		return dst
 	}
-	fast := len(dst) - at
-	dst = s.append(dst, vals, gaps)
-	if small := dst[at+fast:]; len(small) > 0 && len(small) < fast {
-		return append(dst[:at], small...)
+	small := len(dst)
+	dst = smaller(s.append(dst, vals, gaps), at, small)
+	if packed := len(dst); packed-at > len(vals) { // noise is no less than that
+		return smaller(appendPacked(dst, vals), at, packed)
 	}
-	return dst[:at+fast]
+	return dst
 }
 
 // append appends a section in mode intSmall, nothing where no model fits.

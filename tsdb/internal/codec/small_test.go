@@ -48,6 +48,9 @@ func smallColumns() map[string][]int64 {
 		huge = append(huge, 1<<61+level[i]<<20+rnd.Int64N(1<<18))
 	}
 	cols["counts"], cols["coarse"], cols["huge"] = counts, coarse, huge
+	for range 500 {
+		cols["noise"] = append(cols["noise"], rnd.Int64N(1<<40)-1<<39)
+	}
 	cols["few"] = level[:smallMin]
 	cols["rising"] = level
 	for i := range cols["rising"] {
