@@ -13,6 +13,8 @@ type bins struct {
 	scale [maxClasses]int  // first guess
 	used  [maxClasses]uint32
 	tally [maxClasses]tally
+
+	beyond int // residuals that no bin holds: events
 }
 
 const binCount = 256
@@ -48,10 +50,15 @@ func (b *bins) sort(t *trial, m *model, classes int, one bool) {
 			_, b.shift[c] = scaleLayout(max(0, b.scale[c]-4))
 		}
 	}
+	b.beyond = 0
 	for i, r := range t.res {
 		c := t.class[i] % maxClasses
-		at := max(0, min(r>>(b.shift[c]&63)+binCount/2, binCount-1))
-		b.count[c][t.part[i]%fractions][at]++
+		at := r>>(b.shift[c]&63) + binCount/2
+		if uint64(at) >= binCount {
+			b.beyond++
+			at = max(0, min(at, binCount-1))
+		}
+		b.count[c][t.part[i]%fractions][at%binCount]++
 	}
 }
 

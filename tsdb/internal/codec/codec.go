@@ -59,6 +59,30 @@ func (r *reader) fail(err error) {
 	r.data = nil
 }
 
+// sized reads a section of whole numbers behind its bytes.
+func (r *reader) sized(n int) ([]int64, error) {
+	size := r.uvarint()
+	if r.err != nil || size > uint64(len(r.data)) {
+		return nil, errShort
+	}
+	section := r.data[:size]
+	r.data = r.data[size:]
+	return ReadInts(nil, section, n)
+}
+
+// plain is sized for a section that no other may be in: sections within
+// sections stay few.
+func (r *reader) plain(n int) ([]int64, error) {
+	size, k := binary.Uvarint(r.data)
+	if k <= 0 || size > uint64(len(r.data)-k) || !plain(r.data[k:]) {
+		return nil, errShort
+	}
+	return r.sized(n)
+}
+
+// plain says whether a section holds no other.
+func plain(section []byte) bool { return len(section) > 0 && section[0] <= intOrder2 }
+
 // end reports the first failure, or bytes that nobody asked for.
 func (r *reader) end() error {
 	if r.err == nil && len(r.data) > 0 {

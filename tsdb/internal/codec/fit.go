@@ -2,7 +2,7 @@ package codec
 
 import (
 	"math"
-	"math/bits"
+	"slices"
 )
 
 // The coefficients of a prediction minimise the squared residuals (the
@@ -20,6 +20,7 @@ const usual = 10
 type fitter struct {
 	diffs  []float64 // cut
 	sums   []float64 // of the cut differences: the numbers without jumps
+	sample []float64
 	normal [maxReach + 1][maxReach + 1]float64
 	factor [maxReach][maxReach]float64 // Cholesky
 	half   [maxReach]float64           // solution of its lower half
@@ -35,35 +36,41 @@ type prediction struct {
 	bits  float64 // guess of the bits of the chunk
 }
 
-// cut takes the differences of the numbers, no larger than usual.
+// cut takes the differences of the numbers, none further from their median than
+// usual.
 func (f *fitter) cut(x []int64) {
 	f.diffs = f.diffs[:0]
-	var count [65]int
 	for i := 1; i < len(x); i++ {
 		f.diffs = append(f.diffs, float64(x[i]-x[i-1]))
-		count[bits.Len64(magnitude(x[i]-x[i-1]))]++
 	}
-	most := usual*median(&count, len(f.diffs)) + 2
+	middle, spread := f.spread()
+	low, high := middle-usual*spread-2, middle+usual*spread+2
 	f.sums = append(f.sums[:0], 0)
 	sum := 0.0
 	for i, d := range f.diffs {
-		f.diffs[i] = max(-most, min(most, d))
-		sum += f.diffs[i]
+		d = max(low, min(high, d))
+		sum += d
+		f.diffs[i] = d
 		f.sums = append(f.sums, sum)
 	}
 }
 
-// median returns about the median of numbers counted by their bits.
-func median(count *[65]int, n int) float64 {
-	below := 0
-	for k, c := range count {
-		if 2*(below+c) >= n {
-			// Between 2^(k−1) and 2^k, by how far the middle is among them.
-			return math.Exp2(float64(k)-1) * (float64(n/2-below)/float64(max(c, 1)) + 1) * float64(min(k, 1))
-		}
-		below += c
+// spread returns the median of a sample of the differences and that of their
+// distances from it.
+func (f *fitter) spread() (middle, spread float64) {
+	const sample = 512
+	f.sample = f.sample[:0]
+	n := len(f.diffs)
+	for i := range min(n, sample) {
+		f.sample = append(f.sample, f.diffs[i*n/min(n, sample)])
 	}
-	return 0
+	slices.Sort(f.sample)
+	middle = f.sample[len(f.sample)/2]
+	for i, d := range f.sample {
+		f.sample[i] = math.Abs(d - middle)
+	}
+	slices.Sort(f.sample)
+	return middle, f.sample[len(f.sample)/2]
 }
 
 // best returns the better prediction of those from values and from differences.

@@ -65,17 +65,6 @@ func (h *scaledHead) exceptions(r *reader, count, n int) error {
 	return err
 }
 
-// sized reads a section of whole numbers behind its bytes.
-func (r *reader) sized(n int) ([]int64, error) {
-	size := r.uvarint()
-	if r.err != nil || size > uint64(len(r.data)) {
-		return nil, errShort
-	}
-	section := r.data[:size]
-	r.data = r.data[size:]
-	return ReadInts(nil, section, n)
-}
-
 // readScaled appends the n values of a section in mode floatsScaled to dst.
 func readScaled(dst []float64, r *reader, n int, gaps []uint8, scratch []int64) ([]float64, []int64, error) {
 	h, err := r.scaled(n)

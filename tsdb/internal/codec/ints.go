@@ -194,6 +194,8 @@ func ReadGappedInts(dst []int64, section []byte, n int, gaps []uint8) ([]int64, 
 		return readRanks(dst, &r, n, gaps)
 	case intSums:
 		return readSums(dst, &r, n)
+	case intMultiples:
+		return readMultiples(dst, &r, n)
 	case intPacked:
 		return readPacked(dst, &r, n)
 	}

@@ -15,6 +15,41 @@ const (
 	maxPacked = 56 // bits
 )
 
+// A section in mode intMultiples is for few numbers, too few for mode intSmall:
+// a step, the first number, and the section of the others' distances from it in
+// steps.
+const intMultiples = 8
+
+func appendMultiples(dst []byte, vals []int64) []byte {
+	step := commonDivisor(vals)
+	if step <= 1 {
+		return dst
+	}
+	dst = binary.AppendVarint(binary.AppendUvarint(append(dst, intMultiples), step), vals[0])
+	steps := make([]int64, len(vals)-1)
+	for i, v := range vals[1:] {
+		steps[i] = (v - vals[0]) / int64(step)
+	}
+	return AppendInts(dst, steps)
+}
+
+// readMultiples appends the n numbers of a section in mode intMultiples to dst.
+func readMultiples(dst []int64, r *reader, n int) ([]int64, error) {
+	step, first := int64(r.uvarint()), r.varint()
+	if r.err != nil || n < 1 || !plain(r.data) {
+		return dst, fmt.Errorf("%d multiples of what is not plain", n)
+	}
+	from := len(dst)
+	dst, err := ReadInts(append(grow(dst, n), first), r.data, n-1)
+	if err != nil {
+		return dst[:from], err
+	}
+	for i := from + 1; i < len(dst); i++ {
+		dst[i] = dst[i]*step + first
+	}
+	return dst, nil
+}
+
 func appendPacked(dst []byte, vals []int64) []byte {
 	least, most := vals[0], vals[0]
 	for _, v := range vals {

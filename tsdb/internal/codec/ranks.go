@@ -62,8 +62,7 @@ func (s *Small) appendRanks(dst []byte, vals []int64, gaps []uint8) []byte {
 		return dst
 	}
 	dst = binary.AppendUvarint(append(dst, intRanks), uint64(len(s.values)))
-	list := AppendInts(nil, s.values)
-	dst = append(binary.AppendUvarint(dst, uint64(len(list))), list...)
+	dst = appendSized(dst, AppendInts(nil, s.values))
 	s.ranks = s.ranks[:0]
 	for _, v := range vals {
 		i, _ := slices.BinarySearch(s.values, v)
@@ -90,24 +89,21 @@ func fewValues(vals []int64) bool {
 	return count <= n/2 && magnitude(most-least) > 4*uint64(count)*commonDivisor(vals)
 }
 
-func nested(mode byte) bool { return mode == intRanks || mode == intSums }
-
 // readRanks appends the n numbers of a section in mode intRanks to dst.
 func readRanks(dst []int64, r *reader, n int, gaps []uint8) ([]int64, error) {
-	count, size := r.uvarint(), r.uvarint()
-	if r.err != nil || count > uint64(n) || size >= uint64(len(r.data)) {
+	count := r.uvarint()
+	if r.err != nil || count > uint64(n) {
 		return dst, errShort
 	}
-	list, rest := r.data[:size], r.data[size:]
-	if size > 0 && nested(list[0]) || nested(rest[0]) {
-		return dst, fmt.Errorf("ranks of ranks")
-	}
-	values, err := ReadInts(nil, list, int(count))
+	values, err := r.plain(int(count))
 	if err != nil {
 		return dst, err
 	}
+	if len(r.data) == 0 || r.data[0] != intPacked && r.data[0] > intSmall {
+		return dst, fmt.Errorf("ranks of what are no numbers")
+	}
 	from := len(dst)
-	dst, err = ReadGappedInts(dst, rest, n, gaps)
+	dst, err = ReadGappedInts(dst, r.data, n, gaps)
 	if err != nil {
 		return dst, err
 	}

@@ -110,19 +110,23 @@ func singles(vals []float64) bool {
 }
 
 // exceptionBits is about what a value takes that is told by itself, and
-// placeBits what a decimal place more takes in every value.
+// placeBits what a decimal place more takes in every value that is not the same
+// as the one before.
 const (
 	exceptionBits = 70
 	placeBits     = 3.3
 )
 
 // fewestPlaces returns the decimal places that cost the least: a place more
-// makes every whole number longer, a place less leaves some values to be told
+// makes every difference longer, a place less leaves some values to be told
 // by themselves.
 func fewestPlaces(vals []float64, single bool) int {
 	var need [maxPlaces + 1]int // values by the places they need
-	hint := 0
-	for _, v := range vals {
+	hint, changes := 0, 0
+	for i, v := range vals {
+		if i > 0 && v != vals[i-1] {
+			changes++
+		}
 		if e, ok := placesOf(v, hint, single); ok {
 			need[e]++
 			hint = e
@@ -130,7 +134,7 @@ func fewestPlaces(vals []float64, single bool) int {
 	}
 	best, least, left := 0, math.Inf(1), 0
 	for e := maxPlaces; e >= 0; e-- {
-		cost := float64(left)*exceptionBits + float64(e)*placeBits*float64(len(vals))
+		cost := float64(left)*exceptionBits + float64(e)*placeBits*float64(changes)
 		if cost < least {
 			best, least = e, cost
 		}

@@ -3,6 +3,7 @@ package codec
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // trial is what a prediction leaves of the numbers, before their tables are
@@ -158,14 +159,35 @@ func (s *Small) shift(by int64) {
 	}
 }
 
-// attempt tries a prediction, taking for events what lies beyond so many
-// deviations that there are few.
+// attempt tries a prediction, taking for events what lies beyond so many times
+// the usual residual that there are few.
 func (s *Small) attempt(h *header, p *prediction) {
-	limit := int64(32*min(p.sigma, 1<<40)) + 32
-	for s.try(h, -limit, limit); s.trial.events > len(s.x)/32 && limit < 1<<50; {
+	limit := int64(eventLimit * (min(p.sigma, 1<<40) + 1))
+	s.try(h, -limit, limit)
+	if usual := eventLimit * (s.usual() + 1); usual < limit/2 {
+		limit = usual
+		s.try(h, -limit, limit)
+	}
+	for s.trial.events > len(s.x)/12 && limit < 1<<50 {
 		limit *= 8
 		s.try(h, -limit, limit)
 	}
+}
+
+// eventLimit is how many times the usual residual an event is at least.
+const eventLimit = 32
+
+// usual returns the median of a sample of the residuals' sizes.
+func (s *Small) usual() int64 {
+	const sample = 256
+	t := &s.trial
+	var sizes [sample]int64
+	n := min(sample, len(t.dist))
+	for i := range n {
+		sizes[i] = t.dist[i*len(t.dist)/n]
+	}
+	slices.Sort(sizes[:n])
+	return sizes[n/2] >> s.model.point
 }
 
 // try predicts the numbers by the header's form and keeps what is left, with
@@ -244,7 +266,7 @@ func (s *Small) measure(h *header) float64 {
 	m.setClasses(h.classes, h.low, h.width)
 	t.sizes(m)
 	s.bins.sort(t, m, h.classes, h.counted)
-	total := float64(8*(12+h.classes) + 32*t.events)
+	total := float64(8*(12+h.classes) + 32*(t.events+s.bins.beyond))
 	for _, c := range h.coefs {
 		total += 1 + float64(bits.Len64(zigzag(c)))
 	}

@@ -35,8 +35,11 @@ type Small struct {
 func (s *Small) AppendInts(dst []byte, vals []int64, gaps []uint8) []byte {
 	at := len(dst)
 	dst = s.appendWhole(dst, vals, gaps)
-	if len(vals) < smallMin || constant(vals) {
+	if constant(vals) {
 		return dst
+	}
+	if n := len(dst); len(vals) < smallMin {
+		return smaller(appendMultiples(dst, vals), at, n)
 	}
 	ranks := len(dst)
 	dst = smaller(s.appendRanks(dst, vals, gaps), at, ranks)
@@ -200,13 +203,14 @@ func (s *Small) encodeHalf(x, h []int64, from int, off int64) int64 {
 }
 
 // event notes that a number is none for its table and returns by how much it
-// and those after it are off from now on: nothing for a spike, after which the
-// next number is closer to the one before it.
+// and those after it are off from now on: by nothing for a spike, after which
+// the next number goes on from the prediction rather than from the spike.
 func (s *Small) event(m *model, x, h []int64, i, from int, off, pred int64) int64 {
 	e := event{at: from + i, diff: x[i] - off - pred}
 	if m.reach > 0 && i+1 < len(x) {
-		back := magnitude(x[i+1] - off - h[i+maxReach-1])
-		e.step = back > magnitude(x[i+1]-x[i])
+		slope := pred - h[i+maxReach-1]
+		spike := magnitude(x[i+1] - off - pred - slope)
+		e.step = magnitude(x[i+1]-x[i]-slope) < spike
 	}
 	s.events = append(s.events, e)
 	if e.step {
@@ -217,16 +221,26 @@ func (s *Small) event(m *model, x, h []int64, i, from int, off, pred int64) int6
 
 func (s *Small) hole(i int) bool { return len(s.holes) > 0 && s.holes[i] }
 
+// manyEvents is how many make it worth to tell them in columns.
+const manyEvents = 16
+
+// appendEvents appends the count of the events and each, or, if they are many,
+// sections of their distances with their kinds and of how far off they are.
 func appendEvents(dst []byte, events []event) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(events)))
-	at := 0
-	for _, e := range events {
-		gap := uint64(e.at-at) << 1
+	gaps, diffs, at := make([]int64, len(events)), make([]int64, len(events)), 0
+	for i, e := range events {
+		gaps[i], diffs[i] = int64(e.at-at)<<1, e.diff
 		if e.step {
-			gap |= 1
+			gaps[i] |= 1
 		}
-		dst = binary.AppendVarint(binary.AppendUvarint(dst, gap), e.diff)
 		at = e.at
+	}
+	if len(events) >= manyEvents {
+		return appendSized(appendSized(dst, AppendInts(nil, gaps)), AppendInts(nil, diffs))
+	}
+	for i, g := range gaps {
+		dst = binary.AppendVarint(binary.AppendUvarint(dst, uint64(g)), diffs[i])
 	}
 	return dst
 }

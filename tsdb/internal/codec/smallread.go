@@ -119,28 +119,45 @@ func (r *reader) codes(h *header, a, b []int64, holes []bool) error {
 	return nil
 }
 
-// events reads the list of events, by halves: from the index on they belong to
-// the second one.
+// events reads the list of events of two halves of n slots: from the index on
+// they belong to the second one.
 func (r *reader) events(n int) (list []event, later int, err error) {
-	count, half := r.uvarint(), uint64(n)
-	if r.err != nil || count > uint64(len(r.data)/2) || count > 2*half {
-		return nil, 0, errShort
+	gaps, diffs, err := r.eventColumns(n)
+	if err != nil {
+		return nil, 0, err
 	}
-	list = make([]event, count)
+	list = make([]event, len(gaps))
 	at := uint64(0)
-	for i := range list {
-		gap := r.uvarint()
-		if at += gap >> 1; gap>>1 > 2*half || at >= 2*half {
+	for i, g := range gaps {
+		gap := uint64(g)
+		if at += gap >> 1; gap>>1 > 2*uint64(n) || at >= 2*uint64(n) {
 			return nil, 0, fmt.Errorf("event at %d of %d numbers", at, 2*n)
 		}
-		list[i] = event{at: int(at), step: gap&1 != 0, diff: r.varint()}
-		if at < half {
+		list[i] = event{at: int(at), step: gap&1 != 0, diff: diffs[i]}
+		if int(at) < n {
 			later = i + 1
 		} else {
-			list[i].at -= int(half)
+			list[i].at -= n
 		}
 	}
-	return list, later, r.err
+	return list, later, nil
+}
+
+func (r *reader) eventColumns(n int) (gaps, diffs []int64, err error) {
+	count := r.uvarint()
+	if r.err != nil || count > 2*uint64(n) {
+		return nil, nil, errShort
+	}
+	if count >= manyEvents {
+		if gaps, err = r.plain(int(count)); err == nil {
+			diffs, err = r.plain(int(count))
+		}
+		return gaps, diffs, err
+	}
+	for range count {
+		gaps, diffs = append(gaps, int64(r.uvarint())), append(diffs, r.varint())
+	}
+	return gaps, diffs, r.err
 }
 
 // settle turns what the model told of a half into its numbers, off by so much

@@ -16,7 +16,8 @@ import (
 // next one, with flag 2 a distance from its slot (zigzag). The grid itself
 // does not move. A tag without flags is the last.
 //
-// timesInts is a section of whole numbers, where that is smaller.
+// timesInts is a section of whole numbers, where that is smaller. A third mode,
+// timesPacked, is that of Small.
 const (
 	timesGrid = 0
 	timesInts = 1
@@ -120,8 +121,9 @@ func nearest(d, interval int64) int64 {
 
 // ReadTimes appends the n times of a section to dst.
 func ReadTimes(dst []int64, section []byte, n int) ([]int64, error) {
-	if len(section) == 0 {
-		return dst, errShort
+	section, err := plainTimes(section, n)
+	if err != nil {
+		return dst, err
 	}
 	switch section[0] {
 	case timesInts:
@@ -240,8 +242,9 @@ func (g *grid) exception() error {
 // equals t, and whether there is one, without telling all of them apart where
 // the times keep an interval.
 func FindTime(section []byte, n int, t int64) (int, bool, error) {
-	if len(section) == 0 {
-		return 0, false, errShort
+	section, err := plainTimes(section, n)
+	if err != nil {
+		return 0, false, err
 	}
 	if section[0] != timesGrid {
 		times, err := ReadTimes(nil, section, n)
