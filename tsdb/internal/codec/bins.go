@@ -12,6 +12,8 @@ type bins struct {
 	shift [maxClasses]uint // of the bins of a class
 	scale [maxClasses]int  // first guess
 	used  [maxClasses]uint32
+	from  [maxClasses]int // the bins that hold any lie
+	to    [maxClasses]int // between these
 	tally [maxClasses]tally
 
 	beyond int // residuals that no bin holds: events
@@ -34,13 +36,14 @@ func (b *bins) sort(t *trial, m *model, classes int, one bool) {
 	b.used = [maxClasses]uint32{}
 	t.class = t.class[:0]
 	for i, size := range t.size {
-		c := m.class[min(uint64(size)>>(m.coarse&63), 255)] % maxClasses
+		c := m.class[m.sizeOf(size)] % maxClasses
 		t.class = append(t.class, c)
 		b.used[c]++
 		sum[c] += float64(t.dist[i])
 	}
 	for c := range classes {
 		clear(b.count[c][:])
+		b.from[c], b.to[c] = binCount, 0
 		b.tally[c].known = false
 		mean := sum[c] / float64(max(b.used[c], 1)) / float64(int(1)<<m.point)
 		guess := math.Round(4*math.Log2(1.25*mean+1./32)) + 16
@@ -59,6 +62,7 @@ func (b *bins) sort(t *trial, m *model, classes int, one bool) {
 			at = max(0, min(at, binCount-1))
 		}
 		b.count[c][t.part[i]%fractions][at%binCount]++
+		b.from[c], b.to[c] = min(b.from[c], int(at)), max(b.to[c], int(at)+1)
 	}
 }
 
@@ -133,8 +137,9 @@ func (b *bins) collect(c, kind int, shift uint) *tally {
 	}
 	*t = tally{known: true, kind: kind, shift: shift}
 	var symbol [binCount]uint8
+	from, to := min(b.from[c], b.to[c]), b.to[c]
 	s := uint8(0)
-	for i := range symbol {
+	for i := from; i < to; i++ {
 		for at := (i - binCount/2) >> (shift - b.shift[c]); s < symbols-1 && at >= int(l.base[s+1]); s++ {
 		}
 		symbol[i] = s
@@ -142,8 +147,8 @@ func (b *bins) collect(c, kind int, shift uint) *tally {
 	fractions := middles(shift, true)
 	for f := range b.count[c] {
 		counts := &t.counts[f%fractions]
-		for i, n := range b.count[c][f] {
-			counts[symbol[i]%symbols] += n
+		for i, n := range b.count[c][f][from:to] {
+			counts[symbol[from+i]%symbols] += n
 		}
 	}
 	return t

@@ -74,11 +74,15 @@ func (s *Small) AppendFloats(dst []byte, vals []float64, gaps []uint8) []byte {
 		dst, s.ints = AppendFloats(dst, vals, s.ints)
 		return dst
 	}
-	scaling, misfits := findScaling(vals)
+	if by := sampleScaling(vals); s.scale(vals, &by) == 0 {
+		return s.appendScaled(dst, vals, gaps, &by)
+	}
+	by, misfits := findScaling(vals)
 	if misfits > len(vals)/2 {
 		dst = s.appendBits(dst, vals, gaps)
 	} else {
-		dst = s.appendScaled(dst, vals, gaps, &scaling)
+		s.scale(vals, &by)
+		dst = s.appendScaled(dst, vals, gaps, &by)
 		if misfits > len(vals)/16 {
 			second := len(dst)
 			dst = smaller(s.appendBits(dst, vals, gaps), at, second)
@@ -99,6 +103,26 @@ func (s *Small) appendBits(dst []byte, vals []float64, gaps []uint8) []byte {
 	return s.AppendInts(append(dst, floatsBits, byte(shift)), s.ints, gaps)
 }
 
+// scale turns values into whole numbers, keeps what is none, and returns how
+// many are none.
+func (s *Small) scale(vals []float64, by *scaling) int {
+	s.ints, s.odd, s.oddAt, s.above = s.ints[:0], s.odd[:0], s.oddAt[:0], s.above[:0]
+	for i, v := range vals {
+		m, ok := by.of(v)
+		switch {
+		case !ok:
+			s.odd, s.oddAt = append(s.odd, ordered(v, 0)), append(s.oddAt, i)
+		case by.near:
+			s.above = append(s.above, by.floats(v, m))
+			fallthrough
+		default:
+			s.ints = append(s.ints, m)
+		}
+	}
+	return len(s.odd)
+}
+
+// appendScaled appends what scale has made.
 func (s *Small) appendScaled(dst []byte, vals []float64, gaps []uint8, by *scaling) []byte {
 	flags := byte(by.places)
 	if by.single {
@@ -113,17 +137,6 @@ func (s *Small) appendScaled(dst []byte, vals []float64, gaps []uint8, by *scali
 	dst = append(dst, floatsScaled, flags)
 	if by.factor != 0 {
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(by.factor))
-	}
-	s.ints, s.odd, s.oddAt, s.above = s.ints[:0], s.odd[:0], s.oddAt[:0], s.above[:0]
-	for i, v := range vals {
-		if m, ok := by.of(v); ok {
-			s.ints = append(s.ints, m)
-			if by.near {
-				s.above = append(s.above, by.floats(v, m))
-			}
-		} else {
-			s.odd, s.oddAt = append(s.odd, ordered(v, 0)), append(s.oddAt, i)
-		}
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.odd)))
 	if len(s.odd) > 0 {

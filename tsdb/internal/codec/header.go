@@ -207,20 +207,24 @@ func (h *header) taps(t *[maxReach]int64) int {
 
 // tables makes the tables of a class.
 func (h *header) tables(m *model, c int) {
-	t := m.tables[c*fractions : (c+1)*fractions]
+	from := c * fractions
 	if h.counted {
+		m.layouts[c], m.shifts[c] = &layouts[h.kind], 0
 		start := counted(h.levels[c])
-		t[0].set(&start, &layouts[h.kind], 0)
+		setTable(&m.borders[from], &m.words[from], &start, m.layouts[c], 0)
 		return
 	}
-	kind, shift := scaleLayout(int(h.scales[c]))
-	count := middles(shift, m.mask > 0)
-	for f := range t {
-		if f < count {
-			start := shaped(h.kind, int(h.scales[c]), middle(f, shift, m.mask > 0))
-			t[f].set(&start, &layouts[kind], shift)
-		} else {
-			t[f] = t[0]
+	scale, fractioned := int(h.scales[c]), m.mask > 0
+	kind, shift := scaleLayout(scale)
+	m.layouts[c], m.shifts[c] = &layouts[kind], shift
+	count := middles(shift, fractioned)
+	for f := range count {
+		start := shaped(h.kind, scale, middle(f, shift, fractioned))
+		setTable(&m.borders[from+f], &m.words[from+f], &start, m.layouts[c], shift)
+	}
+	if fractioned {
+		for f := count; f < fractions; f++ {
+			m.borders[from+f], m.words[from+f] = m.borders[from], m.words[from]
 		}
 	}
 }

@@ -11,15 +11,24 @@ import "math/bits"
 // All of it is integer arithmetic that wraps, for the decoder must predict what
 // the encoder did.
 type model struct {
-	reach  int             // of the prediction: 0, 1, or taps in fours
-	taps   [maxReach]int64 // the last one for the number just before
-	bias   int64
+	pace
+	reach int             // of the prediction: 0, 1, or taps in fours
+	taps  [maxReach]int64 // the last one for the number just before
+	bias  int64
+	class [256]uint8
+
+	borders [maxClasses * fractions]borders
+	words   [maxClasses * fractions]words
+	layouts [maxClasses]*layout // for encoding
+	shifts  [maxClasses]uint
+}
+
+// pace is how a model goes from number to number.
+type pace struct {
 	point  uint   // binary places of predictions, taps and bias
 	mask   uint64 // of the fraction's number: 7, or 0 where there is none
 	slow   uint   // how slowly the size follows
 	coarse uint   // the size is looked up without so many bits
-	class  [256]uint8
-	tables [maxClasses * fractions]table
 }
 
 const (
@@ -56,25 +65,27 @@ func (m *model) predict(h *[maxReach]int64) int64 {
 	return p
 }
 
+// sizeOf returns where the class of a size is looked up.
+func (c pace) sizeOf(size int64) uint64 { return min(uint64(size)>>(c.coarse&63), 255) }
+
+// fraction returns the number of the fraction of a prediction.
+func (c pace) fraction(p int64) uint64 { return uint64(p) >> (fullPoint - 3) & c.mask }
+
 // context returns the number of the table for a prediction after residuals of
 // a size.
 func (m *model) context(p, size int64) uint64 {
-	return uint64(m.class[min(uint64(size)>>(m.coarse&63), 255)])*fractions + m.fraction(p)
+	return uint64(m.class[m.sizeOf(size)])*fractions + m.fraction(p)
 }
-
-func (m *model) fraction(p int64) uint64 { return uint64(p) >> (fullPoint - 3) & m.mask }
 
 // nearest returns the whole number nearest to a prediction: what stands in for
 // a number that is missing.
-func (m *model) nearest(p int64) int64 {
-	return (p + 1<<(m.point&63)>>1) >> (m.point & 63)
-}
+func (c pace) nearest(p int64) int64 { return (p + 1<<(c.point&63)>>1) >> (c.point & 63) }
 
 // after returns the size after a number and its prediction.
-func (m *model) after(size, v, p int64) int64 {
-	d := v<<(m.point&63) - p
+func (c pace) after(size, v, p int64) int64 {
+	d := v<<(c.point&63) - p
 	d = d ^ d>>63 - d>>63
-	return size + (d-size)>>(m.slow&63)
+	return size + (d-size)>>(c.slow&63)
 }
 
 // linear says whether predictions have fractions.

@@ -87,8 +87,8 @@ type decoder struct {
 	size  [2]int64
 	data  []byte // extra bits, then words
 	raw   int    // bytes of extra bits
-	words int    // where the words end
-	holes []bool // slots of both halves without a number, nil for none
+	end   int    // of the words
+	holes []byte // 1 for the slots of both halves without a number; nil for none
 }
 
 // run fills both halves from the 16th number on, predicting from the ones
@@ -97,7 +97,7 @@ func (d *decoder) run(a, b []int64) bool {
 	x, y := d.state[0], d.state[1]
 	sx, sy := d.size[0], d.size[1]
 	at, pos := d.raw, uint(0) // the next word; the next extra bit
-	data, point := d.data, d.point&63
+	data, pace := d.data, d.pace
 	b = b[:len(a)]
 	holes, half := d.holes != nil, len(a)-maxReach
 	for i := maxReach; i < len(a); i++ {
@@ -105,7 +105,7 @@ func (d *decoder) run(a, b []int64) bool {
 		switch d.reach {
 		case 0:
 		case 1:
-			p, q = a[i-1]<<point, b[i-1]<<point
+			p, q = a[i-1]<<(pace.point&63), b[i-1]<<(pace.point&63)
 		case 4:
 			c := (*[4]int64)(d.taps[12:])
 			p += dot4(c, (*[4]int64)(a[i-4:]))
@@ -121,12 +121,12 @@ func (d *decoder) run(a, b []int64) bool {
 			q += dot8(c, (*[8]int64)(b[i-8:]))
 		}
 
-		if holes && d.holes[i-maxReach] {
-			a[i] = d.nearest(p)
+		if holes && d.holes[i-maxReach] != 0 {
+			a[i] = pace.nearest(p)
 		} else {
-			t := &d.tables[d.context(p, sx)%uint64(len(d.tables))]
+			t := (uint64(d.class[pace.sizeOf(sx)])*fractions + pace.fraction(p)) % (maxClasses * fractions)
 			part := x & (tableTotal - 1)
-			s := t.symbol[t.find(part)]
+			s := d.model.words[t][d.borders[t].find(part)]
 			x = s>>16&0xffff*(x>>tableBits) + part - s&0xffff
 			if x < stateLow {
 				if at+4 <= len(data) {
@@ -134,23 +134,22 @@ func (d *decoder) run(a, b []int64) bool {
 				}
 				at += 4
 			}
-			v := int64(s) >> 48 << (s >> 32 & 63)
+			v := int64(s)>>48<<(s>>32&63) + p>>(pace.point&63)
 			if n := s >> 40 & 63; n > 0 {
 				if from := pos / 8; from+8 <= uint(len(data)) {
 					v += int64(binary.LittleEndian.Uint64(data[from:]) >> (pos % 8) & (1<<n - 1))
 				}
 				pos += uint(n)
 			}
-			v += p >> point
 			a[i] = v
-			sx = d.after(sx, v, p)
+			sx = pace.after(sx, v, p)
 		}
-		if holes && d.holes[i-maxReach+half] {
-			b[i] = d.nearest(q)
+		if holes && d.holes[i-maxReach+half] != 0 {
+			b[i] = pace.nearest(q)
 		} else {
-			t := &d.tables[d.context(q, sy)%uint64(len(d.tables))]
+			t := (uint64(d.class[pace.sizeOf(sy)])*fractions + pace.fraction(q)) % (maxClasses * fractions)
 			part := y & (tableTotal - 1)
-			s := t.symbol[t.find(part)]
+			s := d.model.words[t][d.borders[t].find(part)]
 			y = s>>16&0xffff*(y>>tableBits) + part - s&0xffff
 			if y < stateLow {
 				if at+4 <= len(data) {
@@ -158,17 +157,16 @@ func (d *decoder) run(a, b []int64) bool {
 				}
 				at += 4
 			}
-			v := int64(s) >> 48 << (s >> 32 & 63)
+			v := int64(s)>>48<<(s>>32&63) + q>>(pace.point&63)
 			if n := s >> 40 & 63; n > 0 {
 				if from := pos / 8; from+8 <= uint(len(data)) {
 					v += int64(binary.LittleEndian.Uint64(data[from:]) >> (pos % 8) & (1<<n - 1))
 				}
 				pos += uint(n)
 			}
-			v += q >> point
 			b[i] = v
-			sy = d.after(sy, v, q)
+			sy = pace.after(sy, v, q)
 		}
 	}
-	return x == stateLow && y == stateLow && at == d.words && (pos+7)/8 == uint(d.raw)
+	return x == stateLow && y == stateLow && at == d.end && (pos+7)/8 == uint(d.raw)
 }

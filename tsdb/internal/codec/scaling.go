@@ -75,6 +75,16 @@ func (s *scaling) misfits(vals []float64) int {
 	return n
 }
 
+// sampleScaling returns the decimal places of a sample.
+func sampleScaling(vals []float64) scaling {
+	const sample = 64
+	var some [sample]float64
+	for i := range some {
+		some[i] = vals[i*len(vals)/sample]
+	}
+	return scaling{places: fewestPlaces(some[:], false)}
+}
+
 // findScaling returns the scaling that makes the most of the values, and how
 // many it does not make.
 func findScaling(vals []float64) (best scaling, misfits int) {

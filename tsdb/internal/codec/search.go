@@ -33,8 +33,9 @@ type choice struct {
 // tables all bits below 1 are gone, or all but three where sizes are means.
 var (
 	firstChoice    = []choice{{3, 6, 2, 5}}
-	shapedChoices  = []choice{{3, 1, 1, 0}, {4, 6, 2, 5}, {3, 8, 1, 7}, {2, 6, 2, 5}}
-	countedChoices = []choice{{0, 1, 1, 0}, {0, 4, 2, 1}, {0, 8, 1, 1}, {1, 6, 2, 2}, {2, 6, 2, 2}}
+	oneClass       = []choice{{3, 1, 1, 0}}
+	shapedChoices  = []choice{{4, 6, 2, 5}, {3, 8, 1, 7}, {2, 6, 2, 5}}
+	countedChoices = []choice{{0, 4, 2, 1}, {0, 1, 1, 0}, {0, 8, 1, 1}, {1, 6, 2, 2}, {2, 6, 2, 2}}
 )
 
 // search returns the header that promises the fewest bits, if any does.
@@ -45,7 +46,7 @@ func (s *Small) search(h header) (header, bool) {
 		h.form |= formCoarse
 		s.try(&h, -1<<60, 1<<60)
 		b.consider(h, firstChoice)
-		b.consider(h, shapedChoices)
+		b.class(h)
 		return b.header, b.header.classes > 0
 	}
 	p := s.fit.best(s.x)
@@ -94,7 +95,7 @@ func (b *best) refine(h, last header, p *prediction) {
 		h = last
 		b.attempt(&h, p)
 	}
-	b.consider(h, shapedChoices)
+	b.class(h)
 	if len(h.coefs) > 0 {
 		if b.trial.mean > 4<<fullPoint {
 			return
@@ -117,13 +118,27 @@ type best struct {
 	bits   float64
 }
 
-// consider measures ways to class the residuals of a trial.
+// consider measures ways to class the residuals of a trial, the first one only
+// where it is far from the best.
 func (b *best) consider(h header, choices []choice) {
-	for _, c := range choices {
+	for i, c := range choices {
 		h.slow, h.classes, h.width, h.low = c.slow, c.classes, c.width, c.low
-		if bits := b.measure(&h); bits < b.bits {
+		bits := b.measure(&h)
+		if i == 0 && bits > 1.1*b.bits {
+			return
+		}
+		if bits < b.bits {
 			b.header, b.bits = h, bits
 		}
+	}
+}
+
+// class looks for the best classes of the residuals of a trial, after the first
+// choice: where one class is better, they are all alike.
+func (b *best) class(h header) {
+	before := b.bits
+	if b.consider(h, oneClass); b.bits == before {
+		b.consider(h, shapedChoices)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // memory for the next section, and is for one goroutine at a time.
 type Small struct {
 	x      []int64 // numbers of the slots of both halves, in steps from the first
-	holes  []bool  // slots without a number
+	holes  []byte  // 1 for the slots without a number
 	h      []int64 // both halves as predictions see them, each behind its seeds
 	trial  trial
 	events []event
@@ -189,14 +189,15 @@ func (s *Small) encodeHalf(x, h []int64, from int, off int64) int64 {
 			s.codes = append(s.codes, coded{})
 			continue
 		}
-		t := &m.tables[m.context(p, size)]
+		t := m.context(p, size) % (maxClasses * fractions)
+		l, shift := m.layouts[t/fractions], m.shifts[t/fractions]
 		r := v - off - p>>m.point
-		if !t.layout.holds(r, t.shift) {
+		if !l.holds(r, shift) {
 			off += s.event(m, x, h, i, from, off, p>>m.point)
 			r = 0
 		}
 		h[i+maxReach] = p>>m.point + r
-		s.codes = append(s.codes, t.code(r))
+		s.codes = append(s.codes, l.code(&m.words[t], r, shift))
 		size = m.after(size, h[i+maxReach], p)
 	}
 	return off
@@ -219,7 +220,7 @@ func (s *Small) event(m *model, x, h []int64, i, from int, off, pred int64) int6
 	return 0
 }
 
-func (s *Small) hole(i int) bool { return len(s.holes) > 0 && s.holes[i] }
+func (s *Small) hole(i int) bool { return len(s.holes) > 0 && s.holes[i] != 0 }
 
 // manyEvents is how many make it worth to tell them in columns.
 const manyEvents = 16

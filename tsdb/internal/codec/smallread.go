@@ -1,9 +1,9 @@
 package codec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 var (
@@ -24,7 +24,7 @@ func readSmall(dst []int64, r *reader, n int, gaps []uint8) ([]int64, error) {
 	if n < smallMin {
 		return dst, fmt.Errorf("%d numbers in a form for more", n)
 	}
-	var empty []bool
+	var empty []byte
 	if form&formGapped != 0 {
 		if empty = holes(nil, gaps, n); empty == nil {
 			return dst, errGaps
@@ -63,24 +63,26 @@ func readSmall(dst []int64, r *reader, n int, gaps []uint8) ([]int64, error) {
 }
 
 // fill takes the holes out.
-func fill(all []int64, holes []bool) []int64 {
+func fill(all []int64, holes []byte) []int64 {
 	if holes == nil {
 		return all
 	}
 	n := 0
-	for i, v := range all {
-		if !holes[i] {
-			all[n] = v
-			n++
+	for from := 0; from < len(all); from++ {
+		run := bytes.IndexByte(holes[from:len(all)], 1)
+		if run < 0 {
+			run = len(all) - from
 		}
+		n += copy(all[n:], all[from:from+run])
+		from += run
 	}
 	return all[:n]
 }
 
-// holes appends whether there is a number in each slot, nothing where gaps do
-// not tell of n numbers, of missing ones, or tell of more missing ones than
-// there are numbers.
-func holes(dst []bool, gaps []uint8, n int) []bool {
+// holes appends for each slot whether there is no number in it, nothing where
+// gaps do not tell of n numbers, of missing ones, or tell of more missing ones
+// than there are numbers.
+func holes(dst []byte, gaps []uint8, n int) []byte {
 	missing := 0
 	for _, g := range gaps[min(1, len(gaps)):] {
 		missing += int(g)
@@ -88,18 +90,19 @@ func holes(dst []bool, gaps []uint8, n int) []bool {
 	if len(gaps) != n || missing == 0 || missing > n {
 		return dst
 	}
-	dst = append(slices.Grow(dst, n+missing), false)
+	dst = append(dst, make([]byte, n+missing)...)
+	at := 0
 	for _, g := range gaps[1:] {
-		for range g {
-			dst = append(dst, true)
+		for at++; g > 0; g-- {
+			dst[at] = 1
+			at++
 		}
-		dst = append(dst, false)
 	}
 	return dst
 }
 
 // codes decodes both halves.
-func (r *reader) codes(h *header, a, b []int64, holes []bool) error {
+func (r *reader) codes(h *header, a, b []int64, holes []byte) error {
 	d := decoder{holes: holes}
 	h.model(&d.model)
 	raw := r.uvarint()
@@ -111,7 +114,7 @@ func (r *reader) codes(h *header, a, b []int64, holes []bool) error {
 	if len(r.data)-d.raw < 8 { // extra bits are read eight bytes at a time
 		d.data = append(append(make([]byte, 0, len(r.data)+8), r.data...), make([]byte, 8)...)
 	}
-	d.words = len(r.data)
+	d.end = len(r.data)
 	d.size = [2]int64{d.startSize(), d.startSize()}
 	if !d.run(a, b) {
 		return errCodes

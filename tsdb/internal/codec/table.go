@@ -15,12 +15,11 @@ const (
 	laneSigns = 0x8000_8000_8000_8000
 )
 
-type table struct {
-	border [4]uint64
-	symbol [symbols]uint64
-	layout *layout // for the encoder
-	shift  uint
-}
+// borders are the first numbers of the symbols but the first, four in a word.
+type borders [4]uint64
+
+// words are the symbols of a table, each in a word.
+type words [symbols]uint64
 
 // A symbol's word: its first number in bits 0–15, frequency in 16–31, by how
 // many bits its base is shifted in 32–39, extra bits in 40–47, base (signed)
@@ -33,21 +32,20 @@ func symbolWord(start, freq uint32, l *layout, s int, shift uint) uint64 {
 // find returns the symbol in whose share the number lies: in each lane the
 // sign stays where the number is at least the border, and the product adds the
 // lanes up.
-func (t *table) find(number uint64) uint64 {
+func (b *borders) find(number uint64) uint64 {
 	n := number*lanes | laneSigns
-	return ((n-t.border[0])&laneSigns>>3 + (n-t.border[1])&laneSigns>>3 +
-		(n-t.border[2])&laneSigns>>3 + (n-t.border[3])&laneSigns>>3) * lanes >> 60
+	return ((n-b[0])&laneSigns>>3 + (n-b[1])&laneSigns>>3 +
+		(n-b[2])&laneSigns>>3 + (n-b[3])&laneSigns>>3) * lanes >> 60
 }
 
-// set makes a table of the first numbers of the symbols, which rise.
-func (t *table) set(start *[symbols + 1]uint32, l *layout, shift uint) {
-	t.layout, t.shift = l, shift
-	t.border[3] = tableTotal << 48 // the last lane is never reached
+// setTable makes a table of the first numbers of the symbols, which rise.
+func setTable(b *borders, w *words, start *[symbols + 1]uint32, l *layout, shift uint) {
+	b[3] = tableTotal << 48 // the last lane is never reached
 	for s := range symbols {
-		t.symbol[s] = symbolWord(start[s], start[s+1]-start[s], l, s, shift)
+		w[s] = symbolWord(start[s], start[s+1]-start[s], l, s, shift)
 		if s < symbols-1 {
 			lane := 16 * (s % 4)
-			t.border[s/4] = t.border[s/4]&^(0xffff<<lane) | uint64(start[s+1])<<lane
+			b[s/4] = b[s/4]&^(0xffff<<lane) | uint64(start[s+1])<<lane
 		}
 	}
 }
@@ -85,14 +83,15 @@ func (l *layout) holds(r int64, shift uint) bool {
 	return r >= int64(l.base[0]) && r < int64(l.base[symbols])
 }
 
-// code returns the code of a residual that the layout holds.
-func (t *table) code(r int64) coded {
-	u := r >> t.shift
+// code returns the code of a residual that the layout holds, with the words of
+// its table.
+func (l *layout) code(w *words, r int64, shift uint) coded {
+	u := r >> shift
 	s := symbols - 1
-	for int64(t.layout.base[s]) > u {
+	for int64(l.base[s]) > u {
 		s--
 	}
-	return coded{word: t.symbol[s], rest: uint64(r - int64(t.layout.base[s])<<t.shift)}
+	return coded{word: w[s], rest: uint64(r - int64(l.base[s])<<shift)}
 }
 
 // Scales rise by a fourth root of two: scale k is 2^(k/4 − 4) residuals.

@@ -23,8 +23,8 @@ func TestLayoutsHaveNoGaps(t *testing.T) {
 func TestTables(t *testing.T) {
 	check := func(start [symbols + 1]uint32) {
 		t.Helper()
-		var tb table
-		tb.set(&start, &layouts[wide], 0)
+		var b borders
+		setTable(&b, new(words), &start, &layouts[wide], 0)
 		if start[0] != 0 || start[symbols] != tableTotal {
 			t.Fatalf("shares from %d to %d", start[0], start[symbols])
 		}
@@ -33,7 +33,7 @@ func TestTables(t *testing.T) {
 				t.Fatalf("symbol %d has no share: %v", s, start)
 			}
 			for _, n := range []uint32{start[s], start[s+1] - 1} {
-				if got := tb.find(uint64(n)); got != uint64(s) {
+				if got := b.find(uint64(n)); got != uint64(s) {
 					t.Fatalf("number %d is of symbol %d, want %d in %v", n, got, s, start)
 				}
 			}
