@@ -68,12 +68,15 @@ func samples() []sample {
 	return out
 }
 
-func write(t testing.TB, all []sample) []byte {
+func write(t testing.TB, all []sample) []byte { return writeAs(t, all, false) }
+
+func writeAs(t testing.TB, all []sample, small bool) []byte {
 	var b bytes.Buffer
 	w, err := NewWriter(&b, 1_788_000_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.Small = small
 	for _, s := range all {
 		if err := w.Group(s.labels, s.props, s.table); err != nil {
 			t.Fatal(err)
@@ -200,8 +203,14 @@ func sameTable(a, b *rows.Table, cols int) error {
 }
 
 func TestRoundTrip(t *testing.T) {
+	for _, small := range []bool{false, true} {
+		t.Run(fmt.Sprintf("small=%v", small), func(t *testing.T) { testRoundTrip(t, small) })
+	}
+}
+
+func testRoundTrip(t *testing.T, small bool) {
 	all := samples()
-	r, groups, err := open(t, write(t, all))
+	r, groups, err := open(t, writeAs(t, all, small))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,18 +300,20 @@ func FuzzIndex(f *testing.F) {
 
 func FuzzChunk(f *testing.F) {
 	all := samples()
-	r, groups, err := open(f, write(f, []sample{all[0], all[1], all[4], all[5]})) // small ones
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, g := range groups {
-		for k := range g.Chunks {
-			var d Data
-			buf, err := r.Read(&d, &g.Chunks[k], len(g.Properties), nil)
-			if err != nil {
-				f.Fatal(err)
+	for _, small := range []bool{false, true} {
+		r, groups, err := open(f, writeAs(f, []sample{all[0], all[1], all[2], all[4], all[5]}, small)) // short ones
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, g := range groups {
+			for k := range g.Chunks {
+				var d Data
+				buf, err := r.Read(&d, &g.Chunks[k], len(g.Properties), nil)
+				if err != nil {
+					f.Fatal(err)
+				}
+				f.Add(buf[4:], uint16(g.Chunks[k].Rows), uint8(len(g.Properties)))
 			}
-			f.Add(buf[4:], uint16(g.Chunks[k].Rows), uint8(len(g.Properties)))
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte, count uint16, columns uint8) {

@@ -30,6 +30,55 @@ type encoder struct {
 	scaled []int64
 	floats []float64
 	codes  []uint8
+	gaps   []uint8 // between rows
+	cells  []uint8 // between the cells of a column
+	// small is not nil where sections are to be as small as they can be.
+	small *codec.Small
+}
+
+func (e *encoder) times(times []int64) {
+	if e.small == nil {
+		e.body = codec.AppendTimes(e.body, times)
+		return
+	}
+	at := len(e.body)
+	e.body = e.small.AppendTimes(e.body, times)
+	// What was just written has gaps or none.
+	e.gaps, _ = codec.ReadGaps(e.gaps[:0], e.body[at:], len(times))
+}
+
+func (e *encoder) whole(dst []byte, ints []int64, gaps []uint8) []byte {
+	if e.small == nil {
+		return codec.AppendInts(dst, ints)
+	}
+	return e.small.AppendInts(dst, ints, gaps)
+}
+
+func (e *encoder) values() {
+	if e.small == nil {
+		e.body, e.scaled = codec.AppendFloats(e.body, e.floats, e.scaled)
+		return
+	}
+	e.cells = cellGaps(e.cells[:0], e.gaps, e.codes)
+	e.body = e.small.AppendFloats(e.body, e.floats, e.cells)
+}
+
+// cellGaps appends for each stored cell of a column how many are missing before
+// it: as many as are between the rows, and the rows whose cell is not stored.
+func cellGaps(dst, gaps []uint8, qualities []uint8) []uint8 {
+	n := 0
+	for i, q := range qualities {
+		if len(gaps) > 0 {
+			n += int(gaps[i])
+		}
+		if q >= missing {
+			n++
+			continue
+		}
+		dst = append(dst, uint8(min(n, 255)))
+		n = 0
+	}
+	return dst
 }
 
 func (e *encoder) section(before int) { e.sizes = append(e.sizes, len(e.body)-before) }
@@ -39,7 +88,7 @@ func (e *encoder) section(before int) { e.sizes = append(e.sizes, len(e.body)-be
 func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]byte, int) {
 	e.body, e.sizes = e.body[:0], e.sizes[:0]
 
-	e.body = codec.AppendTimes(e.body, t.Times[from:to])
+	e.times(t.Times[from:to])
 	e.section(0)
 
 	at := len(e.body)
@@ -47,7 +96,7 @@ func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]
 	for _, c := range t.Commits[from:to] {
 		e.ints = append(e.ints, int64(c))
 	}
-	e.body = codec.AppendInts(e.body, e.ints)
+	e.body = e.whole(e.body, e.ints, e.gaps)
 	e.section(at)
 
 	at = len(e.body)
@@ -91,11 +140,11 @@ func (e *encoder) received(times, received []int64) {
 	case 0:
 		e.body = append(e.body, receivedNone)
 	case len(received):
-		e.body = codec.AppendInts(append(e.body, receivedAll), e.ints)
+		e.body = e.whole(append(e.body, receivedAll), e.ints, nil)
 	default:
 		runs := codec.AppendRuns(nil, e.codes)
 		e.body = binary.AppendUvarint(append(e.body, receivedMixed), uint64(len(runs)))
-		e.body = codec.AppendInts(append(e.body, runs...), e.ints)
+		e.body = e.whole(append(e.body, runs...), e.ints, nil)
 	}
 }
 
@@ -117,7 +166,7 @@ func (e *encoder) column(t *rows.Table, from, to, c int) (cells int) {
 	e.body = codec.AppendRuns(e.body, e.codes)
 	e.section(at)
 	at = len(e.body)
-	e.body, e.scaled = codec.AppendFloats(e.body, e.floats, e.scaled)
+	e.values()
 	e.section(at)
 	return cells
 }

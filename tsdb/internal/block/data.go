@@ -17,6 +17,10 @@ type Data struct {
 	ints     []int64
 	codes    []uint8
 	floats   []float64
+	gaps     []uint8 // between rows, where gapsKnown
+	cells    []uint8
+
+	gapsKnown bool
 }
 
 var errSum = errors.New("checksum does not match")
@@ -42,7 +46,7 @@ func (d *Data) parse(data []byte, c *Chunk, columns int) error {
 	if n := uvarint(); n != uint64(columns) {
 		return fmt.Errorf("chunk says %d columns, index %d", n, columns)
 	}
-	d.rows = int(c.Rows)
+	d.rows, d.gapsKnown = int(c.Rows), false
 	count := sharedSections + 2*columns
 	sizes := make([]uint64, count)
 	for i := range sizes {
@@ -80,7 +84,13 @@ func (d *Data) FindTime(t int64) (int, bool, error) {
 // Commits appends the commit numbers of all rows to dst.
 func (d *Data) Commits(dst []uint64) ([]uint64, error) {
 	var err error
-	if d.ints, err = codec.ReadInts(d.ints[:0], d.sections[1], d.rows); err != nil {
+	var gaps []uint8
+	if codec.IntsGapped(d.sections[1]) {
+		if gaps, err = d.rowGaps(); err != nil {
+			return dst, err
+		}
+	}
+	if d.ints, err = codec.ReadGappedInts(d.ints[:0], d.sections[1], d.rows, gaps); err != nil {
 		return dst, d.wrap("commits", err)
 	}
 	for _, c := range d.ints {
@@ -142,6 +152,19 @@ func (d *Data) receivedMixed(dst, times []int64, s []byte) ([]int64, error) {
 	return dst, nil
 }
 
+// rowGaps returns how many rows are missing before each, by their times.
+func (d *Data) rowGaps() ([]uint8, error) {
+	if d.gapsKnown {
+		return d.gaps, nil
+	}
+	var err error
+	if d.gaps, err = codec.ReadGaps(d.gaps[:0], d.sections[0], d.rows); err != nil {
+		return nil, d.wrap("times", err)
+	}
+	d.gapsKnown = true
+	return d.gaps, nil
+}
+
 // Kinds appends the kinds of all rows to dst.
 func (d *Data) Kinds(dst []uint8) ([]uint8, error) {
 	from := len(dst)
@@ -174,11 +197,19 @@ func (d *Data) Column(col rows.Column, i int, nan float64) (rows.Column, error) 
 			return col, d.wrap(fmt.Sprintf("qualities of column %d", i), fmt.Errorf("row %d has quality %d", row, q))
 		}
 	}
+	var gaps []uint8
+	if codec.FloatsGapped(d.sections[at+1]) {
+		if gaps, err = d.rowGaps(); err != nil {
+			return col, err
+		}
+		d.cells = cellGaps(d.cells[:0], gaps, col.Qualities[from:])
+		gaps = d.cells
+	}
 	if stored == d.rows {
-		col.Values, d.ints, err = codec.ReadFloats(col.Values, d.sections[at+1], stored, d.ints)
+		col.Values, d.ints, err = codec.ReadGappedFloats(col.Values, d.sections[at+1], stored, gaps, d.ints)
 		return col, d.wrap(fmt.Sprintf("values of column %d", i), err)
 	}
-	if d.floats, d.ints, err = codec.ReadFloats(d.floats[:0], d.sections[at+1], stored, d.ints); err != nil {
+	if d.floats, d.ints, err = codec.ReadGappedFloats(d.floats[:0], d.sections[at+1], stored, gaps, d.ints); err != nil {
 		return col, d.wrap(fmt.Sprintf("values of column %d", i), err)
 	}
 	next := 0

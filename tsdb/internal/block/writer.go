@@ -8,12 +8,17 @@ import (
 	"slices"
 
 	"quantrac"
+	"quantrac/tsdb/internal/codec"
 	"quantrac/tsdb/internal/rows"
 )
 
 // Writer writes one block. Use NewWriter, Group for every group in the order of
 // the labels, Finish; whoever made the file syncs and closes it.
 type Writer struct {
+	// Small, set before the first Group, makes chunks as small as they can be,
+	// at several times the time: for blocks that are kept.
+	Small bool
+
 	w      *bufio.Writer
 	info   Info
 	groups []entry
@@ -38,6 +43,9 @@ func NewWriter(w io.Writer, partition int64) (*Writer, error) {
 func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Table) error {
 	if t.Len() == 0 {
 		return nil
+	}
+	if b.Small && b.enc.small == nil {
+		b.enc.small = &codec.Small{}
 	}
 	g := entry{labels: labels}
 	var cols []int

@@ -77,6 +77,11 @@ func scale(vals []float64) (places, exceptions int) {
 	return places, exceptions
 }
 
+// FloatsGapped says whether a section of floats may want to be told gaps.
+func FloatsGapped(section []byte) bool {
+	return len(section) > 0 && (section[0] == floatsScaled || section[0] == floatsBits)
+}
+
 // ReadFloats appends the n values of a section to dst.
 func ReadFloats(dst []float64, section []byte, n int, scratch []int64) ([]float64, []int64, error) {
 	return ReadGappedFloats(dst, section, n, nil, scratch)

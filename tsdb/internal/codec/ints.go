@@ -177,6 +177,11 @@ func riceParameter(vals []uint64, sum uint64) uint {
 	return best
 }
 
+// IntsGapped says whether a section of whole numbers may want to be told gaps.
+func IntsGapped(section []byte) bool {
+	return len(section) > 0 && (section[0] == intSmall || section[0] == intRanks)
+}
+
 // ReadInts appends the n values of a section to dst.
 func ReadInts(dst []int64, section []byte, n int) ([]int64, error) {
 	return ReadGappedInts(dst, section, n, nil)
