@@ -226,6 +226,7 @@ func (a *Alerting) judged(commit uint64) {
 	a.judgedMu.Lock()
 	defer a.judgedMu.Unlock()
 	a.stats.processed.Store(commit)
+	a.hold.Pass(commit)
 	if a.judgedCh != nil {
 		close(a.judgedCh)
 		a.judgedCh = nil

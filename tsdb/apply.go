@@ -99,6 +99,7 @@ func (db *DB) applyEntry(e journal.Entry, strict bool) error {
 	}
 	if err == nil || !strict {
 		a.applied = e.Number
+		db.hold.Pass(e.Number)
 	}
 	return err
 }

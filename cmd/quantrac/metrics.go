@@ -65,8 +65,11 @@ func (r roomStats) journal(gauge gaugeFunc, counter counterFunc) {
 	counter("journal_sync_errors_total", "Syncs that failed.", st.SyncErrors)
 	gauge("journal_full", "1 while only warnings and their like are taken for want of disk space.", flag(st.Full))
 	gauge("journal_last_commit", "Number of the newest commit.", float64(st.Last))
+	for name, at := range st.Passed {
+		gauge("journal_reader_lag_commits", "Commits of the journal that a reader has still to apply.", behind(st.Last, at), "reader", name)
+	}
 	for name, at := range st.Holds {
-		gauge("journal_reader_lag_commits", "Commits that a reader has still to pass.", float64(st.Last)-float64(at), "reader", name)
+		gauge("journal_reader_held_commits", "Newest commits that the journal keeps until a reader has made them durable, which it does from time to time.", behind(st.Last, at), "reader", name)
 	}
 }
 
@@ -112,6 +115,9 @@ func (r roomStats) forecast(gauge gaugeFunc, counter counterFunc) {
 	counter("forecast_fallbacks_total", "Runs that are persistence at every lead.", st.Fallbacks)
 	counter("forecast_failures_total", "Runs that could not be made.", st.Failures)
 }
+
+// behind is how far at is behind last, which may be older than at.
+func behind(last, at uint64) float64 { return float64(last - min(at, last)) }
 
 func flag(b bool) float64 {
 	if b {

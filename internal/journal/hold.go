@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"quantrac"
 	"quantrac/internal/vfs"
@@ -17,18 +18,20 @@ import (
 
 // Hold keeps segments from being dropped while a reader may still need them.
 type Hold struct {
-	j    *Journal
-	name string
+	j      *Journal
+	name   string
+	passed *atomic.Uint64
 }
 
 // holds are the positions of all readers, by name. The names are also kept in
 // a file, so that after a restart nothing is dropped before each reader has
 // named its position again.
 type holds struct {
-	j     *Journal
-	mu    sync.Mutex
-	after map[string]uint64
-	dirty bool // the file does not know all names
+	j      *Journal
+	mu     sync.Mutex
+	after  map[string]uint64
+	passed map[string]*atomic.Uint64 // of the readers that have come since Open
+	dirty  bool                      // the file does not know all names
 }
 
 // Hold keeps everything after commit number after until the hold advances. The
@@ -43,9 +46,15 @@ func (j *Journal) Hold(name string, after uint64) *Hold {
 		h.dirty = true
 	}
 	h.after[name] = after
+	h.passed[name] = &atomic.Uint64{}
+	h.passed[name].Store(after)
 	h.save()
-	return &Hold{j, name}
+	return &Hold{j, name, h.passed[name]}
 }
+
+// Pass says that the reader has dealt with everything up to commit n, though it
+// may not have made it durable yet. Nothing but Stats depends on it.
+func (h *Hold) Pass(n uint64) { h.passed.Store(n) }
 
 // Advance says that the reader has made durable everything up to commit n. It
 // never goes back.
@@ -69,6 +78,7 @@ func (h *Hold) Release() {
 		return
 	}
 	delete(hs.after, h.name)
+	delete(hs.passed, h.name)
 	hs.dirty = true
 	hs.save()
 	hs.drop()
@@ -145,7 +155,7 @@ func (h *holds) encode() []byte {
 
 // load reads the holds that readers have left standing.
 func (h *holds) load() error {
-	h.after = map[string]uint64{}
+	h.after, h.passed = map[string]uint64{}, map[string]*atomic.Uint64{}
 	b, err := vfs.ReadFile(h.j.fs, h.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

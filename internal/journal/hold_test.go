@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,6 +67,35 @@ func TestHolds(t *testing.T) {
 	if s := j.Stats(); s.Holds["store"] != 40 || s.Holds["rules"] != 1000 || s.Last != 50 || s.First != j.First() {
 		t.Errorf("stats %+v", s)
 	}
+}
+
+// TestPassed: how far a reader has come is one thing, what it needs no more is
+// another. Of a reader that has not come back nothing is known.
+func TestPassed(t *testing.T) {
+	mem := vfs.NewMem()
+	j := open(t, mem, small(nil))
+	grow(t, j, 9)
+	store := j.Hold("store", 2)
+	j.Hold("gone", 1)
+	want := func(holds, passed map[string]uint64) {
+		t.Helper()
+		if s := j.Stats(); !maps.Equal(s.Holds, holds) || !maps.Equal(s.Passed, passed) {
+			t.Errorf("held %v, passed %v; want %v, %v", s.Holds, s.Passed, holds, passed)
+		}
+	}
+	want(map[string]uint64{"store": 2, "gone": 1}, map[string]uint64{"store": 2, "gone": 1})
+	store.Pass(7)
+	want(map[string]uint64{"store": 2, "gone": 1}, map[string]uint64{"store": 7, "gone": 1})
+	store.Advance(9)
+	want(map[string]uint64{"store": 9, "gone": 1}, map[string]uint64{"store": 9, "gone": 1})
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j = open(t, mem, small(nil))
+	j.Hold("store", 9)
+	want(map[string]uint64{"store": 9, "gone": 1}, map[string]uint64{"store": 9})
+	j.Hold("gone", 1).Release()
+	want(map[string]uint64{"store": 9}, map[string]uint64{"store": 9})
 }
 
 // TestHoldsLast: after a restart nothing is dropped before every reader that

@@ -11,7 +11,8 @@ type Stats struct {
 
 	First, Last uint64 // numbers of the oldest commit that is here and the newest
 	Segments    int
-	Holds       map[string]uint64 // position of each reader
+	Holds       map[string]uint64 // up to where each reader needs nothing any more
+	Passed      map[string]uint64 // up to where each reader that is there has come
 }
 
 // Stats returns the counters.
@@ -25,6 +26,10 @@ func (j *Journal) Stats() Stats {
 	s.Holds = make(map[string]uint64, len(j.holds.after))
 	for name, after := range j.holds.after {
 		s.Holds[name] = after
+	}
+	s.Passed = make(map[string]uint64, len(j.holds.passed))
+	for name, at := range j.holds.passed {
+		s.Passed[name] = max(at.Load(), s.Holds[name])
 	}
 	return s
 }

@@ -54,7 +54,14 @@ func (p *DB) takeHold(j *journal.Journal) error {
 	}
 	name := "projection " + filepath.Base(p.path)
 	p.source, p.hold = j, j.Hold(name, p.held)
+	p.pass(p.Applied())
 	return nil
+}
+
+// pass says that the tables contain everything up to commit n.
+func (p *DB) pass(n uint64) {
+	p.change(func() { p.applied = n })
+	p.hold.Pass(n)
 }
 
 // batch gathers entries into a transaction.
@@ -98,7 +105,7 @@ func (b *batch) take(e journal.Entry, newest bool) error {
 		b.bytes += len(e.Data)
 	}
 	if b.tx == nil {
-		p.change(func() { p.applied = e.Number })
+		p.pass(e.Number)
 	} else if newest || b.entries >= batchEntries || b.bytes >= batchBytes {
 		if err := b.commit(e.Number); err != nil {
 			return p.wrap("committing up to "+commitName(e), err)
@@ -133,7 +140,7 @@ func (b *batch) commit(n uint64) error {
 	}
 	b.tx, b.entries, b.bytes = nil, 0, 0
 	p.stored = n
-	p.change(func() { p.applied = n })
+	p.pass(n)
 	return nil
 }
 
