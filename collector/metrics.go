@@ -50,8 +50,8 @@ func newMetrics() *metrics {
 	for _, k := range []LetterKind{LetterRefused, LetterPartial, LetterQuarantine} {
 		m.letters[k] = letters.WithLabelValues(string(k))
 	}
-	m.rows = counter("rows_total", "Rows made durable.")
-	values := vec("values_total", "Values made durable, by the verdict of quality control before the store's own.", "quality")
+	m.rows = counter("rows_total", "Rows of readings made durable.")
+	values := vec("values_total", "Values of readings made durable, by the verdict of quality control before the store's own.", "quality")
 	for q := range m.values {
 		m.values[q] = values.WithLabelValues(quantrac.Quality(q).String())
 	}
@@ -65,8 +65,8 @@ func newMetrics() *metrics {
 	m.ahead = counter("ahead_values_total", "Values failed for lying too far in the future.")
 	m.quarantined = counter("quarantined_rows_total", "Rows kept as dead letters because their time cannot be right.")
 	m.strings = counter("skipped_strings_total", "Text fields of line protocol that were skipped.")
-	m.batch = histogram("batch_rows", "Rows in one batch.", prometheus.ExponentialBuckets(1, 4, 8))
-	m.commit = histogram("commit_seconds", "Time to make one batch durable.", prometheus.ExponentialBuckets(0.0005, 2, 14))
+	m.batch = histogram("batch_rows", "Rows of readings in one batch.", prometheus.ExponentialBuckets(1, 4, 8))
+	m.commit = histogram("commit_seconds", "Seconds that it took to make one batch of readings durable.", prometheus.ExponentialBuckets(0.0005, 2, 14))
 	return m
 }
 
@@ -108,7 +108,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 var (
-	queueDesc    = prometheus.NewDesc("quantrac_collector_queue_messages", "Messages that wait in queues.", nil, nil)
+	queueDesc    = prometheus.NewDesc("quantrac_collector_queue_messages", "Messages of devices that wait in the collector's queues.", nil, nil)
 	sessionsDesc = prometheus.NewDesc("quantrac_collector_sessions", "Devices that the collector remembers.", nil, nil)
 )
 

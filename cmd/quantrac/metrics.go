@@ -49,6 +49,7 @@ func (r roomStats) Collect(ch chan<- prometheus.Metric) {
 	r.engine(gauge, counter)
 	r.alerting(gauge, counter)
 	r.forecast(gauge, counter)
+	r.page(gauge, counter)
 }
 
 type (
@@ -58,13 +59,13 @@ type (
 
 func (r roomStats) journal(gauge gaugeFunc, counter counterFunc) {
 	st := r.s.journal.Stats()
-	counter("journal_records_total", "Records committed.", st.Records)
-	counter("journal_written_bytes_total", "Bytes written for them.", st.Bytes)
-	counter("journal_syncs_total", "Writes and syncs they took.", st.Groups)
-	counter("journal_refused_total", "Appends that failed.", st.Refused)
-	counter("journal_sync_errors_total", "Syncs that failed.", st.SyncErrors)
-	gauge("journal_full", "1 while only warnings and their like are taken for want of disk space.", flag(st.Full))
-	gauge("journal_last_commit", "Number of the newest commit.", float64(st.Last))
+	counter("journal_records_total", "Records committed to the journal.", st.Records)
+	counter("journal_written_bytes_total", "Bytes written to the journal for committed records, framing included.", st.Bytes)
+	counter("journal_syncs_total", "Groups of records that were written to the journal and synced at once.", st.Groups)
+	counter("journal_refused_appends_total", "Appends to the journal that failed.", st.Refused)
+	counter("journal_sync_errors_total", "Syncs of the journal that failed.", st.SyncErrors)
+	gauge("journal_full", "1 while the journal takes only warnings and their like for want of disk space.", flag(st.Full))
+	gauge("journal_last_commit", "Number of the newest commit in the journal.", float64(st.Last))
 	for name, at := range st.Passed {
 		gauge("journal_reader_lag_commits", "Commits of the journal that a reader has still to apply.", behind(st.Last, at), "reader", name)
 	}
@@ -73,47 +74,54 @@ func (r roomStats) journal(gauge gaugeFunc, counter counterFunc) {
 	}
 }
 
+func (r roomStats) page(gauge gaugeFunc, counter counterFunc) {
+	st := r.s.page.Stats()
+	gauge("page_live_streams", "Browsers that follow the page live.", float64(st.LiveClients))
+	counter("page_refused_streams_total", "Live streams refused because too many browsers followed the page; those ask from time to time.", st.LiveRefused)
+	counter("page_dropped_streams_total", "Live streams ended because the browser did not keep up.", st.LiveDropped)
+}
+
 func (r roomStats) engine(gauge gaugeFunc, counter counterFunc) {
 	st := r.s.db.Stats()
-	gauge("tsdb_series", "Series known.", float64(st.Series))
-	gauge("tsdb_groups", "Row groups known.", float64(st.Groups))
-	gauge("tsdb_head_bytes", "Memory of rows not yet in blocks.", float64(st.HeadBytes))
-	gauge("tsdb_blocks", "Block files.", float64(st.Blocks))
+	gauge("tsdb_series", "Series that the store knows.", float64(st.Series))
+	gauge("tsdb_groups", "Row groups, series that share all labels but the property, that the store knows.", float64(st.Groups))
+	gauge("tsdb_head_bytes", "Memory of the store's rows that are not yet in blocks.", float64(st.HeadBytes))
+	gauge("tsdb_blocks", "Block files of the store.", float64(st.Blocks))
 	gauge("tsdb_disk_bytes", "Bytes of the store's files, without the journal.", float64(st.DiskBytes))
-	counter("tsdb_stored_total", "Values that made a revision.", st.Stored)
-	counter("tsdb_redelivered_total", "Values equal to an earlier one.", st.Redelivered)
-	counter("tsdb_collisions_total", "Values beaten by a later one of the same batch.", st.Collisions)
-	counter("tsdb_ahead_total", "Values failed for lying in the future.", st.Ahead)
-	counter("tsdb_flushes_total", "Flushes to blocks that ended well.", st.Flushes)
-	counter("tsdb_flush_errors_total", "Flushes that failed.", st.FlushErrors)
-	counter("tsdb_compactions_total", "Compactions.", st.Compactions)
-	counter("tsdb_read_errors_total", "Damaged or unreadable pieces met.", st.ReadErrors)
+	counter("tsdb_stored_values_total", "Values that made a revision of a reading, the first one included.", st.Stored)
+	counter("tsdb_redelivered_values_total", "Values sent again, which changed nothing.", st.Redelivered)
+	counter("tsdb_collided_values_total", "Values beaten by a later one of the same series and time in one batch.", st.Collisions)
+	counter("tsdb_ahead_values_total", "Values that the store failed for lying in the future.", st.Ahead)
+	counter("tsdb_flushes_total", "Flushes of rows from memory to blocks that ended well.", st.Flushes)
+	counter("tsdb_flush_errors_total", "Flushes of rows from memory to blocks that failed.", st.FlushErrors)
+	counter("tsdb_compactions_total", "Merges of blocks that ended well.", st.Compactions)
+	counter("tsdb_read_errors_total", "Pieces of the journal or of blocks that the store found damaged or unreadable.", st.ReadErrors)
 	gauge("tsdb_last_scrub_timestamp_seconds", "When every file of the store was last read whole and checked, 0 for never since the start.", float64(st.LastScrub)/1000)
-	gauge("tsdb_scrub_damage", "1 while the last scrub has found damage.", flag(st.ScrubError != nil))
+	gauge("tsdb_scrub_damage", "1 if the last check of every file of the store found damage.", flag(st.ScrubError != nil))
 }
 
 func (r roomStats) alerting(gauge gaugeFunc, counter counterFunc) {
 	st := r.s.alerting.Stats()
-	gauge("alerting_lag_commits", "Commits not yet judged.", float64(st.Lag))
-	counter("alerting_retries_total", "Times the journal refused a warning.", st.Retries)
+	gauge("alerting_lag_commits", "Commits of the journal that the rules have still to judge.", float64(st.Lag))
+	counter("alerting_retries_total", "Times that the journal refused a warning, which is then tried again.", st.Retries)
 	for state, n := range st.Said {
-		counter("alerting_revisions_total", "Warning revisions said.", n, "state", state)
+		counter("alerting_revisions_total", "Revisions of warnings said, by the state that each tells of.", n, "state", state)
 	}
 	for rule, n := range st.Open {
-		gauge("alerting_open_episodes", "Episodes that stand.", float64(n), "rule", rule)
+		gauge("alerting_open_episodes", "Warnings that stand, by the rule that made them.", float64(n), "rule", rule)
 	}
 	t := r.s.outbox.Totals()
-	counter("outbox_delivered_total", "Deliveries taken by receivers.", t.Delivered)
-	counter("outbox_failures_total", "Deliveries that failed and are tried again.", t.Failures)
-	counter("outbox_given_up_total", "Deliveries given up.", t.GivenUp)
+	counter("outbox_taken_deliveries_total", "Deliveries of warnings that receivers have taken.", t.Delivered)
+	counter("outbox_failed_deliveries_total", "Attempts to deliver a warning that failed; each is made again or given up.", t.Failures)
+	counter("outbox_abandoned_deliveries_total", "Deliveries of warnings given up for good.", t.GivenUp)
 }
 
 func (r roomStats) forecast(gauge gaugeFunc, counter counterFunc) {
 	st := r.s.forecast.Stats()
-	gauge("forecast_models", "Models configured.", float64(st.Models))
-	counter("forecast_runs_total", "Runs made.", st.Runs)
-	counter("forecast_fallbacks_total", "Runs that are persistence at every lead.", st.Fallbacks)
-	counter("forecast_failures_total", "Runs that could not be made.", st.Failures)
+	gauge("forecast_models", "Forecast models configured.", float64(st.Models))
+	counter("forecast_runs_total", "Forecast runs made.", st.Runs)
+	counter("forecast_fallback_runs_total", "Forecast runs that are persistence at every lead.", st.Fallbacks)
+	counter("forecast_failed_runs_total", "Forecast runs that could not be made, archived or published.", st.Failures)
 }
 
 // behind is how far at is behind last, which may be older than at.
