@@ -44,7 +44,7 @@ func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, r
 			continue
 		}
 		given := len(r.Cells)
-		row := quantrac.Row{Group: group, Time: r.Time, Received: received, Cells: got.known(b, r)}
+		row := quantrac.Row{Group: group, Time: r.Time, Cells: got.known(b, r)}
 		if len(row.Cells) == 0 {
 			continue
 		}

