@@ -128,8 +128,8 @@ func expected(f *load.File, acked map[int]bool) (map[string]map[reading]float64,
 func stored(s *store.Server, n load.Network, station string) (map[reading]float64, error) {
 	out := map[reading]float64{}
 	for _, metric := range load.Metrics() {
-		expr := fmt.Sprintf("%s{station=%q}[%s]", metric, station, seconds(n.End().Sub(n.Start)+n.Step))
-		body, err := s.Ask(store.Question{Path: "/api/v1/query", Params: url.Values{"query": {expr}, "time": {stamp(n.End())}}})
+		expr := fmt.Sprintf("%s{station=%q}[%s]", metric, station, seconds(n.Until.Sub(n.Start())+n.Step))
+		body, err := s.Ask(store.Question{Path: "/api/v1/query", Params: url.Values{"query": {expr}, "time": {stamp(n.Until)}}})
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,7 @@ func areaLate(n load.Network) question {
 	return q
 }
 
-func lastWeek(n load.Network) time.Duration { return min(n.End().Sub(n.Start), 7*24*time.Hour) }
+func lastWeek(n load.Network) time.Duration { return min(n.Until.Sub(n.Start()), 7*24*time.Hour) }
 
 // whileLate asks for the maxima by area again and again while late readings
 // arrive, and once more when all are there: every store then has the same.

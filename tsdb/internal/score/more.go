@@ -9,12 +9,7 @@ import (
 )
 
 // lastDay is the end of the network's time as a load of its own.
-func (b *Bench) lastDay() load.Network {
-	n := b.Scale.network()
-	day := n.Lasting(min(1, b.Scale.Days))
-	day.Start = n.End().Add(day.Start.Sub(day.End()))
-	return day
-}
+func (b *Bench) lastDay() load.Network { return b.Scale.lasting(min(1, b.Scale.Days)) }
 
 // latestQuestion asks for the latest of all where there is one day only.
 func (b *Bench) latestQuestion() question {

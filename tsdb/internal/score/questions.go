@@ -36,21 +36,21 @@ const latestOfAll = 3
 // questions are those of the published figures, over a network's whole time, its
 // last week and its last day.
 func questions(n load.Network) []question {
-	span := n.End().Sub(n.Start)
+	span := n.Until.Sub(n.Start())
 	week, day := min(span, 7*24*time.Hour), min(span, 24*time.Hour)
 	one := fmt.Sprintf("%s{station=%q}", level(), load.Station(n.Stations/3))
 	// Half a minute after the last reading, jitter included.
-	now := n.End().Add(-n.Step + 30*time.Second)
+	now := n.Until.Add(-n.Step + 30*time.Second)
 	return []question{
-		{"q1", "one series over " + days(span), lookback(ranged(one, n.Start, n.End(), n.Step)), 0},
+		{"q1", "one series over " + days(span), lookback(ranged(one, n.Start(), n.Until, n.Step)), 0},
 		{"q1r", "its raw values", instant(fmt.Sprintf("%s[%s]", one, seconds(span)), now), 0},
 		areaMaxima(n, week),
 		{"q3", "latest of all", instant(fmt.Sprintf("last_over_time(%s[1h])", level()), now), 0},
-		{"q4", "deriv of all over " + days(day), ranged(fmt.Sprintf("deriv(%s[1h])", level()), n.End().Add(-day), n.End(), n.Step), slopes},
-		{"q4b", "rate of all over " + days(day), ranged(fmt.Sprintf("rate(%s[1h])", level()), n.End().Add(-day), n.End(), n.Step), seriesOnly},
-		{"q4c", "average of the slopes", ranged(fmt.Sprintf("avg(deriv(%s[1h]))", level()), n.End().Add(-day), n.End(), n.Step), slopes},
+		{"q4", "deriv of all over " + days(day), ranged(fmt.Sprintf("deriv(%s[1h])", level()), n.Until.Add(-day), n.Until, n.Step), slopes},
+		{"q4b", "rate of all over " + days(day), ranged(fmt.Sprintf("rate(%s[1h])", level()), n.Until.Add(-day), n.Until, n.Step), seriesOnly},
+		{"q4c", "average of the slopes", ranged(fmt.Sprintf("avg(deriv(%s[1h]))", level()), n.Until.Add(-day), n.Until, n.Step), slopes},
 		{"q5", "label values", store.Question{Path: "/api/v1/label/station/values", Params: url.Values{
-			"start": {stamp(n.Start)}, "end": {stamp(n.End())},
+			"start": {stamp(n.Start())}, "end": {stamp(n.Until)},
 		}}, 0},
 		{"q6", "maxima by area over " + days(span), instant(fmt.Sprintf("max by (area) (max_over_time(%s[%s]))", level(), seconds(span)), now), 0},
 	}
@@ -58,20 +58,20 @@ func questions(n load.Network) []question {
 
 // areaMaxima asks for the maxima by area per hour, q2.
 func areaMaxima(n load.Network, span time.Duration) question {
-	from := n.End().Add(-span).Truncate(time.Hour)
+	from := n.Until.Add(-span).Truncate(time.Hour)
 	return question{
 		"q2", "maxima by area per hour over " + days(span),
-		ranged(fmt.Sprintf("max by (area) (max_over_time(%s[1h]))", level()), from, n.End().Truncate(time.Hour), time.Hour), 0,
+		ranged(fmt.Sprintf("max by (area) (max_over_time(%s[1h]))", level()), from, n.Until.Truncate(time.Hour), time.Hour), 0,
 	}
 }
 
 // dailyMaxima asks for the highest level of every civil day at +07:00.
 func dailyMaxima(n load.Network) question {
 	const day = 24 * time.Hour
-	first := n.Start.Truncate(day).Add(day + 17*time.Hour)
+	first := n.Start().Truncate(day).Add(day + 17*time.Hour)
 	return question{
-		"q7", "daily maxima over " + days(n.End().Sub(n.Start)),
-		ranged(fmt.Sprintf("max_over_time(%s[1d])", level()), first, n.End(), day), 0,
+		"q7", "daily maxima over " + days(n.Until.Sub(n.Start())),
+		ranged(fmt.Sprintf("max_over_time(%s[1d])", level()), first, n.Until, day), 0,
 	}
 }
 

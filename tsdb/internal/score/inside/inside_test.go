@@ -30,7 +30,7 @@ func TestMessages(t *testing.T) {
 // TestRich wants every kind of thing that belongs to a reading to occur.
 func TestRich(t *testing.T) {
 	n := load.Province(5, 1000)
-	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Start))
+	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Start()))
 	e, err := open(vfs.NewMem(), clock)
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func Messages(ctx context.Context, n load.Network) (out Bytes, err error) {
 }
 
 func plain(ctx context.Context, n load.Network) (bytes int64, values int, err error) {
-	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.End()))
+	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Until))
 	e, err := open(vfs.NewMem(), clock)
 	if err != nil {
 		return 0, 0, err
@@ -61,7 +61,7 @@ func plain(ctx context.Context, n load.Network) (bytes int64, values int, err er
 }
 
 func rich(ctx context.Context, n load.Network) (bytes int64, err error) {
-	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Start))
+	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Start()))
 	e, err := open(vfs.NewMem(), clock)
 	if err != nil {
 		return 0, err

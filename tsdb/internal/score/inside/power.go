@@ -23,7 +23,7 @@ type Losses struct {
 // the store is opened on what is left, and every value that was acknowledged is
 // looked for.
 func Power(ctx context.Context, n load.Network, everyBatches, lines int) (out Losses, err error) {
-	p := &plant{clock: quantrac.NewManualClock(quantrac.FloorMillis(n.End())), mem: vfs.NewMem(), acked: map[string]map[quantrac.Millis]float64{}}
+	p := &plant{clock: quantrac.NewManualClock(quantrac.FloorMillis(n.Until)), mem: vfs.NewMem(), acked: map[string]map[quantrac.Millis]float64{}}
 	if p.e, err = open(p.mem, p.clock); err != nil {
 		return out, err
 	}

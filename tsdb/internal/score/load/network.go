@@ -23,7 +23,7 @@ type Network struct {
 	Fields   int // 1 to 7
 	Steps    int // times at which a station reports
 	Step     time.Duration
-	Start    time.Time
+	Until    time.Time // the step after the last: a query there sees all there is
 	Seed     uint64
 
 	Missing float64 // share of lines that never come
@@ -32,11 +32,12 @@ type Network struct {
 }
 
 // Province is the load of the published figures: five properties every ten
-// minutes, 2 % missing, 1 % with jitter, 3.5 % late.
+// minutes, 2 % missing, 1 % with jitter, 3.5 % late. However long it is, it ends
+// at one time, so that none of it lies in the future, which stores refuse.
 func Province(stations, steps int) Network {
 	return Network{
 		Stations: stations, Fields: 5, Steps: steps, Step: 10 * time.Minute,
-		Start: time.Date(2026, 10, 21, 0, 0, 0, 0, time.UTC), Seed: 2026,
+		Until: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), Seed: 2026,
 		Missing: 0.02, Jitter: 0.01, Late: 0.035,
 	}
 }
@@ -44,7 +45,7 @@ func Province(stations, steps int) Network {
 // Decade is water levels of a few stations over many years.
 func Decade(stations int, years float64) Network {
 	n := Province(stations, int(years*365.25*144))
-	n.Fields, n.Start = 1, time.Date(2016, 10, 21, 0, 0, 0, 0, time.UTC)
+	n.Fields = 1
 	return n
 }
 
@@ -55,8 +56,8 @@ func Singles(series, minutes int) Network {
 	return n
 }
 
-// End is the time after the last step: a query then sees all there is.
-func (n Network) End() time.Time { return n.Start.Add(time.Duration(n.Steps) * n.Step) }
+// Start is the time of the first step.
+func (n Network) Start() time.Time { return n.Until.Add(-time.Duration(n.Steps) * n.Step) }
 
 // Series is how many series the network has.
 func (n Network) Series() int { return n.Stations * n.Fields }
@@ -173,7 +174,7 @@ func (g *generator) arrived(step int, yield func(Batch) bool) bool {
 
 // step lets every station read once.
 func (g *generator) step(step int, yield func(Batch) bool) bool {
-	at := g.Start.Add(time.Duration(step) * g.Step)
+	at := g.Start().Add(time.Duration(step) * g.Step)
 	for i := range g.stations {
 		g.write(&g.stations[i], at)
 		switch {
@@ -196,7 +197,7 @@ func (g *generator) delay() int {
 
 // write reads the station's sensors into a line.
 func (g *generator) write(s *station, at time.Time) {
-	hours := at.Sub(g.Start).Hours()
+	hours := at.Sub(g.Start()).Hours()
 	b := append(g.line[:0], s.tags...)
 	for i := range s.sensors {
 		sn := &s.sensors[i]

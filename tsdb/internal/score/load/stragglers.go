@@ -16,7 +16,7 @@ func (n Network) Stragglers(batch, lines int, within time.Duration) []byte {
 	var b []byte
 	for i := range lines {
 		// A millisecond of its own, so that no reading meets another.
-		at := n.End().Add(-time.Duration(1+rnd.Int64N(steps))*n.Step + n.Step/2 + time.Duration(batch*lines+i)*time.Millisecond)
+		at := n.Until.Add(-time.Duration(1+rnd.Int64N(steps))*n.Step + n.Step/2 + time.Duration(batch*lines+i)*time.Millisecond)
 		b = fmt.Appendf(b, "%s %s=%.3f %d\n", tags(rnd.IntN(n.Stations)), properties[0].field, 3.5+rnd.Float64(), at.UnixNano())
 	}
 	return b
