@@ -89,6 +89,9 @@ func (b *Bench) settleCost(s *store.Server, n load.Network, r fed, c *cost) erro
 		return err
 	}
 	c.disk = float64(sz.Total()) / float64(r.values)
+	if err := s.Resume(); err != nil {
+		return err
+	}
 	q := questions(n)[latestOfAll].Question
 	q.Uncached = true
 	t, err := b.ask(s, q, b.Scale.Queries)

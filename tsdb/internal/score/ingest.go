@@ -142,6 +142,9 @@ func (b *Bench) take(k *store.Kind, name string, f *load.File, do func(s *store.
 		if err := b.settle(s, name, r); err != nil || do == nil {
 			return err
 		}
+		if err := s.Resume(); err != nil {
+			return err
+		}
 		return do(s)
 	})
 }

@@ -133,25 +133,25 @@ func (r *recording) lines(path string, do func(string, int) error) error {
 		if err == io.EOF {
 			return nil
 		}
+		if err == nil {
+			err = r.row(func(column string) string { return row[columns[column]] }, seen, do)
+		}
 		if err != nil {
-			return err
-		}
-		line, values, err := r.line(func(column string) string { return row[columns[column]] })
-		if err != nil {
-			return err
-		}
-		key := row[columns[r.time]]
-		if r.of != "" {
-			key += row[columns[r.of]]
-		}
-		if values == 0 || seen[key] {
-			continue
-		}
-		seen[key] = true
-		if err := do(line, values); err != nil {
 			return err
 		}
 	}
+}
+
+// row passes on a row that has values and was not seen before.
+func (r *recording) row(cell func(column string) string, seen map[string]bool, do func(string, int) error) error {
+	line, values, err := r.line(cell)
+	key, _, _ := strings.Cut(line, " ") // station and, below, time
+	key += cell(r.time)
+	if err != nil || values == 0 || seen[key] {
+		return err
+	}
+	seen[key] = true
+	return do(line, values)
 }
 
 // line writes a row; text that is no number is no value.

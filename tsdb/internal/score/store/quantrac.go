@@ -37,7 +37,7 @@ func BuildQuantrac(ctx context.Context, dir string) (string, error) {
 	return path, err
 }
 
-// compactQuantrac stops the service, has its store merged, and starts it again.
+// compactQuantrac stops the service and has its store merged.
 func compactQuantrac(ctx context.Context, s *Server) error {
 	if err := s.Stop(); err != nil {
 		return err
@@ -47,8 +47,7 @@ func compactQuantrac(ctx context.Context, s *Server) error {
 		return err
 	}
 	s.past = sum(s.past, u)
-	_, err = s.Open()
-	return err
+	return nil
 }
 
 // weighQuantrac counts the store's own files, by what their parts are for as the

@@ -27,7 +27,7 @@ type Server struct {
 	Base string // URL
 
 	ctx    context.Context
-	proc   *proc.Process
+	proc   *proc.Process // nil while stopped
 	past   proc.Usage // of its processes that have ended
 	client *http.Client
 }
@@ -114,6 +114,9 @@ func (s *Server) await() error {
 
 // Usage returns what the store has taken so far, over all its processes.
 func (s *Server) Usage() (proc.Usage, error) {
+	if s.proc == nil {
+		return s.past, nil
+	}
 	u, err := s.proc.Usage()
 	return sum(s.past, u), err
 }
@@ -140,6 +143,7 @@ func (s *Server) leave() {
 	if u, err := s.proc.Usage(); err == nil { // of an ended process there is no error
 		s.past = sum(s.past, u)
 	}
+	s.proc = nil
 	s.client.CloseIdleConnections()
 }
 
@@ -162,8 +166,18 @@ func (s *Server) Show() error {
 	return err
 }
 
-// Settle brings what is stored into its final form: flushed and merged.
+// Settle brings what is stored into its final form: flushed and merged. The store
+// may not run after it; Resume has it run again.
 func (s *Server) Settle() error { return s.settle(s.ctx, s) }
+
+// Resume starts a store that has been stopped.
+func (s *Server) Resume() error {
+	if s.proc != nil {
+		return nil
+	}
+	_, err := s.Open()
+	return err
+}
 
 // Sizes says how many bytes the store takes on disk, and for what.
 func (s *Server) Sizes() (Sizes, error) { return s.sizes(s.Dir) }
