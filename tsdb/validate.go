@@ -7,6 +7,22 @@ import (
 	"quantrac"
 )
 
+// Times that can be stored, from the year 1800 to before 2200 UTC: wider than
+// anything that has been or will be observed, and few enough partitions that a
+// batch reaching into all of them is still written in moments. Journals from
+// before there were these bounds are replayed whatever they hold.
+const (
+	FirstTime quantrac.Millis = -5_364_662_400_000
+	LastTime  quantrac.Millis = 7_258_118_400_000 - 1
+)
+
+func checkTime(what string, t quantrac.Millis) error {
+	if t < FirstTime || t > LastTime {
+		return quantrac.Errorf(quantrac.Invalid, "%s %s (%d ms) is out of range, from 1800 to 2199 can be stored", what, t, int64(t))
+	}
+	return nil
+}
+
 // Validate reports the first reason why a batch cannot be stored, as an
 // Invalid error that names the row. Append refuses such a batch whole.
 func Validate(b *quantrac.Batch) error {
@@ -47,8 +63,8 @@ func validateHead(b *quantrac.Batch) error {
 		if b.Model == "" {
 			return quantrac.Errorf(quantrac.Invalid, "forecast names no model")
 		}
-		if b.Issue <= quantrac.MinMillis || b.Issue >= quantrac.MaxMillis {
-			return quantrac.Errorf(quantrac.Invalid, "forecast has issue time %d, out of range", int64(b.Issue))
+		if err := checkTime("issue time", b.Issue); err != nil {
+			return err
 		}
 	default:
 		return quantrac.Errorf(quantrac.Invalid, "batch kind %d is unknown", b.Kind)
@@ -83,11 +99,11 @@ func validateModel(b *quantrac.Batch, ls quantrac.Labels) error {
 }
 
 func validateRow(r *quantrac.Row) error {
-	if r.Time <= quantrac.MinMillis || r.Time >= quantrac.MaxMillis {
-		return quantrac.Errorf(quantrac.Invalid, "time %d ms is out of range", int64(r.Time))
+	if err := checkTime("time", r.Time); err != nil {
+		return err
 	}
-	if r.Received <= quantrac.MinMillis || r.Received >= quantrac.MaxMillis {
-		return quantrac.Errorf(quantrac.Invalid, "received time %d ms is out of range", int64(r.Received))
+	if err := checkTime("received time", r.Received); err != nil {
+		return err
 	}
 	if len(r.Cells) == 0 {
 		return quantrac.Errorf(quantrac.Invalid, "row has no values")
