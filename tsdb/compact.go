@@ -185,7 +185,7 @@ func (db *DB) reopenBlock(name string) (*blockFile, error) {
 	b := &blockFile{name: name}
 	var key []byte
 	var err error
-	b.r, err = block.Open(db.fs, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
+	b.r, err = block.Open(db.handles, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
 		key = labels.AppendKey(key[:0])
 		id, ok := db.index.Lookup(key)
 		if !ok {

@@ -17,6 +17,7 @@ import (
 	"quantrac/internal/journal"
 	"quantrac/internal/vfs"
 	"quantrac/tsdb/internal/commits"
+	"quantrac/tsdb/internal/files"
 	"quantrac/tsdb/internal/index"
 )
 
@@ -78,6 +79,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// openFiles is how many of its files a store holds open at a time: there are
+// some for every thirty days of whatever it holds, and one process may not hold
+// so many.
+const openFiles = 128
+
 // DB is an open store. Its methods may be called from any goroutine.
 type DB struct {
 	fs   vfs.FS
@@ -85,6 +91,8 @@ type DB struct {
 	j    *journal.Journal
 	hold *journal.Hold
 	o    Options
+
+	handles *files.Set // of block files and files of commits
 
 	days  dayCache
 	folds foldCache
@@ -160,7 +168,7 @@ func (db *DB) release(s *state) {
 // of a later format; Conflict where the journal is older than the store;
 // NotFound where the journal no longer has what the store has not.
 func Open(fsys vfs.FS, dir string, j *journal.Journal, o Options) (*DB, error) {
-	db := &DB{fs: fsys, dir: dir, j: j, o: o.withDefaults(), wake: make(chan struct{}, 1)}
+	db := &DB{fs: fsys, dir: dir, j: j, o: o.withDefaults(), handles: files.New(fsys, openFiles), wake: make(chan struct{}, 1)}
 	db.groups.Store(&[]*group{})
 	db.pool.New = func() any { return &appender{} }
 	db.scratch.New = func() any { return &scratch{} }

@@ -11,6 +11,7 @@ import (
 	"quantrac/internal/vfs"
 	"quantrac/tsdb/internal/block"
 	"quantrac/tsdb/internal/commits"
+	"quantrac/tsdb/internal/files"
 	"quantrac/tsdb/internal/rows"
 )
 
@@ -37,6 +38,7 @@ type FileInfo struct {
 // Folder is the files of a store, as its manifest names them.
 type Folder struct {
 	fs       vfs.FS
+	handles  *files.Set
 	dir      string
 	manifest manifest
 }
@@ -56,7 +58,7 @@ func OpenFolder(fsys vfs.FS, dir string) (*Folder, error) {
 	if err != nil {
 		return nil, quantrac.Errorf(quantrac.Corrupt, "%s, offset 0: %w", path, err)
 	}
-	return &Folder{fsys, dir, m}, nil
+	return &Folder{fsys, files.New(fsys, 1), dir, m}, nil
 }
 
 // Flushed returns the last commit that is in the files.
@@ -142,7 +144,7 @@ func (f *Folder) gone(name string) bool {
 }
 
 func (f *Folder) block(path string, info *FileInfo, read func(*block.Reader) error) error {
-	r, err := block.Open(f.fs, path, func(int, quantrac.Labels, *block.Group) error { return nil })
+	r, err := block.Open(f.handles, path, func(int, quantrac.Labels, *block.Group) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -154,7 +156,7 @@ func (f *Folder) block(path string, info *FileInfo, read func(*block.Reader) err
 }
 
 func (f *Folder) commits(path string, info *FileInfo, read func(*commits.File) error) error {
-	c, err := commits.Open(f.fs, path)
+	c, err := commits.Open(f.handles, path)
 	if err != nil {
 		return err
 	}
@@ -188,7 +190,7 @@ func (f *Folder) Dump(ctx context.Context, show func(file string, r *DumpedRow) 
 
 func (f *Folder) dumpBlock(ctx context.Context, name string, show func(string, *DumpedRow) error) error {
 	var labels []quantrac.Labels
-	r, err := block.Open(f.fs, filepath.Join(f.dir, name), func(_ int, l quantrac.Labels, _ *block.Group) error {
+	r, err := block.Open(f.handles, filepath.Join(f.dir, name), func(_ int, l quantrac.Labels, _ *block.Group) error {
 		labels = append(labels, l)
 		return nil
 	})

@@ -117,7 +117,7 @@ func (db *DB) openFiles() error {
 	var files []*commits.File
 	db.log = commits.NewLog(nil) // of nothing, should the files not open
 	for _, name := range db.files.manifest.Commits {
-		f, err := commits.Open(db.fs, db.path(name))
+		f, err := commits.Open(db.handles, db.path(name))
 		if err != nil {
 			for _, f := range files {
 				_ = f.Close() // the first error is the one to tell
@@ -201,7 +201,7 @@ func (db *DB) create(name string, write func(f vfs.File) error) error {
 func (db *DB) openBlock(name string) (*blockFile, error) {
 	b := &blockFile{name: name}
 	var err error
-	b.r, err = block.Open(db.fs, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
+	b.r, err = block.Open(db.handles, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
 		b.ids = append(b.ids, db.learn(labels, g))
 		return nil
 	})

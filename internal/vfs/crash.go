@@ -25,7 +25,7 @@ func (m *Mem) Crash(seed uint64) *Mem {
 		c.rnd = rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
 	}
 	out := NewMem()
-	out.capacity = m.capacity
+	out.capacity, out.handles = m.capacity, m.handles
 	out.root = c.node(m.root)
 	seen := map[*node]bool{}
 	out.recount(out.root, seen)

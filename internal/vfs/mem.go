@@ -21,6 +21,8 @@ type Mem struct {
 	root     *node
 	capacity int64 // 0 for no limit
 	used     int64 // bytes in files that have a name or are open
+	handles  int   // how many may be open, 0 for no limit
+	opens    int
 	locks    map[string]bool
 }
 
@@ -35,6 +37,14 @@ func (m *Mem) SetCapacity(bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.capacity = bytes
+}
+
+// SetHandles limits how many files may be open at a time; 0 lifts the limit.
+// Beyond it opening fails as in a process that has used up its descriptors.
+func (m *Mem) SetHandles(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.handles = n
 }
 
 // Used returns how many bytes the files hold.
@@ -106,6 +116,8 @@ func (m *Mem) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	defer m.mu.Unlock()
 	n, err := m.lookup(name)
 	switch {
+	case m.handles > 0 && m.opens >= m.handles:
+		return nil, pathErr("open", name, syscall.EMFILE)
 	case err == nil && flag&(oCreate|oExcl) == oCreate|oExcl:
 		return nil, pathErr("open", name, fs.ErrExist)
 	case err == fs.ErrNotExist && flag&oCreate != 0:
@@ -125,6 +137,7 @@ func (m *Mem) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 		m.truncate(n, 0)
 	}
 	n.opens++
+	m.opens++
 	return &memFile{m: m, n: n, name: name, writable: writable, readable: flag&oWronly == 0, appending: flag&oAppend != 0}, nil
 }
 

@@ -218,6 +218,28 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+func TestHandles(t *testing.T) {
+	m := NewMem()
+	m.SetHandles(2)
+	a, b := put(t, m, "a", "x", true), put(t, m, "b", "x", true)
+	for _, open := range []func(string) (File, error){m.Open, m.Create} {
+		if _, err := open("a"); !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("a third file: %v", err)
+		}
+	}
+	if _, err := m.Stat("c"); err == nil {
+		t.Error("a file that could not be opened was made")
+	}
+	b.Close()
+	if _, err := m.Open("a"); err != nil {
+		t.Errorf("with one closed: %v", err)
+	}
+	a.Close()
+	m.SetHandles(0)
+	put(t, m, "d", "x", true)
+	put(t, m, "e", "x", true)
+}
+
 func TestFaults(t *testing.T) {
 	boom := syscall.EIO
 	for _, c := range []struct {

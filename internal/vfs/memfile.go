@@ -161,6 +161,7 @@ func (f *memFile) Close() error {
 	}
 	f.closed = true
 	f.n.opens--
+	f.m.opens--
 	if !f.n.dir {
 		f.m.release(f.n)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/files"
 	"quantrac/tsdb/internal/rows"
 )
 
@@ -108,7 +109,7 @@ func open(t testing.TB, data []byte) (*Reader, []group, error) {
 		t.Fatal(err)
 	}
 	var groups []group
-	r, err := Open(fsys, "x.block", func(position int, labels quantrac.Labels, g *Group) error {
+	r, err := Open(files.New(fsys, 1), "x.block", func(position int, labels quantrac.Labels, g *Group) error {
 		if position != len(groups) {
 			t.Errorf("group %d comes as number %d", position, len(groups))
 		}

@@ -6,14 +6,14 @@ import (
 	"io"
 
 	"quantrac"
-	"quantrac/internal/vfs"
 	"quantrac/tsdb/internal/codec"
+	"quantrac/tsdb/internal/files"
 	"quantrac/tsdb/internal/rows"
 )
 
 // Reader reads an open block. Its methods may be called from any goroutine.
 type Reader struct {
-	f     vfs.File
+	f     *files.File
 	path  string
 	index *directory
 	start int64 // of the index
@@ -22,8 +22,8 @@ type Reader struct {
 // Open opens a block file and gives each of its groups to each, in the order of
 // the file, with labels that the receiver may keep; the group is used again for
 // the next.
-func Open(fsys vfs.FS, path string, each func(position int, labels quantrac.Labels, g *Group) error) (*Reader, error) {
-	f, err := fsys.Open(path)
+func Open(set *files.Set, path string, each func(position int, labels quantrac.Labels, g *Group) error) (*Reader, error) {
+	f, err := set.Open(path)
 	if err != nil {
 		return nil, quantrac.WithKind(quantrac.Unavailable, err)
 	}
@@ -85,10 +85,7 @@ func (r *Reader) readAt(buf []byte, offset int64) error {
 }
 
 func (r *Reader) readIndex() error {
-	size, err := r.f.Size()
-	if err != nil {
-		return quantrac.WithKind(quantrac.Unavailable, err)
-	}
+	size := r.f.Size()
 	if size < headerSize+footerSize {
 		return r.corrupt(0, fmt.Errorf("%d bytes are no block", size))
 	}
@@ -119,6 +116,7 @@ func (r *Reader) readIndex() error {
 	if checksum(index) != binary.LittleEndian.Uint32(footer[16:]) {
 		return r.corrupt(int64(offset), errSum)
 	}
+	var err error
 	if r.index, err = readIndex(index, version, int64(offset)); err != nil {
 		return r.corrupt(int64(offset), err)
 	}

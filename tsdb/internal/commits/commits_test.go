@@ -8,6 +8,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/files"
 )
 
 func writeFile(t *testing.T, fsys vfs.FS, name string, write func(f vfs.File) error) *File {
@@ -22,7 +23,7 @@ func writeFile(t *testing.T, fsys vfs.FS, name string, write func(f vfs.File) er
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open(fsys, name)
+	f, err := Open(files.New(fsys, 1), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,15 +95,15 @@ func TestLog(t *testing.T) {
 	for _, f := range l.Files() {
 		names = append(names, f.Path())
 	}
-	var files []*File
+	var opened []*File
 	for _, n := range names {
-		f, err := Open(fsys, n)
+		f, err := Open(files.New(fsys, 1), n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, f)
+		opened = append(opened, f)
 	}
-	again := NewLog(files)
+	again := NewLog(opened)
 	check(again)
 	if len(again.changes) != len(l.changes) || len(l.changes) != 6*9 {
 		t.Errorf("%d changes read anew, had %d, want 54", len(again.changes), len(l.changes))
@@ -139,7 +140,7 @@ func openBytes(t *testing.T, data []byte) (*File, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Open(fsys, "f")
+	return Open(files.New(fsys, 1), "f")
 }
 
 // Every single damaged byte is noticed: on opening, or when its page is read.

@@ -8,8 +8,8 @@ import (
 	"io"
 
 	"quantrac"
-	"quantrac/internal/vfs"
 	"quantrac/tsdb/internal/codec"
+	"quantrac/tsdb/internal/files"
 )
 
 // Version of the file format.
@@ -37,9 +37,8 @@ type page struct {
 
 // File is an open file of commits.
 type File struct {
-	f       vfs.File
+	f       *files.File
 	path    string
-	size    int64
 	pages   []page
 	first   quantrac.Commit
 	last    quantrac.Commit
@@ -51,7 +50,7 @@ type File struct {
 func (f *File) Path() string { return f.path }
 
 // Size returns the file's length in bytes.
-func (f *File) Size() int64 { return f.size }
+func (f *File) Size() int64 { return f.f.Size() }
 
 // Count returns the number of commits.
 func (f *File) Count() int { return f.count }
@@ -60,8 +59,8 @@ func (f *File) Count() int { return f.count }
 func (f *File) Close() error { return f.f.Close() }
 
 // Open opens a file of commits.
-func Open(fsys vfs.FS, path string) (*File, error) {
-	h, err := fsys.Open(path)
+func Open(set *files.Set, path string) (*File, error) {
+	h, err := set.Open(path)
 	if err != nil {
 		return nil, quantrac.WithKind(quantrac.Unavailable, err)
 	}
@@ -89,13 +88,10 @@ func (f *File) readAt(buf []byte, offset int64) error {
 }
 
 func (f *File) open() error {
-	var err error
-	if f.size, err = f.f.Size(); err != nil {
-		return quantrac.WithKind(quantrac.Unavailable, err)
-	}
-	at := f.size - footerSize
+	size := f.Size()
+	at := size - footerSize
 	if at < headerSize {
-		return f.corrupt(0, fmt.Errorf("%d bytes are no file of commits", f.size))
+		return f.corrupt(0, fmt.Errorf("%d bytes are no file of commits", size))
 	}
 	var footer [footerSize]byte
 	if err := f.readAt(footer[:], at); err != nil {
@@ -108,8 +104,8 @@ func (f *File) open() error {
 		return f.corrupt(at, fmt.Errorf("format version %d, this program reads %d", footer[20], Version))
 	}
 	offset, length := binary.LittleEndian.Uint64(footer[:]), binary.LittleEndian.Uint64(footer[8:])
-	if offset < headerSize || length > uint64(f.size) || offset+length != uint64(at) {
-		return f.corrupt(at, fmt.Errorf("directory of %d bytes at %d in a file of %d", length, offset, f.size))
+	if offset < headerSize || length > uint64(size) || offset+length != uint64(at) {
+		return f.corrupt(at, fmt.Errorf("directory of %d bytes at %d in a file of %d", length, offset, size))
 	}
 	dir := make([]byte, length)
 	if err := f.readAt(dir, int64(offset)); err != nil {
