@@ -91,27 +91,36 @@ func ReadFloats(dst []float64, section []byte, n int, scratch []int64) ([]float6
 // gaps for: the same ones.
 func ReadGappedFloats(dst []float64, section []byte, n int, gaps []uint8, scratch []int64) ([]float64, []int64, error) {
 	r := reader{data: section}
-	switch mode := r.byte(); mode {
-	case floatsScaled:
+	switch mode := r.byte(); {
+	case r.err != nil:
+		return dst, scratch, r.err
+	case mode == floatsRaw:
+		dst, err := readRaw(dst, r.data, n)
+		return dst, scratch, err
+	case mode == floatsDecimal:
+		return readDecimal(dst, &r, n, scratch)
+	case mode == floatsScaled:
 		return readScaled(dst, &r, n, gaps, scratch)
-	case floatsBits:
+	case mode == floatsBits:
 		return readBits(dst, &r, n, gaps, scratch)
-	case floatsRaw:
-		if r.err == nil && len(r.data) != 8*n {
-			r.fail(fmt.Errorf("%d bytes for %d raw values", len(r.data), n))
-		}
-		if r.err != nil {
-			return dst, scratch, r.err
-		}
-		dst = grow(dst, n)
-		for data := r.data; len(data) > 0; data = data[8:] {
-			dst = append(dst, math.Float64frombits(binary.LittleEndian.Uint64(data)))
-		}
-		return dst, scratch, nil
-	case floatsDecimal:
 	default:
 		return dst, scratch, fmt.Errorf("mode %d of floats is unknown", mode)
 	}
+}
+
+func readRaw(dst []float64, data []byte, n int) ([]float64, error) {
+	if len(data) != 8*n {
+		return dst, fmt.Errorf("%d bytes for %d raw values", len(data), n)
+	}
+	dst = grow(dst, n)
+	for ; len(data) > 0; data = data[8:] {
+		dst = append(dst, math.Float64frombits(binary.LittleEndian.Uint64(data)))
+	}
+	return dst, nil
+}
+
+// readDecimal appends the n values of a section in mode floatsDecimal to dst.
+func readDecimal(dst []float64, r *reader, n int, scratch []int64) ([]float64, []int64, error) {
 	places := int(r.byte())
 	exceptions := r.uvarint()
 	if r.err != nil {
@@ -138,15 +147,20 @@ func ReadGappedFloats(dst []float64, section []byte, n int, gaps []uint8, scratc
 	for _, m := range scratch {
 		dst = append(dst, float64(m)/by)
 	}
-	r, at := reader{data: list}, uint64(0)
+	return dst, scratch, except(dst[from:], list, exceptions)
+}
+
+// except puts the exceptions of a list, which is long enough, among the values.
+func except(vals []float64, list []byte, exceptions uint64) error {
+	r, at, n := reader{data: list}, uint64(0), uint64(len(vals))
 	for range exceptions {
 		step := r.uvarint()
-		if step >= uint64(n) || at+step >= uint64(n) {
-			return dst[:from], scratch, fmt.Errorf("exception %d beyond %d values", at+step, n)
+		if step >= n || at+step >= n {
+			return fmt.Errorf("exception %d beyond %d values", at+step, n)
 		}
 		at += step
-		dst[from+int(at)] = math.Float64frombits(binary.LittleEndian.Uint64(r.data))
+		vals[at] = math.Float64frombits(binary.LittleEndian.Uint64(r.data))
 		r.data = r.data[8:]
 	}
-	return dst, scratch, nil
+	return nil
 }
