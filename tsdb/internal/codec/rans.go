@@ -85,10 +85,26 @@ type decoder struct {
 	model
 	state [2]uint64
 	size  [2]int64
-	data  []byte // extra bits, then words
-	raw   int    // bytes of extra bits
-	end   int    // of the words
-	holes []byte // 1 for the slots of both halves without a number; nil for none
+	data  []byte  // extra bits, then words
+	raw   int     // bytes of extra bits
+	end   int     // of the words
+	holes []int32 // slots of both halves without a number
+}
+
+// cursor goes from hole to hole of a half that begins at a slot.
+type cursor struct {
+	holes []int32
+	from  int
+}
+
+// next returns where the next hole is in a half behind its seeds, -1 for none.
+func (c *cursor) next() int {
+	if len(c.holes) == 0 {
+		return -1
+	}
+	at := int(c.holes[0]) - c.from + maxReach
+	c.holes = c.holes[1:]
+	return at
 }
 
 // run fills both halves from the 16th number on, predicting from the ones
@@ -99,7 +115,10 @@ func (d *decoder) run(a, b []int64) bool {
 	at, pos := d.raw, uint(0) // the next word; the next extra bit
 	data, pace := d.data, d.pace
 	b = b[:len(a)]
-	holes, half := d.holes != nil, len(a)-maxReach
+	half := len(a) - maxReach
+	later, _ := slices.BinarySearch(d.holes, int32(half))
+	first, second := cursor{d.holes, 0}, cursor{d.holes[later:], half}
+	holeA, holeB := first.next(), second.next()
 	for i := maxReach; i < len(a); i++ {
 		p, q := d.bias, d.bias
 		switch d.reach {
@@ -121,8 +140,9 @@ func (d *decoder) run(a, b []int64) bool {
 			q += dot8(c, (*[8]int64)(b[i-8:]))
 		}
 
-		if holes && d.holes[i-maxReach] != 0 {
+		if i == holeA {
 			a[i] = pace.nearest(p)
+			holeA = first.next()
 		} else {
 			t := (uint64(d.class[pace.sizeOf(sx)])*fractions + pace.fraction(p)) % (maxClasses * fractions)
 			part := x & (tableTotal - 1)
@@ -144,8 +164,9 @@ func (d *decoder) run(a, b []int64) bool {
 			a[i] = v
 			sx = pace.after(sx, v, p)
 		}
-		if holes && d.holes[i-maxReach+half] != 0 {
+		if i == holeB {
 			b[i] = pace.nearest(q)
+			holeB = second.next()
 		} else {
 			t := (uint64(d.class[pace.sizeOf(sy)])*fractions + pace.fraction(q)) % (maxClasses * fractions)
 			part := y & (tableTotal - 1)

@@ -10,7 +10,8 @@ import (
 // memory for the next section, and is for one goroutine at a time.
 type Small struct {
 	x      []int64 // numbers of the slots of both halves, in steps from the first
-	holes  []byte  // 1 for the slots without a number
+	slots  []int32 // those without a number
+	holes  []bool  // and whether each is one of them
 	h      []int64 // both halves as predictions see them, each behind its seeds
 	trial  trial
 	events []event
@@ -93,8 +94,7 @@ func (s *Small) append(dst []byte, vals []int64, gaps []uint8) []byte {
 // begins a header with that. The slots of missing ones lie on a line.
 func (s *Small) relative(vals []int64, gaps []uint8) header {
 	h := header{step: commonDivisor(vals), first: vals[0]}
-	s.holes = holes(s.holes[:0], gaps, len(vals))
-	if len(s.holes) > 0 {
+	if s.mark(gaps, len(vals)) {
 		h.form = formGapped
 	}
 	s.x = s.x[:0]
@@ -113,6 +113,20 @@ func (s *Small) relative(vals []int64, gaps []uint8) header {
 		s.x = append(s.x, d)
 	}
 	return h
+}
+
+// mark notes the slots without a number and says whether there are any.
+func (s *Small) mark(gaps []uint8, n int) bool {
+	s.slots, s.holes = holes(s.slots[:0], gaps, n), s.holes[:0]
+	if len(s.slots) == 0 {
+		return false
+	}
+	s.holes = grow(s.holes, n+len(s.slots))[:n+len(s.slots)]
+	clear(s.holes)
+	for _, at := range s.slots {
+		s.holes[at] = true
+	}
+	return true
 }
 
 // commonDivisor returns the greatest divisor of all differences.
@@ -220,7 +234,7 @@ func (s *Small) event(m *model, x, h []int64, i, from int, off, pred int64) int6
 	return 0
 }
 
-func (s *Small) hole(i int) bool { return len(s.holes) > 0 && s.holes[i] != 0 }
+func (s *Small) hole(i int) bool { return len(s.holes) > 0 && s.holes[i] }
 
 // manyEvents is how many make it worth to tell them in columns.
 const manyEvents = 16

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 )
@@ -24,13 +23,13 @@ func readSmall(dst []int64, r *reader, n int, gaps []uint8) ([]int64, error) {
 	if n < smallMin {
 		return dst, fmt.Errorf("%d numbers in a form for more", n)
 	}
-	var empty []byte
+	var empty []int32
 	if form&formGapped != 0 {
-		if empty = holes(nil, gaps, n); empty == nil {
+		if empty = holes(make([]int32, 0, n/32), gaps, n); len(empty) == 0 {
 			return dst, errGaps
 		}
 	}
-	slots := max(n, len(empty))
+	slots := n + len(empty)
 	h, err := r.header(form, slots%2 != 0)
 	if err != nil {
 		return dst, err
@@ -62,39 +61,36 @@ func readSmall(dst []int64, r *reader, n int, gaps []uint8) ([]int64, error) {
 	return dst[:from+len(out)], nil
 }
 
-// fill takes the holes out.
-func fill(all []int64, holes []byte) []int64 {
-	if holes == nil {
-		return all
-	}
+// fill closes the holes.
+func fill(all []int64, holes []int32) []int64 {
 	n := 0
-	for from := 0; from < len(all); from++ {
-		run := bytes.IndexByte(holes[from:len(all)], 1)
-		if run < 0 {
-			run = len(all) - from
+	for k, at := range holes {
+		if k == 0 {
+			n = int(at)
+			continue
 		}
-		n += copy(all[n:], all[from:from+run])
-		from += run
+		n += copy(all[n:], all[holes[k-1]+1:at])
 	}
-	return all[:n]
+	if len(holes) > 0 {
+		n += copy(all[n:], all[holes[len(holes)-1]+1:])
+		return all[:n]
+	}
+	return all
 }
 
-// holes appends for each slot whether there is no number in it, nothing where
-// gaps do not tell of n numbers, of missing ones, or tell of more missing ones
-// than there are numbers.
-func holes(dst []byte, gaps []uint8, n int) []byte {
-	missing := 0
-	for _, g := range gaps[min(1, len(gaps)):] {
-		missing += int(g)
-	}
-	if len(gaps) != n || missing == 0 || missing > n {
+// holes appends the slots without a number, nothing where gaps do not tell of n
+// numbers, of missing ones, or tell of more missing ones than there are
+// numbers.
+func holes(dst []int32, gaps []uint8, n int) []int32 {
+	if len(gaps) != n {
 		return dst
 	}
-	dst = append(dst, make([]byte, n+missing)...)
-	at := 0
-	for _, g := range gaps[1:] {
+	from, at := len(dst), int32(0)
+	for _, g := range gaps[min(1, n):] {
 		for at++; g > 0; g-- {
-			dst[at] = 1
+			if dst = append(dst, at); len(dst)-from > n {
+				return dst[:from]
+			}
 			at++
 		}
 	}
@@ -102,7 +98,7 @@ func holes(dst []byte, gaps []uint8, n int) []byte {
 }
 
 // codes decodes both halves.
-func (r *reader) codes(h *header, a, b []int64, holes []byte) error {
+func (r *reader) codes(h *header, a, b []int64, holes []int32) error {
 	d := decoder{holes: holes}
 	h.model(&d.model)
 	raw := r.uvarint()
