@@ -7,6 +7,12 @@
 // never asks for more memory than that number of values. Encoders are
 // deterministic, and decoding gives back what was encoded bit for bit.
 //
+// There are two ways to encode and one to decode. AppendInts, AppendTimes and
+// AppendFloats are fast; Small takes several times as long and makes the
+// smallest sections: predictions fitted to the chunk, residuals coded close to
+// their entropy. What it is told of gaps between the values a decoder must be
+// told too.
+//
 // Only the block format (FORMAT.md describes the bytes) imports it.
 package codec
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -18,6 +19,8 @@ func smallFloatColumns() map[string][]float64 {
 		cols["decimal"] = append(cols["decimal"], f)
 		cols["single"] = append(cols["single"], float64(float32(f)))
 		cols["feet"] = append(cols["feet"], f*0.3048)
+		printed, _ := strconv.ParseFloat(strconv.FormatFloat(f*3600/9.2e5, 'g', 15, 64), 64)
+		cols["printed"] = append(cols["printed"], printed)
 		cols["volts"] = append(cols["volts"], math.Round(f*10)*(5./4096))
 		cols["noise32"] = append(cols["noise32"], float64(float32(rnd.NormFloat64())))
 		cols["smooth"] = append(cols["smooth"], math.Exp(math.Sin(float64(i)/100)))
@@ -73,7 +76,7 @@ func TestSmallFloatsSize(t *testing.T) {
 	var s Small
 	cols := smallFloatColumns()
 	for name, most := range map[string]float64{
-		"decimal": 0.55, "single": 0.55, "feet": 0.56, "volts": 0.85, "noise32": 4.01, "smooth": 5.5, "few": 0.8,
+		"decimal": 0.55, "single": 0.55, "feet": 0.56, "volts": 0.85, "printed": 1.3, "noise32": 4.01, "smooth": 5.5, "few": 0.8,
 		"exceptions": 1.0, "places": 0.75,
 	} {
 		data := s.AppendFloats(nil, cols[name], nil)

@@ -48,6 +48,16 @@ func smallColumns() map[string][]int64 {
 		huge = append(huge, 1<<61+level[i]<<20+rnd.Int64N(1<<18))
 	}
 	cols["counts"], cols["coarse"], cols["huge"] = counts, coarse, huge
+	odd := [...]int64{12, 5077, 90001, 123457, 777777, 1 << 30}
+	sum := int64(0)
+	for range 1000 {
+		v := odd[rnd.IntN(len(odd))]
+		sum += v
+		cols["few values"], cols["few steps"] = append(cols["few values"], v), append(cols["few steps"], sum)
+	}
+	for i := range int64(20) {
+		cols["multiples"] = append(cols["multiples"], 5000+1000*(i*i%7))
+	}
 	for range 500 {
 		cols["noise"] = append(cols["noise"], rnd.Int64N(1<<40)-1<<39)
 	}
