@@ -24,6 +24,10 @@ const (
 	LabelModel = "model"
 	// LabelQuantile carries a forecast's quantile, "0.5" being the median.
 	LabelQuantile = "quantile"
+	// LabelSimulated is "true" of readings that are made up, else absent. A
+	// payload says it of its rows; the registry keeps it of the station, and it
+	// is joined to every series of that.
+	LabelSimulated = "simulated"
 )
 
 // Limits of a label set. They bound what one foreign message can make the

@@ -80,6 +80,18 @@ type Text struct {
 	En string `json:"en"`
 }
 
+// Simulated returns a name or a headline with the mark of what is made up, where
+// there is any.
+func (t Text) Simulated() Text {
+	if t.Vi != "" {
+		t.Vi = "[MÔ PHỎNG] " + t.Vi
+	}
+	if t.En != "" {
+		t.En = "[SIMULATED] " + t.En
+	}
+	return t
+}
+
 // Role is what an account may do; each role may do what those before it in
 // the list of constants may, where that makes sense for its work.
 type Role string

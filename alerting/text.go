@@ -90,7 +90,7 @@ func (s *scene) write() {
 		head, body = s.level()
 	}
 	if s.w.Simulated {
-		head = text("[MÔ PHỎNG] %s", "[SIMULATED] %s", head)
+		head = head.Simulated()
 		body = join(" ", body, text("Số liệu mô phỏng, không phải số đo thật.", "Simulated readings, not real measurements."))
 	}
 	s.w.Headline = head

@@ -37,7 +37,7 @@ func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, r
 	for i := range out.Rows {
 		r := &out.Rows[i]
 		if i == 0 || !sameLabels(r.Tags, out.Rows[i-1].Tags) {
-			group, why = bind(b, r.Tags)
+			b, group, why = in.bind(b, r.Tags)
 		}
 		if why != "" {
 			got.fault(r.Index, "", "%s", why)
@@ -63,6 +63,41 @@ func (in *intake) rows(b *quantrac.Binding, out *decode.Result, source string, r
 	in.held += len(got.held)
 	in.letters = append(in.letters, kept.close()...)
 	return got
+}
+
+// bind returns the group of a row, and the binding by which it is taken in: one
+// that knows of a station that its readings are made up where the row says so.
+func (in *intake) bind(b *quantrac.Binding, tags quantrac.Labels) (*quantrac.Binding, quantrac.Labels, string) {
+	tags, simulated := madeUp(tags)
+	if simulated && !b.Simulated {
+		marked, ok := in.s.c.mark(b.Device)
+		if !ok {
+			return b, nil, notMarked(b.Station)
+		}
+		b = marked
+	}
+	group, why := bind(b, tags)
+	return b, group, why
+}
+
+// madeUp takes from the tags of a row that it is made up.
+func madeUp(tags quantrac.Labels) (quantrac.Labels, bool) {
+	if tags.Get(quantrac.LabelSimulated) != "true" {
+		return tags, false
+	}
+	return tags.Without(quantrac.LabelSimulated), true
+}
+
+func notMarked(station string) string {
+	return fmt.Sprintf("it is simulated, and station %q is not registered as simulated: what is made up must not pass for measured", station)
+}
+
+// mark has a device's station marked as simulated, where the registry does that.
+func (c *Collector) mark(device string) (*quantrac.Binding, bool) {
+	if m, ok := c.registry.(Marker); ok {
+		return m.MarkSimulated(device)
+	}
+	return nil, false
 }
 
 // known returns the cells whose property is registered for the device, all of an

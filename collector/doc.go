@@ -15,6 +15,9 @@
 //   - What cannot be taken in, a message whole or a part of it, becomes a dead
 //     letter with the reason, and is acknowledged once that is durable: a
 //     station that cannot do better would send it for ever.
+//   - Rows that say that they are made up ("simulated": true, the tag
+//     simulated=true) are taken only for a station that is registered as
+//     simulated, so that every surface can say so.
 //   - When store or dead letters fail, nothing is acknowledged: the error goes
 //     to the way in, which drops the connection so that the station sends
 //     again. Sending again is harmless: the store takes an equal value at an
@@ -55,6 +58,13 @@ type Registry interface {
 	// StationBinding is for what is said of a station by a client that is no
 	// device: what it measures, and since when.
 	StationBinding(station string) (*quantrac.Binding, bool)
+}
+
+// Marker is an optional part of a Registry, for where stations register by
+// themselves: a device has said that its readings are made up, and its binding
+// does not know. The binding it returns does.
+type Marker interface {
+	MarkSimulated(device string) (*quantrac.Binding, bool)
 }
 
 // DeadLetters keeps what could not be taken in. Put returns once the letters

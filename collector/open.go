@@ -82,6 +82,7 @@ type admission struct {
 	flags  [len(qc.All)]int
 
 	// Of the tags that the row before had.
+	group  quantrac.Labels   // as which it is stored
 	barred string            // why it may not be written, "" where it may
 	at     *quantrac.Binding // how to judge it, nil where nothing is registered
 }
@@ -104,9 +105,9 @@ func (a *admission) admit() {
 	for i := range m.out.Rows {
 		r := &m.out.Rows[i]
 		if i == 0 || !sameLabels(r.Tags, m.out.Rows[i-1].Tags) {
-			a.resolve(r.Tags.Station())
+			a.resolve(r.Tags)
 		}
-		row := quantrac.Row{Group: r.Tags, Time: r.Time, Cells: r.Cells}
+		row := quantrac.Row{Group: a.group, Time: r.Time, Cells: r.Cells}
 		switch {
 		case a.barred != "":
 			a.got.fault(r.Index, "", "%s", a.barred)
@@ -118,15 +119,27 @@ func (a *admission) admit() {
 }
 
 // resolve finds out what goes for the rows of a station.
-func (a *admission) resolve(station string) {
-	a.barred, a.at = "", nil
+func (a *admission) resolve(tags quantrac.Labels) {
+	station := tags.Station()
+	a.barred, a.at, a.group = "", nil, tags
 	switch {
 	case a.only != nil && !a.only[station]:
 		a.barred = fmt.Sprintf("station %q is not among those that %q may write", station, a.who.Name)
 	case station != "":
 		if b, ok := a.c.registry.StationBinding(station); ok {
-			a.at = b
+			a.registered(b, tags)
 		}
+	}
+}
+
+// registered resolves rows of a station that is registered.
+func (a *admission) registered(b *quantrac.Binding, tags quantrac.Labels) {
+	simulated := false
+	if a.at = b; len(tags) > 0 {
+		a.group, simulated = madeUp(tags)
+	}
+	if simulated && !b.Simulated {
+		a.barred = notMarked(b.Station)
 	}
 }
 

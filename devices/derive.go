@@ -19,11 +19,10 @@ const (
 	labelNameEn      = "name_en"
 	labelOperator    = "operator"
 	labelRiver       = "river"
-	labelSimulated   = "simulated"
 )
 
 var keys = []string{
-	labelCommune, labelCommuneCode, labelDistrict, labelFamily, labelName, labelNameEn, labelOperator, labelRiver, labelSimulated,
+	labelCommune, labelCommuneCode, labelDistrict, labelFamily, labelName, labelNameEn, labelOperator, labelRiver, quantrac.LabelSimulated,
 }
 
 // span is what a station's metadata are from an instant until the next span.
@@ -124,17 +123,18 @@ func (st *station) span(f Facts, from quantrac.Millis, code string, unit *Unit) 
 		Commune: code, District: f.District, Operator: f.Operator, Installed: st.Installed, Simulated: st.Simulated,
 		Upstream: st.Upstream,
 	}}
-	simulated, commune := "", ""
+	simulated, commune, name := "", "", quantrac.Text{Vi: f.Name, En: f.NameEn}
 	if st.Simulated {
-		simulated = "true"
+		// In the name too: a legend shows that, whoever has made the dashboard.
+		simulated, name = "true", name.Simulated()
 	}
 	if unit != nil {
 		commune = unit.Name
 	}
 	s.labels = quantrac.NewLabels(
-		labelName, f.Name, labelNameEn, f.NameEn, labelFamily, string(st.Family), labelRiver, f.River,
+		labelName, name.Vi, labelNameEn, name.En, labelFamily, string(st.Family), labelRiver, f.River,
 		labelCommune, commune, labelCommuneCode, code, labelDistrict, f.District, labelOperator, f.Operator,
-		labelSimulated, simulated,
+		quantrac.LabelSimulated, simulated,
 	)
 	return s
 }

@@ -37,7 +37,7 @@
 // Metadata labels, joined to series at read time and reserved (Keys): name,
 // name_en, family, commune (the unit's name), commune_code, district (the
 // former one, kept as a reporting region), river, operator, and simulated
-// ("true", or absent).
+// ("true", or absent). The names of a simulated station begin with a mark.
 //
 // Only cmd and this package's own subpackages import it; the other rooms see
 // it through small interfaces of their own.

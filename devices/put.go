@@ -2,6 +2,7 @@ package devices
 
 import (
 	"context"
+	"slices"
 
 	"quantrac"
 )
@@ -149,23 +150,31 @@ type LocalDevice struct {
 // EnsureDevice returns a device's binding and registers the device, and a
 // station for it, where nobody has: an explicit change like any other, in the
 // name of who asks. What is registered already stays as it is, but for
-// properties the station does not have yet. Without Options.Local it is
+// properties the station does not have yet, and that it is simulated: who says
+// so of itself is believed. Without Options.Local it is
 // Denied.
 func (r *Registry) EnsureDevice(ctx context.Context, l LocalDevice) (*quantrac.Binding, error) {
-	if b, ok := r.Binding(l.Device); ok && hasAll(b, l.Properties) {
+	if b, ok := r.Binding(l.Device); ok && hasAll(b, l.Properties) && (b.Simulated || !l.Simulated) {
 		return b, nil
 	}
 	if !r.o.Local {
 		return nil, quantrac.Errorf(quantrac.Denied, "device %q is not registered", l.Device)
 	}
 	_, err := r.change(ctx, changeOptions{
-		action: "device.ensure", object: l.Device, reason: "unknown device on a local connection, registered by itself",
+		action: "device.ensure", object: l.Device, reason: l.reason(),
 	}, func(d *draft) { d.planLocal(l, r.o.Clock.Now()) })
 	if err != nil {
 		return nil, err
 	}
 	b, _ := r.Binding(l.Device)
 	return b, nil
+}
+
+func (l *LocalDevice) reason() string {
+	if l.Simulated {
+		return "device on a local connection that says that its readings are made up"
+	}
+	return "unknown device on a local connection, registered by itself"
 }
 
 func hasAll(b *quantrac.Binding, want []quantrac.Property) bool {
@@ -184,7 +193,12 @@ func (d *draft) planLocal(l LocalDevice, now quantrac.Millis) {
 	if l.Station == "" {
 		l.Station = l.Device
 	}
-	if d.stations[l.Station] == nil {
+	switch st := d.stations[l.Station]; {
+	case st != nil && l.Simulated && !st.Simulated:
+		s := st.Station
+		s.Simulated, s.Revision, s.Facts = true, 0, slices.Clone(s.Facts)
+		d.planStation(s, now)
+	case st == nil:
 		s := Station{ID: l.Station, Family: l.Family, Lat: l.Lat, Lon: l.Lon, Simulated: l.Simulated, Facts: []Facts{{Name: l.Name}}}
 		if s.Family == "" {
 			s.Family = quantrac.FamilyField

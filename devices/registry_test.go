@@ -484,6 +484,18 @@ func TestEnsureDevice(t *testing.T) {
 	if _, err := b.reg.EnsureDevice(b.ctx, LocalDevice{Device: "sim-1"}); err != nil || b.journal.Last() != before {
 		t.Errorf("a known device was registered again: %v", err)
 	}
+	plain, err := b.reg.EnsureDevice(b.ctx, LocalDevice{Device: "sim-3"})
+	if err != nil || plain.Simulated {
+		t.Fatalf("binding = %+v, %v", plain, err)
+	}
+	said, err := b.reg.EnsureDevice(b.ctx, LocalDevice{Device: "sim-3", Simulated: true})
+	if err != nil || !said.Simulated || b.reg.Labels("sim-3", t0).String() != `{family="field", name="[MÔ PHỎNG] sim-3", simulated="true"}` {
+		t.Errorf("after it has said that it is simulated: binding %+v, %v, labels %s", said, err, b.reg.Labels("sim-3", t0))
+	}
+	before = b.journal.Last()
+	if again, err := b.reg.EnsureDevice(b.ctx, LocalDevice{Device: "sim-3"}); err != nil || !again.Simulated || b.journal.Last() != before {
+		t.Errorf("not saying so takes the mark away: %+v, %v", again, err)
+	}
 	if _, err := b.reg.EnsureDevice(b.ctx, LocalDevice{Device: "../../x"}); quantrac.KindOf(err) != quantrac.Invalid {
 		t.Errorf("a device with a bad id: %v", err)
 	}

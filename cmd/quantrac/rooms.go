@@ -70,19 +70,39 @@ func (g deviceGate) Binding(device string) (*quantrac.Binding, bool) {
 		return b, ok
 	}
 	if !ok {
-		ctx := quantrac.WithPrincipal(context.Background(), quantrac.Principal{Name: "serve --dev", Role: quantrac.RoleAdmin})
-		var err error
-		if b, err = g.s.registry.EnsureDevice(ctx, devices.LocalDevice{Device: device}); err != nil {
-			g.s.log.Warn("register local device", "device", device, "err", err)
-			return nil, false
-		}
+		return g.ensure(devices.LocalDevice{Device: device})
 	}
-	if len(b.Properties) == 0 { // nobody has said what it measures
-		open := *b
-		open.Open = true
-		b = &open
+	return opened(b), true
+}
+
+// MarkSimulated implements collector.Marker: what a developer tries out with is
+// marked where it turns up. A network in service is told by its registry alone.
+func (g deviceGate) MarkSimulated(device string) (*quantrac.Binding, bool) {
+	if !g.s.c.Dev {
+		return nil, false
 	}
-	return b, true
+	return g.ensure(devices.LocalDevice{Device: device, Simulated: true})
+}
+
+// ensure registers a local device.
+func (g deviceGate) ensure(l devices.LocalDevice) (*quantrac.Binding, bool) {
+	ctx := quantrac.WithPrincipal(context.Background(), quantrac.Principal{Name: "serve --dev", Role: quantrac.RoleAdmin})
+	b, err := g.s.registry.EnsureDevice(ctx, l)
+	if err != nil {
+		g.s.log.Warn("register local device", "device", l.Device, "err", err)
+		return nil, false
+	}
+	return opened(b), true
+}
+
+// opened lets a device send anything where nobody has said what it measures.
+func opened(b *quantrac.Binding) *quantrac.Binding {
+	if len(b.Properties) > 0 {
+		return b
+	}
+	open := *b
+	open.Open = true
+	return &open
 }
 
 // StationBinding implements collector.Registry.

@@ -37,7 +37,7 @@ type Row struct {
 	// Stamped says that the payload gave no time and Time is that of receipt.
 	Stamped bool
 	// Tags are the labels that the payload gives: of line protocol its tags,
-	// of JSON none.
+	// of JSON simulated, where the row says so.
 	Tags quantrac.Labels
 	// Cells are the values, NotEvaluated, or Missing where the payload says
 	// null. A property occurs once.

@@ -16,6 +16,7 @@ import (
 //
 //	{"time": "2026-07-01T07:00:00+07:00", "values": {"water_level_meters": 2.314}}
 //
+// and, where its values are made up, "simulated": true, which becomes a tag.
 // time is RFC 3339, or Unix milliseconds as a number; what is finer than a
 // millisecond is floored; without a time the row is stamped with received. A
 // value is a number, true or false (1 and 0), or null: the station says that
@@ -24,10 +25,11 @@ import (
 // What is not JSON, or neither object nor array, is an error and yields no row
 // at all. In a payload that is JSON each of these is a Fault, and the rest is
 // kept: a row that is no object, a time that is neither form, a member other
-// than time and values, a value of another kind, an integer beyond ±2^53, a
+// than time, values and simulated, a value of another kind, an integer beyond ±2^53, a
 // number beyond float64. A name that occurs twice in one object says two
-// things: a property given twice is left out, a row with two times or two sets
-// of values is left out whole.
+// things: a property given twice is left out, a row with two times, two sets of
+// values or two simulated is left out whole, and so is one whose simulated is
+// neither true nor false.
 func JSON(payload []byte, received quantrac.Millis, l Limits) (Result, error) {
 	l = l.withDefaults()
 	if !utf8.Valid(payload) {
@@ -92,6 +94,7 @@ type rowReader struct {
 	row       Row
 	hasTime   bool
 	hasValues bool
+	hasOrigin bool
 	given     int // members of values, good or not
 	broken    bool
 }
@@ -124,9 +127,39 @@ func (r *rowReader) member(name string, _ int) error {
 			return d.skip(2)
 		}
 		return r.values()
+	case quantrac.LabelSimulated:
+		if r.hasOrigin {
+			r.bad(name, "given twice")
+			r.broken = true
+			return d.skip(2)
+		}
+		r.hasOrigin = true
+		return r.origin()
 	}
 	r.bad(excerpt(name, 64), "unknown member; a row has time and values")
 	return d.skip(2)
+}
+
+// simulatedTags are those of every row that says so.
+var simulatedTags = quantrac.Labels{{Name: quantrac.LabelSimulated, Value: "true"}}
+
+// origin takes whether the row is made up. One that says neither yes nor no is
+// left out: it must not pass for measured.
+func (r *rowReader) origin() error {
+	d := r.d
+	switch k := d.kind(); k {
+	case kindTrue:
+		r.row.Tags = simulatedTags
+		return d.literal("true")
+	case kindFalse:
+		return d.literal("false")
+	case kindNone:
+		return d.unexpected("true or false")
+	default:
+		r.bad(quantrac.LabelSimulated, "%s where true or false is expected", k)
+		r.broken = true
+		return d.skip(2)
+	}
 }
 
 func (r *rowReader) finish() {

@@ -62,6 +62,10 @@ func TestJSON(t *testing.T) {
 	f(`{"time":1782864000000,"values":{"a":-0.5e-3,"b":true,"c":false,"d":null}}`, `0 @1782864000000 a=-0.0005 b=1 c=0 d=NaN(missing)`)
 	f(` [ {"time":1,"values":{"a":1}} , {"values":{"b":2},"time":2} ] `, "0 @1 a=1\n1 @2 b=2")
 	f(`{"time":-0.5,"values":{"a":1}}`, `0 @-1 a=1`)
+	f(`[{"simulated":true,"time":1,"values":{"a":1}},{"time":2,"values":{"a":1},"simulated":true},{"simulated":false,"time":3,"values":{"a":1}}]`,
+		"0 @1 {simulated=\"true\"} a=1\n1 @2 {simulated=\"true\"} a=1\n2 @3 a=1")
+	f(`{"simulated":"yes","time":1,"values":{"a":1}}`, "! row 0, simulated: text where true or false is expected\nfaulty 1 strings 0 collided 0 more 0")
+	f(`{"simulated":true,"time":1,"values":{"a":1},"simulated":false}`, "! row 0, simulated: given twice\nfaulty 1 strings 0 collided 0 more 0")
 	f(`{"time":1.7e12,"values":{"a":1}}`, `0 @1700000000000 a=1`)
 	f(`{"values":{"a":1}}`, `0 @1750000000000 stamped a=1`)
 	f(`{"time":1,"values":{"m\u1EF1c_n\u01B0\u1EDBc":1,"\ud83d\ude00":2,"\ud83dx":3}}`, "0 @1 mực_nước=1 😀=2 \uFFFDx=3")

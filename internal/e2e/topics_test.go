@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,12 +24,13 @@ const neighbours = "station,name,family,lat,lon,commune_code,device,property,int
 type shelf struct {
 	mu    sync.Mutex
 	found map[string]string // station and state by topic
+	texts map[string][]byte // messages by topic
 }
 
 // shelf subscribes anew and gathers.
 func (s *service) shelf(filter string) *shelf {
 	s.t.Helper()
-	sh := &shelf{found: map[string]string{}}
+	sh := &shelf{found: map[string]string{}, texts: map[string][]byte{}}
 	c := s.device("display-" + fmt.Sprint(time.Now().UnixNano()))
 	t := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) {
 		var msg struct {
@@ -38,6 +40,7 @@ func (s *service) shelf(filter string) *shelf {
 		_ = json.Unmarshal(m.Payload(), &msg) // an empty one clears
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
+		sh.texts[m.Topic()] = m.Payload()
 		if sh.found[m.Topic()] = msg.Data.Station + " " + msg.Type; len(m.Payload()) == 0 {
 			delete(sh.found, m.Topic())
 		}
@@ -64,11 +67,19 @@ func (sh *shelf) holds(t *testing.T, want ...string) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for topic, what := range sh.found {
-		area := map[string]string{"east": "30154", "west": "30154", "south": "30001"}[strings.Fields(what)[0]]
+		station := strings.Fields(what)[0]
+		area := cmp.Or(map[string]string{"east": "30154", "west": "30154", "south": "30001"}[station], station)
 		if !strings.HasPrefix(topic, "v1/warnings/"+area+"/") {
 			t.Errorf("%s is on %s", what, topic)
 		}
 	}
+}
+
+// payloads are the messages found.
+func (sh *shelf) payloads() [][]byte {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return slices.Collect(maps.Values(sh.texts))
 }
 
 // TestWarningTopics: who subscribes finds every warning that stands, also those

@@ -145,7 +145,7 @@ func row(t quantrac.Millis, vals []value) []byte {
 	for _, v := range vals {
 		m[v.name] = json.Number(number(v.v))
 	}
-	b, err := json.Marshal(map[string]any{"time": int64(t), "values": m})
+	b, err := json.Marshal(map[string]any{"time": int64(t), quantrac.LabelSimulated: true, "values": m})
 	if err != nil {
 		panic("simnet: " + err.Error()) // numbers and strings always marshal
 	}
@@ -161,7 +161,7 @@ func (f *Feed) night(s *Station, lamp quantrac.Millis) []byte {
 	var b strings.Builder
 	n := int64(lamp) / day
 	for sp := range species {
-		fmt.Fprintf(&b, "insect,species=%s catch=%s %d000000\n", species[sp].name, number(catchOf(s, f.Seed, n, sp)), int64(lamp))
+		fmt.Fprintf(&b, "insect,simulated=true,species=%s catch=%s %d000000\n", species[sp].name, number(catchOf(s, f.Seed, n, sp)), int64(lamp))
 	}
 	return []byte(b.String())
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/collector/decode"
 )
 
 func at(t *testing.T, s string) quantrac.Millis {
@@ -143,6 +144,34 @@ func TestSignalsArePlausible(t *testing.T) {
 	}
 }
 
+// TestEveryReadingSaysSo: every row that the network sends says that it is made
+// up, whoever reads it.
+func TestEveryReadingSaysSo(t *testing.T) {
+	f := Feed{Stations: Network(1, 2), Seed: 2, Faults: DefaultFaults}
+	from := at(t, "2026-10-01T00:00:00Z")
+	rows := 0
+	for _, m := range Bulk(f.Span(from, from.Add(30*time.Hour))) {
+		read := func() (decode.Result, error) { return decode.JSON(m.Payload, m.At, decode.Limits{}) }
+		if strings.HasSuffix(m.Topic, "/line") {
+			read = func() (decode.Result, error) {
+				return decode.Lines(m.Payload, decode.Nanoseconds, m.At, decode.Limits{})
+			}
+		}
+		got, err := read()
+		if err != nil || len(got.Faults) > 0 {
+			t.Fatalf("%s: %v, %v", m.Topic, err, got.Faults)
+		}
+		for _, r := range got.Rows {
+			if rows++; r.Tags.Get(quantrac.LabelSimulated) != "true" {
+				t.Fatalf("%s: row %d of %s does not say that it is simulated", m.Topic, r.Index, m.Payload)
+			}
+		}
+	}
+	if rows < 10_000 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
 func TestTrapNight(t *testing.T) {
 	f := Feed{Stations: Network(1, 2), Seed: 2}
 	var trap *Station
@@ -159,7 +188,7 @@ func TestTrapNight(t *testing.T) {
 		t.Fatalf("%d messages in three days, want one a night", len(msgs))
 	}
 	for _, m := range msgs {
-		if !strings.HasSuffix(m.Topic, "/line") || !bytes.Contains(m.Payload, []byte("insect,species=cyrtorhinus_lividipennis catch=")) {
+		if !strings.HasSuffix(m.Topic, "/line") || !bytes.Contains(m.Payload, []byte("insect,simulated=true,species=cyrtorhinus_lividipennis catch=")) {
 			t.Errorf("night lacks the natural enemies: %s %s", m.Topic, m.Payload)
 		}
 	}
