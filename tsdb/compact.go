@@ -12,22 +12,55 @@ import (
 	"quantrac/tsdb/internal/rows"
 )
 
-// Compact merges the blocks of each partition into one, and the files of
-// commits. Readers and writers do not wait for it; after an error the files are
-// as before.
+// Compact merges the blocks of each partition into one, as small as it can be,
+// and the files of commits. Readers and writers do not wait for it; after an
+// error the files are as before.
 func (db *DB) Compact(ctx context.Context) error {
-	return db.compact(ctx, func(blocks []*blockFile) []*blockFile { return blocks }, 2)
+	return db.compact(ctx, func(part []*blockFile) ([]*blockFile, bool) {
+		if len(part) == 1 && part[0].info.Small {
+			return nil, false
+		}
+		return part, true
+	}, 2)
 }
 
 // compactSome merges what has gathered since the last time and is small beside
-// the rest.
+// the rest, and seals what is over.
 func (db *DB) compactSome(ctx context.Context) error {
-	return db.compact(ctx, smallOnes, 8)
+	now := int64(db.o.Clock.Now())
+	return db.compact(ctx, func(part []*blockFile) ([]*blockFile, bool) {
+		if now-(part[0].info.Partition+partitionLen) > sealAfter && worthSealing(part) {
+			return part, true
+		}
+		if part = smallOnes(part); len(part) < 2 {
+			return nil, false
+		}
+		return part, false
+	}, 8)
 }
 
-// compact merges of every partition the blocks that choose picks, if they are
-// more than one, and the files of commits if they are at least minFiles.
-func (db *DB) compact(ctx context.Context, choose func([]*blockFile) []*blockFile, minFiles int) error {
+// sealAfter is how long after its end a partition is sealed: written as small as
+// it can be, at several times the cost, because little will still come for it.
+const sealAfter = dayLen * 3
+
+// worthSealing says whether a partition that is over has not been sealed, or so
+// much has come since that it pays to write it anew.
+func worthSealing(part []*blockFile) bool {
+	sealed, more := int64(0), int64(0)
+	for _, b := range part {
+		if b.info.Small {
+			sealed += b.info.Bytes
+		} else {
+			more += b.info.Bytes
+		}
+	}
+	return more > sealed/20
+}
+
+// compact merges of every partition the blocks that choose picks, none for
+// nothing to be done, small where it says so, and the files of commits if they
+// are at least minFiles.
+func (db *DB) compact(ctx context.Context, choose func([]*blockFile) ([]*blockFile, bool), minFiles int) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
@@ -39,8 +72,8 @@ func (db *DB) compact(ctx context.Context, choose func([]*blockFile) []*blockFil
 	for blocks := v.state.blocks; len(blocks) > 0; {
 		part := v.state.blocksOf(blocks[0].info.Partition)
 		blocks = blocks[len(part):]
-		if part = choose(part); len(part) > 1 {
-			if err := db.merged(db.mergeBlocks(ctx, part, nil)); err != nil {
+		if part, small := choose(part); len(part) > 0 {
+			if err := db.merged(db.mergeBlocks(ctx, part, merging{small: small})); err != nil {
 				return err
 			}
 		}
@@ -75,12 +108,18 @@ func smallOnes(part []*blockFile) []*blockFile {
 	return bySize[:n]
 }
 
-// mergeBlocks writes one block of those of a partition and installs it. filter,
-// if not nil, may take rows out of the table of a group.
-func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, filter func(*group, []string, *rows.Table) *rows.Table) error {
+// merging says how blocks are merged.
+type merging struct {
+	small  bool
+	filter func(*group, []string, *rows.Table) *rows.Table // may take rows out, nil for all
+}
+
+// mergeBlocks writes one block of those of a partition and installs it.
+func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) error {
 	out := &output{db: db}
 	var sc scratch
 	err := out.block(old[0].info.Partition, func(w *block.Writer) error {
+		w.Small = how.small
 		for _, g := range db.groupsOf(old) {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -90,8 +129,8 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, filter func(*gr
 				return err
 			}
 			properties := g.properties()
-			if filter != nil {
-				t = filter(g, properties, t)
+			if how.filter != nil {
+				t = how.filter(g, properties, t)
 			}
 			if err := w.Group(g.labels, properties, t); err != nil {
 				return err

@@ -60,7 +60,7 @@ func (db *DB) expirePartition(ctx context.Context, part []*blockFile, touched ma
 	}
 	var err error
 	if left {
-		err = db.mergeBlocks(ctx, part, e.drop)
+		err = db.mergeBlocks(ctx, part, merging{small: true, filter: e.drop})
 	} else {
 		err = db.install(&output{db: db}, part, nil)
 	}

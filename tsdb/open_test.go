@@ -313,9 +313,6 @@ func TestDamagedChunk(t *testing.T) {
 	if s := db.Stats(); rc.Stored != 1 || s.ReadErrors != 1 {
 		t.Errorf("receipt %+v, stats %+v", rc, s)
 	}
-	if err := db.Compact(ctx); err != nil {
-		t.Errorf("nothing to merge: %v", err)
-	}
 	if err := db.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -61,3 +61,43 @@ func TestScrub(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// A partition that is over is written small once, and again only when enough has
+// come for it since.
+func TestSealing(t *testing.T) {
+	clock := quantrac.NewManualClock(workStart + 100*day)
+	db, _ := openDB(t, vfs.NewMem(), clock, tsdb.Options{FlushInterval: -1})
+	ctx := context.Background()
+	flush := func(station string, slot, rows int) {
+		t.Helper()
+		var batch []quantrac.Row
+		for i := range rows {
+			batch = append(batch, row(station, slot+i, "level", float64((slot+i)*(slot+i)%104729*31%9973)/10))
+		}
+		mustAppend(t, db, &quantrac.Batch{Rows: batch})
+		if err := db.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := tsdb.CompactSome(db, ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush("a", 0, 4000)
+	first := db.Stats()
+	if first.Blocks == 0 || first.SealedBlocks != first.Blocks {
+		t.Fatalf("%d of %d blocks are sealed", first.SealedBlocks, first.Blocks)
+	}
+	flush("b", 1000, 20)
+	if s := db.Stats(); s.Blocks != first.Blocks+1 || s.SealedBlocks != first.SealedBlocks {
+		t.Errorf("after a few late rows %d of %d blocks are sealed, want %d of %d", s.SealedBlocks, s.Blocks, first.SealedBlocks, first.Blocks+1)
+	}
+	flush("b", 1500, 1500)
+	if s := db.Stats(); s.SealedBlocks != s.Blocks {
+		t.Errorf("after many late rows %d of %d blocks are sealed", s.SealedBlocks, s.Blocks)
+	}
+	present := int(clock.Now()-workStart) / 600_000
+	flush("a", present-2000, 2000)
+	if s := db.Stats(); s.SealedBlocks == s.Blocks {
+		t.Error("the partition of the present is sealed")
+	}
+}

@@ -71,6 +71,9 @@ func (db *DB) Stats() Stats {
 	}
 	for _, b := range db.apply.state.blocks {
 		out.Blocks++
+		if b.info.Small {
+			out.SealedBlocks++
+		}
 		out.BlockRows += b.info.Rows
 		out.BlockCells += b.info.Cells
 		out.DiskBytes += b.info.Bytes

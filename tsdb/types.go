@@ -68,12 +68,13 @@ type Stats struct {
 	Applied uint64 // number of the last commit in the store
 	Flushed uint64 // number of the last commit that is in blocks; the journal is held from here
 
-	HeadRows   int   // rows in memory
-	HeadBytes  int64 // estimate of their memory
-	Blocks     int   // block files
-	BlockRows  int64 // rows in them, revisions included
-	BlockCells int64 // values in them, revisions included
-	DiskBytes  int64 // bytes of all files of the store, without the journal
+	HeadRows     int   // rows in memory
+	HeadBytes    int64 // estimate of their memory
+	Blocks       int   // block files
+	SealedBlocks int   // of those, written as small as they can be
+	BlockRows    int64 // rows in them, revisions included
+	BlockCells   int64 // values in them, revisions included
+	DiskBytes    int64 // bytes of all files of the store, without the journal
 
 	Stored      uint64 // since Open, counted as in quantrac.Receipt
 	Redelivered uint64

@@ -21,7 +21,9 @@ const Version = 2
 const (
 	magic      = "qtrblock"
 	headerSize = 16 // magic, version, zeros
-	footerSize = 32 // index offset, index length, index checksum, version, magic
+	footerSize = 32 // index offset, index length, index checksum, version, how, magic
+	// footerSmall, behind the version, says that the block was written small.
+	footerSmall = 1
 	// maxChunkRows bounds a chunk, and so what a reader of one value decodes:
 	// ten-minute rows of a partition make three chunks of ten days.
 	maxChunkRows = 2048
@@ -67,6 +69,7 @@ type Info struct {
 	First, Last          int64 // times, ms
 	MinCommit, MaxCommit uint64
 	Bytes                int64
+	Small                bool // its chunks are as small as they can be
 }
 
 func (i *Info) add(c *Chunk, cells int) {

@@ -47,7 +47,8 @@ func DayEnd(t int64) int64 {
 type dayWriter struct {
 	properties []*dayProperty
 	byName     map[string]*dayProperty
-	plain      []bool // days of the group at hand that have neither revisions nor forecasts
+	plain      []bool       // days of the group at hand that have neither revisions nor forecasts
+	small      *codec.Small // of a Writer that is to write small
 }
 
 type dayProperty struct {
@@ -83,7 +84,7 @@ func (w *dayWriter) group(position int, properties []string, t *rows.Table, cols
 		p := w.property(properties[c])
 		p.page.add(position, s)
 		if len(p.page.positions) == maxDaySeries {
-			p.flush()
+			p.flush(w.small)
 		}
 	}
 }
@@ -250,7 +251,7 @@ func (p *pageWriter) add(position int, s scaledDays) {
 
 // flush encodes the page: a checksum, the number of columns' bytes each, and
 // the columns.
-func (p *dayProperty) flush() {
+func (p *dayProperty) flush(small *codec.Small) {
 	w := &p.page
 	if len(w.positions) == 0 {
 		return
@@ -258,7 +259,11 @@ func (p *dayProperty) flush() {
 	var sizes, body []byte
 	for _, c := range w.columns() {
 		at := len(body)
-		if len(*c) > 0 {
+		switch {
+		case len(*c) == 0:
+		case small != nil:
+			body = small.AppendInts(body, *c, nil)
+		default:
 			body = codec.AppendInts(body, *c)
 		}
 		sizes = binary.AppendUvarint(sizes, uint64(len(body)-at))
@@ -286,7 +291,7 @@ func (w *dayWriter) finish() [][]byte {
 	})
 	var out [][]byte
 	for _, p := range w.properties {
-		p.flush()
+		p.flush(w.small)
 		out = append(out, p.encoded...)
 	}
 	return out

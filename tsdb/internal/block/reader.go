@@ -120,7 +120,7 @@ func (r *Reader) readIndex() error {
 	if r.index, err = readIndex(index, version, int64(offset)); err != nil {
 		return r.corrupt(int64(offset), err)
 	}
-	r.index.info.Bytes = size
+	r.index.info.Bytes, r.index.info.Small = size, footer[21] == footerSmall
 	r.start = int64(offset)
 	return nil
 }

@@ -42,7 +42,7 @@ func (r *Reader) Verify(each func(bytes int64) error) error {
 			}
 		}
 	}
-	total.Partition, total.Bytes = r.index.info.Partition, r.index.info.Bytes
+	total.Partition, total.Bytes, total.Small = r.index.info.Partition, r.index.info.Bytes, r.index.info.Small
 	if total != r.index.info {
 		return r.corrupt(r.start, fmt.Errorf("the index says %+v, the chunks %+v", r.index.info, total))
 	}

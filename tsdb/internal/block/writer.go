@@ -46,6 +46,7 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 	}
 	if b.Small && b.enc.small == nil {
 		b.enc.small = &codec.Small{}
+		b.days.small = b.enc.small
 	}
 	g := entry{labels: labels}
 	var cols []int
@@ -150,10 +151,14 @@ func (b *Writer) Finish() (Info, error) {
 	binary.LittleEndian.PutUint64(footer[8:], uint64(len(index)))
 	binary.LittleEndian.PutUint32(footer[16:], checksum(index))
 	footer[20] = Version
+	if b.Small {
+		footer[21] = footerSmall
+	}
 	copy(footer[24:], magic)
 	if _, err := b.w.Write(footer); err != nil {
 		return b.info, err
 	}
+	b.info.Small = b.Small
 	b.info.Bytes = b.offset + int64(len(index)) + footerSize
 	return b.info, b.w.Flush()
 }
