@@ -82,16 +82,16 @@ func TestSealing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	flush("a", 0, 4000)
+	flush("a", 0, 8000)
 	first := db.Stats()
 	if first.Blocks == 0 || first.SealedBlocks != first.Blocks {
 		t.Fatalf("%d of %d blocks are sealed", first.SealedBlocks, first.Blocks)
 	}
-	flush("b", 1000, 20)
+	flush("b", 2000, 3)
 	if s := db.Stats(); s.Blocks != first.Blocks+1 || s.SealedBlocks != first.SealedBlocks {
-		t.Errorf("after a few late rows %d of %d blocks are sealed, want %d of %d", s.SealedBlocks, s.Blocks, first.SealedBlocks, first.Blocks+1)
+		t.Errorf("after a few late rows %d of %d blocks are sealed, want %d of %d; %+v", s.SealedBlocks, s.Blocks, first.SealedBlocks, first.Blocks+1, s)
 	}
-	flush("b", 1500, 1500)
+	flush("b", 2100, 1500)
 	if s := db.Stats(); s.SealedBlocks != s.Blocks {
 		t.Errorf("after many late rows %d of %d blocks are sealed", s.SealedBlocks, s.Blocks)
 	}
