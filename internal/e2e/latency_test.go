@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,9 +15,14 @@ import (
 )
 
 // BenchmarkLatency publishes 1,000 messages a second from 100 gauges to the
-// real binary and measures, from the call of publish on, when the PUBACK comes
-// and when a warning that a reading raised reaches its webhook receiver. One
-// reading in twenty raises a level. An operation is one second of that load.
+// real binary and measures when the PUBACK comes and when a warning that a
+// reading raised reaches its webhook receiver. One reading in twenty raises a
+// level. An operation is one second of that load.
+//
+// Each message has its time, kept whatever became of those before it, and it is
+// measured from that time on: a service that falls behind cannot slow the load
+// down, nor hide what waits behind a slow message. The rate reached says whether
+// the load was what it should be.
 func BenchmarkLatency(b *testing.B) {
 	const gauges, perSecond = 100, 1000
 	s := start(b, b.TempDir(), "--dev")
@@ -28,86 +32,110 @@ func BenchmarkLatency(b *testing.B) {
 		csv.WriteString(gaugeRow(stationID(i), [3]float64{1, 2, 3}, 0, 0, time.Second))
 	}
 	importStations(s, csv.String())
-
-	var mu sync.Mutex
-	sent := map[string]time.Time{} // of readings that raise a level, by station and valid time
-	var acks, warnings []time.Duration
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		now := time.Now()
-		body, err := io.ReadAll(r.Body)
-		var m struct{ Data warning }
-		if err == nil {
-			err = json.Unmarshal(body, &m)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			b.Errorf("unreadable delivery: %v", err)
-		}
-		key := fmt.Sprintf("%s@%d", m.Data.Station, m.Data.ValidTime)
-		if at, ok := sent[key]; ok && m.Data.State == "issue" {
-			warnings = append(warnings, now.Sub(at))
-			delete(sent, key)
-		}
-	}))
+	l := &latencies{b: b, raised: map[string]time.Time{}}
+	srv := httptest.NewServer(l)
 	defer srv.Close()
 	subscribe(s, srv.URL)
-
 	clients := make([]mqtt.Client, gauges)
 	for i := range clients {
 		clients[i] = s.device(stationID(i))
 	}
-	base := time.Now().Add(-30 * time.Minute).UnixMilli()
-	var wg sync.WaitGroup
-	tick := time.NewTicker(time.Second / perSecond)
-	defer tick.Stop()
+	valid := time.Now().Add(-30 * time.Minute).UnixMilli()
+
+	var all sync.WaitGroup
 	b.ResetTimer()
-	k := 0
-	for range b.N {
-		for range perSecond {
-			<-tick.C
-			i, round := k%gauges, k/gauges
-			k++
-			station, at, v := stationID(i), base+int64(round)*100, 0.5
-			if (round+i)%20 == 10 {
-				v = 1.5
+	began := time.Now().Add(100 * time.Millisecond) // for everybody to be there
+	for i := range gauges {
+		all.Go(func() {
+			for round := range b.N * perSecond / gauges {
+				due := began.Add(time.Duration(round*gauges+i) * time.Second / perSecond)
+				time.Sleep(time.Until(due))
+				l.publish(clients[i], gaugeReading{stationID(i), valid + int64(round)*100, (round+i)%20 == 10}, due)
 			}
-			began := time.Now()
-			if v > 1 {
-				mu.Lock()
-				sent[fmt.Sprintf("%s@%d", station, at)] = began
-				mu.Unlock()
-			}
-			tok := clients[i].Publish("v1/"+station+"/obs", 1, false, fmt.Sprintf(`{"time": %d, "values": {"water_level_meters": %g}}`, at, v))
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				<-tok.Done()
-				d := time.Since(began)
-				mu.Lock()
-				defer mu.Unlock()
-				acks = append(acks, d)
-				if tok.Error() != nil {
-					b.Errorf("publish: %v", tok.Error())
-				}
-			}()
-		}
+		})
 	}
-	wg.Wait()
+	all.Wait()
+	l.acknowledged.Wait()
 	b.StopTimer()
-	eventually(b, "every warning received", func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(sent) > 0 {
-			return fmt.Errorf("%d are missing", len(sent))
+	eventually(b, "every warning received", l.complete)
+	l.report(began)
+}
+
+// latencies gathers how long things take.
+type latencies struct {
+	b            *testing.B
+	acknowledged sync.WaitGroup // ends with the last PUBACK
+
+	mu             sync.Mutex
+	raised         map[string]time.Time // of readings that raise a level and of which no warning has come, when they were due
+	acks, warnings []time.Duration
+	last           time.Time // of the publishing
+}
+
+type gaugeReading struct {
+	station string
+	valid   int64
+	raises  bool
+}
+
+// publish sends a reading that is due at a time, now or a little ago.
+func (l *latencies) publish(c mqtt.Client, r gaugeReading, due time.Time) {
+	v := 0.5
+	if r.raises {
+		v = 1.5
+		l.mu.Lock()
+		l.raised[fmt.Sprintf("%s@%d", r.station, r.valid)] = due
+		l.mu.Unlock()
+	}
+	tok := c.Publish("v1/"+r.station+"/obs", 1, false, fmt.Sprintf(`{"time": %d, "values": {"water_level_meters": %g}}`, r.valid, v))
+	sent := time.Now()
+	l.acknowledged.Go(func() {
+		<-tok.Done()
+		took := time.Since(due)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.acks = append(l.acks, took)
+		if l.last.Before(sent) {
+			l.last = sent
 		}
-		return nil
+		if tok.Error() != nil {
+			l.b.Errorf("publish: %v", tok.Error())
+		}
 	})
-	mu.Lock()
-	defer mu.Unlock()
-	report(b, acks, "ack")
-	report(b, warnings, "warning")
-	b.ReportMetric(float64(k)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// ServeHTTP receives warnings.
+func (l *latencies) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	var m struct{ Data warning }
+	err := json.NewDecoder(r.Body).Decode(&m)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.b.Errorf("unreadable delivery: %v", err)
+	}
+	key := fmt.Sprintf("%s@%d", m.Data.Station, m.Data.ValidTime)
+	if due, ok := l.raised[key]; ok && m.Data.State == "issue" {
+		l.warnings = append(l.warnings, now.Sub(due))
+		delete(l.raised, key)
+	}
+}
+
+func (l *latencies) complete() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.raised); n > 0 {
+		return fmt.Errorf("%d warnings are missing", n)
+	}
+	return nil
+}
+
+func (l *latencies) report(began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	report(l.b, l.acks, "ack")
+	report(l.b, l.warnings, "warning")
+	l.b.ReportMetric(float64(len(l.acks))/l.last.Sub(began).Seconds(), "msg/s")
 }
 
 func report(b *testing.B, ds []time.Duration, what string) {
