@@ -81,7 +81,7 @@ func (f *Forecaster) Handler() http.Handler {
 		}
 		return map[string]any{"models": models}, nil
 	})
-	return mux
+	return jsonapi.Routes(mux)
 }
 
 // getter answers one kind of request.

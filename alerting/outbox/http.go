@@ -2,13 +2,13 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
 
 	"quantrac"
 	"quantrac/alerting"
+	"quantrac/internal/jsonapi"
 )
 
 // Book is where subscriptions are changed: *alerting.Alerting.
@@ -48,23 +48,28 @@ type handler struct {
 //	POST   prefix/{id}/test
 //	POST   prefix/{id}/resend     {"episode": …, "revision": …}
 //
-// Errors are {"error": text, "code": kind}.
+// Errors have the form of internal/jsonapi.
 func Handler(book Book, b *Outbox, prefix string, check func(url string) error) http.Handler {
 	h := &handler{book, b, check}
 	prefix = strings.TrimSuffix(prefix, "/")
 	mux := http.NewServeMux()
 	handle := func(method, path string, change bool, fn func(r *http.Request) (int, any, error)) {
 		mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
-			status, v, err := 0, any(nil), h.allowed(r, change)
-			if err == nil {
-				r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-				status, v, err = fn(r)
+			if err := h.allowed(r, change); err != nil {
+				jsonapi.Fail(w, err)
+				return
 			}
-			if err != nil {
-				kind := quantrac.KindOf(err)
-				status, v = kind.HTTPStatus(), map[string]string{"error": err.Error(), "code": kind.String()}
+			if r.ContentLength != 0 && !jsonapi.HasType(r, "application/json") {
+				jsonapi.Error(w, http.StatusUnsupportedMediaType, quantrac.Invalid.String(), "want Content-Type: application/json")
+				return
 			}
-			write(w, status, v)
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			status, v, err := fn(r)
+			if err != nil || v == nil {
+				jsonapi.Done(w, err)
+				return
+			}
+			jsonapi.Write(w, status, v)
 		})
 	}
 	handle("GET", "", false, h.list)
@@ -76,7 +81,7 @@ func Handler(book Book, b *Outbox, prefix string, check func(url string) error) 
 	handle("POST", "/{id}/rotate", true, h.rotate)
 	handle("POST", "/{id}/test", true, h.test)
 	handle("POST", "/{id}/resend", true, h.resend)
-	return mux
+	return jsonapi.Routes(mux)
 }
 
 // allowed says why the principal of a request may not make it.
@@ -103,22 +108,9 @@ func governs(p quantrac.Principal) bool {
 	return p.Role == quantrac.RoleApprover || p.Role == quantrac.RoleAdmin
 }
 
-func write(w http.ResponseWriter, status int, v any) {
-	if v == nil {
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the reader may be gone
-}
-
 func body(r *http.Request, v any) error {
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return quantrac.Errorf(quantrac.Invalid, "request body, offset %d: %w", dec.InputOffset(), err)
+	if err := jsonapi.Strict(r.Body, v); err != nil {
+		return quantrac.Errorf(quantrac.Invalid, "request: %w", err)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ func TestHandler(t *testing.T) {
 	})
 	do := func(role quantrac.Role, method, path, body string) (int, string) {
 		req := httptest.NewRequest(method, "/api/alerting/subscriptions"+path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
 		req = req.WithContext(quantrac.WithPrincipal(context.Background(), quantrac.Principal{Name: "an", Role: role}))
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, req)
@@ -51,7 +52,7 @@ func TestHandler(t *testing.T) {
 	f(viewer, "POST", "", `{"url":"https://x.example"}`, 403, "may not change")
 	f(admin, "POST", "", `{"url":"https://127.0.0.1"}`, 403, "not there")
 	f(admin, "POST", "", `{"url":"https://x.example","secret":"mine"}`, 400, "unknown field")
-	f(admin, "POST", "", `{"url":`, 400, "offset")
+	f(admin, "POST", "", `{"url":`, 400, "unexpected EOF")
 	f(admin, "POST", "", `{"url":"ftp://x"}`, 400, "not an absolute http(s) address")
 	f(admin, "POST", "", `{"url":"https://x.example","audience":"world"}`, 400, "neither public nor staff")
 	f(admin, "POST", "", `{"url":"https://x.example","min_level":4}`, 400, "min_level")
@@ -125,6 +126,7 @@ func TestScopeOfStations(t *testing.T) {
 	f := func(role quantrac.Role, method, path, body string, code int) string {
 		t.Helper()
 		req := httptest.NewRequest(method, "/s"+path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
 		p := quantrac.Principal{Name: "binh", Role: role, Stations: []string{"a"}}
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, req.WithContext(quantrac.WithPrincipal(context.Background(), p)))

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"quantrac/internal/jsonapi"
+
 	"quantrac"
 )
 
@@ -18,20 +20,20 @@ func clockHandler(clock *quantrac.ManualClock, settled func(context.Context, qua
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(io.LimitReader(r.Body, 100))
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "read the time: %w", err))
 			return
 		}
 		at, err := quantrac.ParseTime(strings.TrimSpace(string(text)))
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			jsonapi.Fail(w, err)
 			return
 		}
 		clock.Set(at)
-		if err := settled(r.Context(), at); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
+		err = settled(r.Context(), at)
+		if err != nil {
+			err = quantrac.WithKind(quantrac.Unavailable, err)
 		}
-		w.WriteHeader(http.StatusNoContent)
+		jsonapi.Done(w, err)
 	})
 }
 

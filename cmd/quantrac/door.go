@@ -18,6 +18,7 @@ import (
 	"quantrac/collector/influx"
 	"quantrac/devices/accounts"
 	"quantrac/devices/httpapi"
+	"quantrac/internal/jsonapi"
 	"quantrac/internal/params"
 )
 
@@ -104,6 +105,8 @@ func (d *door) close(patience time.Duration, under *underway) (cut string, err e
 func (s *system) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.page)
+	mux.Handle("/api/page/", s.page)
+	mux.Handle("/api/", jsonapi.Routes(http.NewServeMux())) // what no room knows
 	mux.Handle("/api/v1/", staffOnly(s.promql.Handler()))
 	in := influx.New(s.collector, influx.Options{Authorize: whoWrites, Logger: s.log})
 	for _, p := range influx.Paths() {
@@ -173,10 +176,8 @@ func reads(r *http.Request) bool {
 func staffOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !quantrac.PrincipalFrom(r.Context()).Staff() {
-			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("WWW-Authenticate", `Basic realm="Quantrac"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			_, _ = io.WriteString(w, `{"status":"error","errorType":"unauthorized","error":"sign in, or send an API token as Authorization: Bearer"}`+"\n")
+			jsonapi.Error(w, http.StatusUnauthorized, "unauthorized", "sign in, or send an API token as Authorization: Bearer")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -186,7 +187,7 @@ func staffOnly(next http.Handler) http.Handler {
 func adminOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if quantrac.PrincipalFrom(r.Context()).Role != quantrac.RoleAdmin {
-			http.Error(w, "administrators only", http.StatusForbidden)
+			jsonapi.Fail(w, quantrac.Errorf(quantrac.Denied, "administrators only"))
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -41,7 +41,7 @@ func (s *snapshots) handler() http.Handler {
 	mux.HandleFunc("DELETE /api/admin/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) {
 		jsonapi.Done(w, s.remove(r.PathValue("name")))
 	})
-	return adminOnly(mux)
+	return adminOnly(jsonapi.Routes(mux))
 }
 
 // snapshotCmd are the verbs of snapshots.

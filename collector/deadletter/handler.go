@@ -1,7 +1,6 @@
 package deadletter
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 
 	"quantrac"
 	"quantrac/collector"
+	"quantrac/internal/jsonapi"
 )
 
 // shown is a letter as the API shows it: its payload as text where it is UTF-8.
@@ -38,17 +38,19 @@ type handler struct {
 // it) and /api/dead-letters/{id} to signed-in staff. Whoever has stations of
 // their own sees letters of the devices there, which devices names; letters of
 // devices that nobody has registered are for those who see the whole network.
+// Errors have the form of internal/jsonapi.
 func (s *Store) Handler(devices func(station string) []string) http.Handler {
 	h := &handler{s, devices}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/dead-letters", h.list)
 	mux.HandleFunc("GET /api/dead-letters/{id}", h.one)
+	routes := jsonapi.Routes(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !quantrac.PrincipalFrom(r.Context()).Staff() {
-			fail(w, quantrac.Errorf(quantrac.Denied, "dead letters are for signed-in staff"))
+			jsonapi.Fail(w, quantrac.Errorf(quantrac.Denied, "dead letters are for signed-in staff"))
 			return
 		}
-		mux.ServeHTTP(w, r)
+		routes.ServeHTTP(w, r)
 	})
 }
 
@@ -71,24 +73,24 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if v := q.Get("before"); v != "" {
 		if f.Before, err = strconv.ParseUint(v, 10, 63); err != nil {
-			fail(w, quantrac.Errorf(quantrac.Invalid, "before=%q: want the id of a letter", v))
+			jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "before=%q: want the id of a letter", v))
 			return
 		}
 	}
 	if v := q.Get("limit"); v != "" {
 		if f.Limit, err = strconv.Atoi(v); err != nil || f.Limit < 1 || f.Limit > 1000 {
-			fail(w, quantrac.Errorf(quantrac.Invalid, "limit=%q: want 1 to 1000", v))
+			jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "limit=%q: want 1 to 1000", v))
 			return
 		}
 	}
 	letters, err := h.List(r.Context(), f)
 	if err != nil {
-		fail(w, err)
+		jsonapi.Fail(w, err)
 		return
 	}
 	stats, err := h.Stats(r.Context())
 	if err != nil {
-		fail(w, err)
+		jsonapi.Fail(w, err)
 		return
 	}
 	out := struct {
@@ -98,13 +100,13 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	for _, l := range letters {
 		out.Letters = append(out.Letters, show(l))
 	}
-	reply(w, http.StatusOK, out)
+	jsonapi.Answer(w, out)
 }
 
 func (h *handler) one(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 63)
 	if err != nil {
-		fail(w, quantrac.Errorf(quantrac.Invalid, "%q is no id of a letter", r.PathValue("id")))
+		jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "%q is no id of a letter", r.PathValue("id")))
 		return
 	}
 	l, err := h.Get(r.Context(), id)
@@ -112,19 +114,8 @@ func (h *handler) one(w http.ResponseWriter, r *http.Request) {
 		err = noLetter(id)
 	}
 	if err != nil {
-		fail(w, err)
+		jsonapi.Fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, show(l))
-}
-
-func fail(w http.ResponseWriter, err error) {
-	kind := quantrac.KindOf(err)
-	reply(w, kind.HTTPStatus(), map[string]string{"error": err.Error(), "code": kind.String()})
-}
-
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client may have gone; there is nobody to tell
+	jsonapi.Answer(w, show(l))
 }

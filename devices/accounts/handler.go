@@ -55,7 +55,7 @@ func (s *Store) Handler(o HandlerOptions) http.Handler {
 	mux.HandleFunc("DELETE /api/auth/tokens/{id}", admin(h.revokeToken))
 	mux.HandleFunc("GET /api/auth/audit", admin(h.audit))
 	mux.HandleFunc("GET /api/auth/audit/verify", admin(h.verify))
-	return mux
+	return jsonapi.Routes(mux)
 }
 
 type handler struct {

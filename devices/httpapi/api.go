@@ -86,7 +86,7 @@ func New(reg *devices.Registry, clock quantrac.Clock) http.Handler {
 		method, path, _ := strings.Cut(pattern, " ")
 		mux.HandleFunc(method+" /api/registry/"+path, staff(h))
 	}
-	return mux
+	return jsonapi.Routes(mux)
 }
 
 // staff lets signed-in people through.

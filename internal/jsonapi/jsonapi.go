@@ -6,7 +6,9 @@
 // Errors go out in a form that every client of ours reads: "status",
 // "errorType" and "error" as Prometheus has them, "error" as Influx 1 and
 // "code" and "message" as Influx 2; the HTTP status is that of the error's
-// kind. Any package with an HTTP surface may import it; it knows no room.
+// kind. Only what imitates a foreign server, /api/v1 and the Influx writes, has
+// that server's form instead. Any package with an HTTP surface may import it;
+// it knows no room.
 package jsonapi
 
 import (

@@ -3,6 +3,7 @@ package jsonapi
 import (
 	"encoding/json"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -51,4 +52,20 @@ func TestAnswers(t *testing.T) {
 	if w.Code != 204 {
 		t.Errorf("%d", w.Code)
 	}
+}
+
+func TestRoutes(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /a/{id}", func(w http.ResponseWriter, r *http.Request) { Answer(w, r.PathValue("id")) })
+	f := func(method, path string, status int, want, allow string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		Routes(mux).ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if w.Code != status || !strings.Contains(w.Body.String(), want) || w.Header().Get("Allow") != allow || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%s %s: %d %s, Allow %q; want %d …%s…", method, path, w.Code, w.Body, w.Header().Get("Allow"), status, want)
+		}
+	}
+	f("GET", "/a/7", 200, `"7"`, "")
+	f("POST", "/a/7", 405, `"message":"/a/7 takes GET, HEAD only"`, "GET, HEAD")
+	f("GET", "/b", 404, `"errorType":"not_found"`, "")
 }
