@@ -28,7 +28,7 @@ type Server struct {
 
 	ctx    context.Context
 	proc   *proc.Process // nil while stopped
-	past   proc.Usage // of its processes that have ended
+	past   proc.Usage    // of its processes that have ended
 	client *http.Client
 }
 
