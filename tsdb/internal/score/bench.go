@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"quantrac/internal/scorecard"
@@ -67,8 +68,13 @@ func Phases() []Phase {
 // Run runs the phases named, or all where none is. It returns only errors that
 // end the comparison; a store that fails is noted in Figures.
 func (b *Bench) Run(names ...string) error {
+	for _, n := range names {
+		if !slices.ContainsFunc(Phases(), func(p Phase) bool { return p.Name == n }) {
+			return fmt.Errorf("there is no phase %q", n)
+		}
+	}
 	for _, p := range Phases() {
-		if len(names) > 0 && !contains(names, p.Name) {
+		if len(names) > 0 && !slices.Contains(names, p.Name) {
 			continue
 		}
 		start := time.Now()
@@ -79,15 +85,6 @@ func (b *Bench) Run(names ...string) error {
 		b.say("%s took %.0f s", p.Name, time.Since(start).Seconds())
 	}
 	return b.ctx.Err()
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // Stores are the names of all that is compared, ours first.
@@ -103,7 +100,7 @@ func (b *Bench) Stores() []string {
 func (b *Bench) among(names ...string) []*store.Kind {
 	out := []*store.Kind{b.Ours}
 	for _, p := range b.Peers {
-		if contains(names, p.Name) {
+		if slices.Contains(names, p.Name) {
 			out = append(out, p)
 		}
 	}

@@ -28,7 +28,7 @@ func (b *Bench) kill() error {
 	defer f.Close()
 	for _, k := range b.among(store.Victoria) {
 		b.with(k, "kill", func(s *store.Server) error {
-			acked, err := killed(b, s, f)
+			acked, err := b.killed(s, f)
 			if err != nil {
 				return err
 			}
@@ -36,15 +36,22 @@ func (b *Bench) kill() error {
 				return err
 			}
 			lost, all, err := missing(s, n, f, acked)
-			b.Figures.Set(figLost, "values", k.Name, float64(lost))
-			b.say("%s killed: %d of %d acknowledged values lost", k.Name, lost, all)
-			if err == nil && k == b.Ours {
-				b.check(figLost, fmt.Sprintf("%d of %d", lost, all), "0", some(lost))
+			if err == nil {
+				b.noteLost(k, lost, all)
 			}
 			return err
 		})
 	}
 	return b.ctx.Err()
+}
+
+// noteLost takes down what a kill has cost; we may lose nothing.
+func (b *Bench) noteLost(k *store.Kind, lost, all int) {
+	b.Figures.Set(figLost, "values", k.Name, float64(lost))
+	b.say("%s killed: %d of %d acknowledged values lost", k.Name, lost, all)
+	if k == b.Ours {
+		b.check(figLost, fmt.Sprintf("%d of %d", lost, all), "0", some(lost))
+	}
 }
 
 func some(lost int) string {
@@ -56,7 +63,7 @@ func some(lost int) string {
 
 // killed loads a store over four connections and kills it when three quarters of
 // the batches are acknowledged. It returns which were.
-func killed(b *Bench, s *store.Server, f *load.File) (map[int]bool, error) {
+func (b *Bench) killed(s *store.Server, f *load.File) (map[int]bool, error) {
 	acked := map[int]bool{}
 	var mu sync.Mutex
 	_, err := send(b.ctx, s, f, 4, func(batch int) {

@@ -49,8 +49,8 @@ func questions(n load.Network) []question {
 		{"q4", "deriv of all over " + days(day), ranged(fmt.Sprintf("deriv(%s[1h])", level()), n.Until.Add(-day), n.Until, n.Step), slopes},
 		{"q4b", "rate of all over " + days(day), ranged(fmt.Sprintf("rate(%s[1h])", level()), n.Until.Add(-day), n.Until, n.Step), seriesOnly},
 		{"q4c", "average of the slopes", ranged(fmt.Sprintf("avg(deriv(%s[1h]))", level()), n.Until.Add(-day), n.Until, n.Step), slopes},
-		{"q5", "label values", store.Question{Path: "/api/v1/label/station/values", Params: url.Values{
-			"start": {stamp(n.Start())}, "end": {stamp(n.Until)},
+		{"q5", "label values of " + days(day), store.Question{Path: "/api/v1/label/station/values", Params: url.Values{
+			"start": {stamp(n.Until.Add(-day))}, "end": {stamp(n.Until)},
 		}}, 0},
 		{"q6", "maxima by area over " + days(span), instant(fmt.Sprintf("max by (area) (max_over_time(%s[%s]))", level(), seconds(span)), now), 0},
 	}

@@ -3,6 +3,7 @@ package score
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,13 @@ func TestCardWithoutPeers(t *testing.T) {
 	}
 }
 
+func TestPhaseUnknown(t *testing.T) {
+	b := New(t.Context(), Options{Scale: Tiny(), Ours: store.Quantrac("none")})
+	if err := b.Run("network", "netwrk"); err == nil || !strings.Contains(err.Error(), "netwrk") {
+		t.Errorf("got %v, want the phase that there is not", err)
+	}
+}
+
 func TestMedian(t *testing.T) {
 	if got := median([]time.Duration{5, 1, 9}); got != 5 {
 		t.Errorf("got %d, want 5", got)
@@ -118,7 +126,7 @@ func TestTiny(t *testing.T) {
 	}
 	for _, c := range b.Checks {
 		_, peer, compared := strings.Cut(c.Name, "the answer is that of ")
-		absent := compared && peer != "the first time" && !contains(b.Stores(), peer)
+		absent := compared && peer != "the first time" && !slices.Contains(b.Stores(), peer)
 		if c.OK == absent {
 			t.Errorf("%s: %s, wanted %s (ok %v)", c.Name, c.Measured, c.Wanted, c.OK)
 		}
@@ -129,6 +137,15 @@ func TestTiny(t *testing.T) {
 	for _, r := range b.bars() {
 		if _, ok := b.Figures.Get(r.figure, store.Ours); !ok && !strings.HasPrefix(r.figure, recordedLoad) {
 			t.Errorf("%s was not measured", r.figure)
+		}
+	}
+	var grown strings.Builder
+	if err := b.grow(&grown, 60, 600); err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(strings.TrimSpace(grown.String()), "\n") {
+		if f := strings.Split(line, "\t"); len(f) != 8 || f[0] != "60" || f[2] != b.Stores()[i] {
+			t.Errorf("growth says %q", line)
 		}
 	}
 	if t.Failed() {
