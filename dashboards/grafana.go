@@ -36,6 +36,9 @@ type Query struct {
 	Label     string // of a label_values variable, else ""
 	Instant   bool   // asked at one time, the end of the range, instead of over it
 
+	Legend string   // what is written beside a series, with {{label}} in it; of a table ""
+	Hidden []string // labels that a table does not show
+
 	From, To time.Duration // the range it is asked over when the dashboard is opened, relative to now
 	Pinned   bool          // the panel keeps that range when another relative one is chosen
 }
@@ -63,6 +66,7 @@ func Queries(fsys fs.FS) ([]Query, error) {
 type grafanaTarget struct {
 	Expr    string `json:"expr"`
 	RefID   string `json:"refId"`
+	Legend  string `json:"legendFormat"`
 	Instant bool   `json:"instant"`
 	Hide    bool   `json:"hide"`
 }
@@ -74,6 +78,12 @@ type grafanaPanel struct {
 	TimeShift string          `json:"timeShift"`
 	Targets   []grafanaTarget `json:"targets"`
 	Panels    []grafanaPanel  `json:"panels"`
+
+	Transformations []struct {
+		Options struct {
+			ExcludeByName map[string]bool `json:"excludeByName"`
+		} `json:"options"`
+	} `json:"transformations"`
 }
 
 type grafanaDashboard struct {
@@ -94,6 +104,7 @@ type grafanaDashboard struct {
 		List []struct {
 			Name    string `json:"name"`
 			Expr    string `json:"expr"`
+			Text    string `json:"textFormat"`
 			BuiltIn int    `json:"builtIn"`
 		} `json:"list"`
 	} `json:"annotations"`
@@ -137,7 +148,7 @@ func dashboardQueries(file string, raw []byte) ([]Query, error) {
 		if a.Expr == "" {
 			return nil, fmt.Errorf("grafana dashboard %s: annotation %s has no expr", file, a.Name)
 		}
-		out = append(out, Query{Dashboard: file, Where: "annotation " + a.Name, Expr: a.Expr})
+		out = append(out, Query{Dashboard: file, Where: "annotation " + a.Name, Expr: a.Expr, Legend: a.Text})
 	}
 	if out, err = panelQueries(out, file, d.Panels); err != nil {
 		return nil, err
@@ -159,7 +170,11 @@ func panelQueries(out []Query, file string, panels []grafanaPanel) ([]Query, err
 			if t.Expr == "" {
 				return nil, fmt.Errorf("grafana dashboard %s: panel %q: target %s has no expr", file, p.Title, t.RefID)
 			}
-			out = append(out, Query{Dashboard: file, Where: "panel " + p.Title + " " + t.RefID, Expr: t.Expr, Instant: t.Instant, From: from, To: to, Pinned: pinned})
+			q := Query{Dashboard: file, Where: "panel " + p.Title + " " + t.RefID, Expr: t.Expr, Instant: t.Instant, From: from, To: to, Pinned: pinned}
+			if q.Legend = t.Legend; p.Type == "table" {
+				q.Legend, q.Hidden = "", p.hidden()
+			}
+			out = append(out, q)
 		}
 	}
 	return out, nil

@@ -3,8 +3,10 @@ package dashboards
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -42,6 +44,79 @@ func TestGrafanaQueriesAreWellFormed(t *testing.T) {
 	if kinds["panel"] < 10 || kinds["variable"] < 2 || kinds["annotation"] < 1 {
 		t.Errorf("found %v; the extraction misses some", kinds)
 	}
+}
+
+// TestGrafanaShowsWhatIsSimulated: whatever a panel or an annotation makes of
+// simulated series, people read that they are made up.
+func TestGrafanaShowsWhatIsSimulated(t *testing.T) {
+	qs, err := Queries(Grafana())
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := map[string]string{
+		"__name__": "m", "station": "sim_1", "name": "[MÔ PHỎNG] Tân Quới", "simulated": "true",
+		"species": "nilaparvata_lugens", "model": "arx", "quantile": "0.5", "kind": "theo_doi", "level": "1",
+	}
+	measured := maps.Clone(series)
+	measured["name"], measured["simulated"] = "Tân Quới", ""
+	seen := 0
+	for _, q := range qs {
+		if q.Label != "" {
+			continue
+		}
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(variable.ReplaceAllString(q.Expr, "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		if text := q.Shown(through(t, expr, series)); !strings.Contains(text, "MÔ PHỎNG") {
+			t.Errorf("%s: %s: beside what is made up stands %q", q.Where, q.Expr, text)
+		}
+		if text := q.Shown(through(t, expr, measured)); strings.Contains(text, "MÔ PHỎNG") || text == "" {
+			t.Errorf("%s: %s: beside what is measured stands %q", q.Where, q.Expr, text)
+		}
+	}
+	if seen < 14 {
+		t.Errorf("%d queries looked at", seen)
+	}
+}
+
+// through returns the labels that a series has after an expression.
+func through(t *testing.T, expr parser.Expr, series map[string]string) map[string]string {
+	t.Helper()
+	switch e := expr.(type) {
+	case *parser.VectorSelector:
+		return maps.Clone(series)
+	case *parser.MatrixSelector:
+		return through(t, e.VectorSelector, series)
+	case *parser.SubqueryExpr:
+		return through(t, e.Expr, series)
+	case *parser.ParenExpr:
+		return through(t, e.Expr, series)
+	case *parser.BinaryExpr:
+		if e.LHS.Type() == parser.ValueTypeScalar {
+			return through(t, e.RHS, series)
+		}
+		return through(t, e.LHS, series)
+	case *parser.AggregateExpr:
+		ls := through(t, e.Expr, series)
+		if e.Op == parser.TOPK || e.Op == parser.BOTTOMK {
+			return ls
+		}
+		maps.DeleteFunc(ls, func(name, _ string) bool { return slices.Contains(e.Grouping, name) == e.Without })
+		return ls
+	case *parser.Call:
+		ls := through(t, e.Args[0], series)
+		if e.Func.Name == "label_replace" {
+			text := func(i int) string { return e.Args[i].(*parser.StringLiteral).Val }
+			if text(4) == ls[text(3)] { // plain values are all that is used
+				ls[text(1)] = text(2)
+			}
+		}
+		return ls
+	}
+	t.Fatalf("%T in %s: not known here", expr, expr)
+	return nil
 }
 
 func TestQueries(t *testing.T) {

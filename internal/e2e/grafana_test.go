@@ -38,6 +38,23 @@ func (a promAnswer) size() int {
 	return 0
 }
 
+// series are the label sets of a query's result.
+func (a promAnswer) series() []map[string]string {
+	d, _ := a.Data.(map[string]any)
+	list, _ := d["result"].([]any)
+	var out []map[string]string
+	for _, r := range list {
+		entry, _ := r.(map[string]any)
+		metric, _ := entry["metric"].(map[string]any)
+		labels := map[string]string{}
+		for name, value := range metric {
+			labels[name], _ = value.(string)
+		}
+		out = append(out, labels)
+	}
+	return out
+}
+
 // TestGrafana asks the running service with its simulated network everything
 // that the provisioned dashboard asks, and everything that a real Grafana was
 // recorded to ask beside.
@@ -93,11 +110,22 @@ func dashboardQuery(t *testing.T, s *service, q dashboards.Query, from, to time.
 			t.Errorf("%s: %s: status %d %s", q.Where, q.Expr, got.status, got.body)
 			return nil
 		}
+		saysSimulated(t, q, a)
 		if a.size() == 0 && !slices.Contains(mayBeEmpty, q.Where) {
 			return fmt.Errorf("%s from %v to %v: no data", q.Expr, from, to)
 		}
 		return nil
 	})
+}
+
+// saysSimulated wants beside every series, all of them made up, that they are.
+func saysSimulated(t *testing.T, q dashboards.Query, a promAnswer) {
+	t.Helper()
+	for _, series := range a.series() {
+		if text := q.Shown(series); q.Label == "" && !strings.Contains(text, "MÔ PHỎNG") {
+			t.Errorf("%s: %s: beside the made-up series %v stands %q", q.Where, q.Expr, series, text)
+		}
+	}
 }
 
 // provisioning wants the service to hand out the files that were asked here.
