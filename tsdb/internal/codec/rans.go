@@ -113,15 +113,16 @@ func (d *decoder) run(a, b []int64) bool {
 	x, y := d.state[0], d.state[1]
 	sx, sy := d.size[0], d.size[1]
 	at, pos := d.raw, uint(0) // the next word; the next extra bit
-	data, pace := d.data, d.pace
+	data, pace, reach, bias := d.data, d.pace, d.reach, d.bias
+	class, borders, words := &d.class, &d.borders, &d.model.words
 	b = b[:len(a)]
 	half := len(a) - maxReach
 	later, _ := slices.BinarySearch(d.holes, int32(half))
 	first, second := cursor{d.holes, 0}, cursor{d.holes[later:], half}
 	holeA, holeB := first.next(), second.next()
 	for i := maxReach; i < len(a); i++ {
-		p, q := d.bias, d.bias
-		switch d.reach {
+		p, q := bias, bias
+		switch reach {
 		case 0:
 		case 1:
 			p, q = a[i-1]<<(pace.point&63), b[i-1]<<(pace.point&63)
@@ -144,9 +145,9 @@ func (d *decoder) run(a, b []int64) bool {
 			a[i] = pace.nearest(p)
 			holeA = first.next()
 		} else {
-			t := (uint64(d.class[pace.sizeOf(sx)])*fractions + pace.fraction(p)) % (maxClasses * fractions)
+			t := (uint64(class[pace.sizeOf(sx)])*fractions + pace.fraction(p)) % (maxClasses * fractions)
 			part := x & (tableTotal - 1)
-			s := d.model.words[t][d.borders[t].find(part)]
+			s := words[t][borders[t].find(part)]
 			x = s>>16&0xffff*(x>>tableBits) + part - s&0xffff
 			if x < stateLow {
 				if at+4 <= len(data) {
@@ -168,9 +169,9 @@ func (d *decoder) run(a, b []int64) bool {
 			b[i] = pace.nearest(q)
 			holeB = second.next()
 		} else {
-			t := (uint64(d.class[pace.sizeOf(sy)])*fractions + pace.fraction(q)) % (maxClasses * fractions)
+			t := (uint64(class[pace.sizeOf(sy)])*fractions + pace.fraction(q)) % (maxClasses * fractions)
 			part := y & (tableTotal - 1)
-			s := d.model.words[t][d.borders[t].find(part)]
+			s := words[t][borders[t].find(part)]
 			y = s>>16&0xffff*(y>>tableBits) + part - s&0xffff
 			if y < stateLow {
 				if at+4 <= len(data) {
