@@ -34,12 +34,12 @@ type tally struct {
 func (b *bins) sort(t *trial, m *model, classes int, one bool) {
 	var sum [maxClasses]float64
 	b.used = [maxClasses]uint32{}
-	t.class = t.class[:0]
 	for i, size := range t.size {
 		c := m.class[m.sizeOf(size)] % maxClasses
-		t.class = append(t.class, c)
+		left := &t.left[i]
+		left.class = c
 		b.used[c]++
-		sum[c] += float64(t.dist[i])
+		sum[c] += float64(left.dist)
 	}
 	for c := range classes {
 		clear(b.count[c][:])
@@ -54,14 +54,15 @@ func (b *bins) sort(t *trial, m *model, classes int, one bool) {
 		}
 	}
 	b.beyond = 0
-	for i, r := range t.res {
-		c := t.class[i] % maxClasses
-		at := r>>(b.shift[c]&63) + binCount/2
+	for i := range t.left {
+		left := &t.left[i]
+		c := left.class % maxClasses
+		at := left.value>>(b.shift[c]&63) + binCount/2
 		if uint64(at) >= binCount {
 			b.beyond++
 			at = max(0, min(at, binCount-1))
 		}
-		b.count[c][t.part[i]%fractions][at%binCount]++
+		b.count[c][left.part%fractions][at%binCount]++
 		b.from[c], b.to[c] = min(b.from[c], int(at)), max(b.to[c], int(at)+1)
 	}
 }
@@ -71,6 +72,9 @@ func (b *bins) sort(t *trial, m *model, classes int, one bool) {
 func (b *bins) shape(h *header, fractioned bool) float64 {
 	best := math.Inf(1)
 	for kind := range shapeCount {
+		if h.shaped {
+			break
+		}
 		total := 0.0
 		for c := range h.classes {
 			total += b.bits(kind, b.scale[c], c, fractioned)

@@ -54,6 +54,7 @@ type header struct {
 	low     int
 	counted bool // tables are told by frequencies, not by shape and scale
 	kind    int  // shape or layout
+	shaped  bool // the shape is known before the classes (encoding only)
 	scales  [maxClasses]uint8
 	levels  [maxClasses][]uint8
 }

@@ -71,22 +71,19 @@ func (s *Small) appendRanks(dst []byte, vals []int64, gaps []uint8) []byte {
 	return s.appendWhole(dst, s.ranks, gaps)
 }
 
-// fewValues says whether a sample takes few values for its range: whether
-// ranks may be smaller than the numbers.
+// fewValues says whether a sample takes few values for its range, but for the
+// outermost ones: whether ranks may be smaller than the numbers.
 func fewValues(vals []int64) bool {
 	const sample = 256
 	var seen [sample]int64
-	n := 0
-	least, most := vals[0], vals[0]
-	for i := range min(sample, len(vals)) {
-		v := vals[i*len(vals)/min(sample, len(vals))]
-		seen[n] = v
-		n++
-		least, most = min(least, v), max(most, v)
+	n := min(sample, len(vals))
+	for i := range n {
+		seen[i] = vals[i*len(vals)/n]
 	}
 	slices.Sort(seen[:n])
+	span := magnitude(seen[n-1-n/20] - seen[n/20])
 	count := len(slices.Compact(seen[:n]))
-	return count <= n/2 && magnitude(most-least) > 4*uint64(count)*commonDivisor(vals)
+	return count <= n/2 && span > 4*uint64(count)*commonDivisor(vals)
 }
 
 // readRanks appends the n numbers of a section in mode intRanks to dst.

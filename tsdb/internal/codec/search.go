@@ -123,6 +123,7 @@ func (b *best) consider(h header, choices []choice) {
 func (b *best) class(h header) {
 	before := b.bits
 	if b.consider(h, oneClass); b.bits == before {
+		h.kind, h.shaped = b.header.kind, true
 		b.consider(h, shapedChoices)
 	}
 }

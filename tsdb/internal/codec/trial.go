@@ -5,15 +5,19 @@ import "slices"
 // trial is what a prediction leaves of the numbers, before their tables are
 // known.
 type trial struct {
-	res    []int64 // residuals
-	dist   []int64 // distances from the predictions, with binary places
-	part   []uint8 // numbers of the predictions' fractions
+	left   []residual
 	size   []int64 // what the classes go by
 	slow   int     // of these, -1 for none
-	class  []uint8
-	mean   int64 // of the distances
-	first  int   // how many are of the first half
+	mean   int64   // of the distances
+	first  int     // how many are of the first half
 	events int
+}
+
+type residual struct {
+	value int64
+	dist  int64 // distance from the prediction, with binary places
+	part  uint8 // number of the prediction's fraction
+	class uint8
 }
 
 // attempt tries a prediction, taking for events what lies beyond so many times
@@ -39,9 +43,9 @@ func (s *Small) usual() int64 {
 	const sample = 256
 	t := &s.trial
 	var sizes [sample]int64
-	n := min(sample, len(t.dist))
+	n := min(sample, len(t.left))
 	for i := range n {
-		sizes[i] = t.dist[i*len(t.dist)/n]
+		sizes[i] = t.left[i*len(t.left)/n].dist
 	}
 	slices.Sort(sizes[:n])
 	return sizes[n/2] >> s.model.point
@@ -54,19 +58,19 @@ func (s *Small) try(h *header, low, high int64) {
 	h.predictor(m)
 	t.slow = -1
 	half := len(s.x) / 2
-	t.res, t.dist, t.part = t.res[:0], t.dist[:0], t.part[:0]
+	t.left = grow(t.left[:0], len(s.x))
 	s.events = s.events[:0]
 	a, b := s.seeds(half)
 	off := s.tryHalf(s.x[:half], a, 0, 0, low, high)
-	t.first = len(t.dist)
+	t.first = len(t.left)
 	s.sow(b, off)
 	s.tryHalf(s.x[half:], b, half, off, low, high)
 	t.events = len(s.events)
 	sum := uint64(0)
-	for _, d := range t.dist {
-		sum += uint64(min(d, 1<<48))
+	for i := range t.left {
+		sum += uint64(min(t.left[i].dist, 1<<48))
 	}
-	t.mean = int64(sum / uint64(len(t.dist)))
+	t.mean = int64(sum / uint64(len(t.left)))
 }
 
 func (s *Small) tryHalf(x, h []int64, from int, off, low, high int64) int64 {
@@ -77,15 +81,15 @@ func (s *Small) tryHalf(x, h []int64, from int, off, low, high int64) int64 {
 			h[i+maxReach] = m.nearest(p)
 			continue
 		}
-		r := v - off - p>>m.point
+		whole := p >> (m.point & 63)
+		r := v - off - whole
 		if r < low || r >= high {
-			off += s.event(m, x, h, i, from, off, p>>m.point)
+			off += s.event(m, x, h, i, from, off, whole)
 			r = 0
 		}
-		h[i+maxReach] = p>>m.point + r
-		t.res = append(t.res, r)
-		t.dist = append(t.dist, int64(magnitude(h[i+maxReach]<<m.point-p)))
-		t.part = append(t.part, uint8(m.fraction(p)))
+		h[i+maxReach] = whole + r
+		d := (whole+r)<<(m.point&63) - p
+		t.left = append(t.left, residual{value: r, dist: d ^ d>>63 - d>>63, part: uint8(m.fraction(p))})
 	}
 	return off
 }
@@ -98,11 +102,11 @@ func (t *trial) sizes(m *model) {
 	t.slow = int(m.slow)
 	t.size = t.size[:0]
 	size := m.startSize()
-	for i, d := range t.dist {
+	for i := range t.left {
 		if i == t.first {
 			size = m.startSize()
 		}
 		t.size = append(t.size, size)
-		size += (d - size) >> (m.slow & 63)
+		size += (t.left[i].dist - size) >> (m.slow & 63)
 	}
 }
