@@ -209,22 +209,21 @@ func findFactor(vals []float64) (scaling, bool) {
 }
 
 // realDivisor returns about the greatest number of which all values are
-// multiples, by Euclid's algorithm with room for rounding.
+// multiples, by Euclid's algorithm with room for rounding. What remains of a
+// value is as uncertain as the value; so after every value the divisor is made
+// as exact as that again.
 func realDivisor(vals []float64) float64 {
 	d := 0.0
 	for _, v := range vals {
 		a, b := v, d
 		for b > v*1e-9 {
 			r := math.Mod(a, b)
-			if b-r < b*1e-5 {
-				r = 0 // a multiple, rounded down
-			}
-			if r < b*1e-5 {
+			if r < b*1e-3 || b-r < b*1e-3 {
 				r = 0
 			}
 			a, b = b, r
 		}
-		d = a
+		d = v / math.Round(v/a)
 	}
 	return d
 }
