@@ -1,6 +1,6 @@
 // Package cap writes warnings in the Common Alerting Protocol 1.2 (OASIS,
-// July 2010), the form in which alert hubs, broadcasters and phones take them,
-// and serves them as a feed.
+// July 2010), the form in which alert hubs, broadcasters and phones take them.
+// alerting/feed serves them.
 //
 // It promises a document that the schema of CAP 1.2 and the stricter rules of
 // Google Public Alerts and of WMO's alert hub accept: two info blocks (vi-VN
@@ -10,7 +10,7 @@
 // Exercise, never as Actual.
 //
 // FromWarning maps one revision of a warning; Encode and Parse are bytes in
-// and out; Feed is the HTTP handler for /open/cap. The mapping of levels:
+// and out. The mapping of levels:
 //
 //	level    severity  urgency    response
 //	I        Minor     Expected   Monitor
@@ -25,6 +25,6 @@
 // should not be regarded, and it was right while it stood; only our cancel is
 // CAP's Cancel.
 //
-// It is a pure leaf but for the handler, and imports the root vocabulary only;
-// any package may import it.
+// It is a pure leaf and imports the root vocabulary only; any package may import
+// it.
 package cap

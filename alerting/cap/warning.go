@@ -19,7 +19,8 @@ type Options struct {
 	Test       bool          // send everything as status Test, as hubs want it now and then
 }
 
-func (o Options) withDefaults() Options {
+// WithDefaults returns the options with the defaults in the place of zero values.
+func (o Options) WithDefaults() Options {
 	if o.Sender == "" {
 		o.Sender = "quantrac@localhost"
 	}
@@ -43,6 +44,9 @@ func Identifier(w *quantrac.Warning) string {
 	return fmt.Sprintf("quantrac-%s-%d-%d", token(w.ID), w.Revision, w.Epoch)
 }
 
+// Path is where the document of a revision stands below a feed. It never moves.
+func Path(w *quantrac.Warning) string { return token(w.ID) + "/" + Identifier(w) + ".xml" }
+
 // token replaces what an identifier may not hold: spaces, commas, < and &, and
 // what would not do in a URL.
 func token(s string) string {
@@ -59,7 +63,7 @@ func token(s string) string {
 // same episode that went before it, in any order; those that have not expired
 // by then are referenced, and the one just before it in any case.
 func FromWarning(w *quantrac.Warning, earlier []quantrac.Warning, o Options) *Alert {
-	o = o.withDefaults()
+	o = o.WithDefaults()
 	a := &Alert{
 		Identifier: Identifier(w), Sender: o.Sender, Sent: Time(w.Sent),
 		Status: "Actual", MsgType: msgType(w.State), Source: "quantrac",

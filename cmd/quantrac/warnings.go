@@ -9,6 +9,7 @@ import (
 	"quantrac"
 	"quantrac/alerting"
 	"quantrac/alerting/cap"
+	"quantrac/alerting/feed"
 	"quantrac/alerting/outbox"
 	"quantrac/alerting/stream"
 	"quantrac/alerting/topic"
@@ -153,5 +154,5 @@ func audienceOf(r *http.Request) (quantrac.Audience, error) {
 }
 
 func (s *system) capFeed() http.Handler {
-	return cap.Feed(s.alerting, s.clock, "/open/cap", cap.Options{Sender: s.c.Sender, BaseURL: s.c.baseURL()})
+	return feed.New(s.alerting, s.clock, "/open/cap", cap.Options{Sender: s.c.Sender, BaseURL: s.c.baseURL()})
 }

@@ -8,68 +8,6 @@ import (
 	"testing"
 )
 
-const module = "quantrac"
-
-// rooms are the six siblings; none may import another.
-var rooms = []string{"alerting", "collector", "dashboards", "devices", "forecast", "tsdb"}
-
-func room(dir string) string {
-	first, _, _ := strings.Cut(dir, "/")
-	for _, r := range rooms {
-		if first == r {
-			return r
-		}
-	}
-	return ""
-}
-
-func TestDependencyDirection(t *testing.T) {
-	for dir, p := range load(t) {
-		for im, files := range p.imports {
-			local, ok := strings.CutPrefix(im, module+"/")
-			if im == module {
-				local, ok = ".", true
-			}
-			if !ok {
-				continue
-			}
-			if why := forbidden(dir, local); why != "" {
-				t.Errorf("%s imports %s (%s): %s", dir, im, strings.Join(files, ", "), why)
-			}
-		}
-		if dir == "." {
-			for im, files := range p.imports {
-				first, _, _ := strings.Cut(im, "/")
-				if strings.Contains(first, ".") {
-					t.Errorf("the root package imports %s (%s): standard library only", im, strings.Join(files, ", "))
-				}
-			}
-		}
-	}
-}
-
-// forbidden says why package dir may not import package local, "" if it may.
-func forbidden(dir, local string) string {
-	from, to := room(dir), room(local)
-	switch {
-	case strings.HasPrefix(dir, "cmd/"):
-		return "" // the only place that knows everybody
-	case local == "cmd" || strings.HasPrefix(local, "cmd/"):
-		return "nobody imports cmd"
-	case dir == "." && local != ".":
-		return "the root package imports nobody"
-	case strings.HasPrefix(dir, "internal/e2e"):
-		return "" // drives the whole from outside
-	case strings.HasPrefix(dir, "internal/") && to != "":
-		return "mechanism knows no room"
-	case strings.HasPrefix(dir, "api/") && to != "":
-		return "the wire format knows no room"
-	case from != "" && to != "" && from != to:
-		return "rooms are siblings; declare a small interface and let cmd pass it in"
-	}
-	return ""
-}
-
 func TestPackageComments(t *testing.T) {
 	for dir, p := range load(t) {
 		if generated(p) {

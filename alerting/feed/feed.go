@@ -1,4 +1,11 @@
-package cap
+// Package feed serves the warnings that are public as a feed of CAP documents,
+// as alert hubs poll it: an Atom index, and a document for each revision that
+// stays where it is for ever.
+//
+// It asks as the public, whoever is signed in, and answers with an ETag. It is
+// given its warnings by whoever mounts it and imports alerting/cap only; only cmd
+// imports it.
+package feed
 
 import (
 	"bytes"
@@ -11,10 +18,11 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/alerting/cap"
 )
 
 // Source is where the feed reads warnings. Both methods show only what the
-// principal in the context may see; Feed asks as the public.
+// principal in the context may see.
 type Source interface {
 	// Recent returns the revisions sent since a time and all revisions of
 	// open episodes, in the order they were said.
@@ -24,9 +32,9 @@ type Source interface {
 	Episode(ctx context.Context, id string) ([]quantrac.Warning, error)
 }
 
-// FeedDays is how long a revision stays in the feed after its episode ended.
+// Days is how long a revision stays in the feed after its episode ended.
 // Its own document stays for ever.
-const FeedDays = 7
+const Days = 7
 
 // maxEntries bounds the feed's length; the newest stay.
 const maxEntries = 500
@@ -34,16 +42,16 @@ const maxEntries = 500
 type feed struct {
 	src   Source
 	clock quantrac.Clock
-	o     Options
+	o     cap.Options
 	base  string
 }
 
-// Feed serves the public warnings: the Atom index at prefix and at
+// New serves the Atom index at prefix and at
 // prefix/feed.atom, and each revision at prefix/{episode}/{revision}.xml,
 // where prefix is such as /open/cap. Answers carry an ETag; hubs that poll
 // with If-None-Match get 304 while nothing is new.
-func Feed(src Source, clock quantrac.Clock, prefix string, o Options) http.Handler {
-	f := &feed{src: src, clock: clock, o: o.withDefaults(), base: strings.TrimSuffix(prefix, "/")}
+func New(src Source, clock quantrac.Clock, prefix string, o cap.Options) http.Handler {
+	f := &feed{src: src, clock: clock, o: o.WithDefaults(), base: strings.TrimSuffix(prefix, "/")}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+f.base, f.index)
 	mux.HandleFunc("GET "+f.base+"/feed.atom", f.index)
@@ -88,7 +96,7 @@ func asPublic(r *http.Request) context.Context {
 
 func (f *feed) index(w http.ResponseWriter, r *http.Request) {
 	now := f.clock.Now()
-	ws, err := f.src.Recent(asPublic(r), now.Add(-FeedDays*24*time.Hour))
+	ws, err := f.src.Recent(asPublic(r), now.Add(-Days*24*time.Hour))
 	if err != nil {
 		fail(w, err)
 		return
@@ -108,12 +116,12 @@ func (f *feed) index(w http.ResponseWriter, r *http.Request) {
 		v := &ws[i]
 		newest = max(newest, v.Sent)
 		out.Entry = append(out.Entry, atomEntry{
-			ID: "urn:quantrac:" + Identifier(v), Title: v.Headline.Vi, Updated: Time(v.Sent), Published: Time(v.Sent),
+			ID: "urn:quantrac:" + cap.Identifier(v), Title: v.Headline.Vi, Updated: cap.Time(v.Sent), Published: cap.Time(v.Sent),
 			Summary: v.Detail.Vi,
-			Link:    atomLink{"alternate", "application/cap+xml", f.o.BaseURL + f.base + "/" + name(v)},
+			Link:    atomLink{"alternate", "application/cap+xml", f.o.BaseURL + f.base + "/" + cap.Path(v)},
 		})
 	}
-	out.Updated = Time(newest)
+	out.Updated = cap.Time(newest)
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	enc := xml.NewEncoder(&b)
@@ -126,9 +134,6 @@ func (f *feed) index(w http.ResponseWriter, r *http.Request) {
 	send(w, r, "application/atom+xml; charset=utf-8", b.Bytes(), newest)
 }
 
-// name is the path of a revision's document below the feed.
-func name(w *quantrac.Warning) string { return token(w.ID) + "/" + Identifier(w) + ".xml" }
-
 func (f *feed) document(w http.ResponseWriter, r *http.Request) {
 	all, err := f.src.Episode(asPublic(r), r.PathValue("id"))
 	if err != nil && quantrac.KindOf(err) != quantrac.NotFound {
@@ -136,16 +141,16 @@ func (f *feed) document(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for i := range all {
-		if Identifier(&all[i])+".xml" != r.PathValue("file") {
+		if cap.Identifier(&all[i])+".xml" != r.PathValue("file") {
 			continue
 		}
-		doc, err := FromWarning(&all[i], all[:i], f.o).Encode()
+		doc, err := cap.FromWarning(&all[i], all[:i], f.o).Encode()
 		if err != nil {
 			fail(w, err)
 			return
 		}
 		w.Header().Set("Cache-Control", "max-age=86400, immutable")
-		send(w, r, ContentType, doc, all[i].Sent)
+		send(w, r, cap.ContentType, doc, all[i].Sent)
 		return
 	}
 	http.Error(w, "no such warning", http.StatusNotFound)
