@@ -54,7 +54,7 @@ func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.C
 		return nil, err
 	}
 	d.server = &http.Server{
-		Handler:           s.requests.requests(guarded),
+		Handler:           s.requests.requests(readRest(guarded)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

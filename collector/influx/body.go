@@ -82,7 +82,7 @@ func (h *Handler) body(b *bytes.Buffer, r *http.Request) (status int, err error)
 	case "gzip", "x-gzip":
 		z, done, err := h.buffers.unpack(src)
 		if err != nil {
-			return readStatus(err), fmt.Errorf("body is not gzip: %w", err)
+			return h.unread("body is not gzip", err)
 		}
 		defer done()
 		src = z
@@ -93,14 +93,14 @@ func (h *Handler) body(b *bytes.Buffer, r *http.Request) (status int, err error)
 	// What is announced has yet to come: a large body gets its memory as it does.
 	b.Grow(int(min(max(r.ContentLength, 0), keptBytes/2)) + bytes.MinRead)
 	if _, err := b.ReadFrom(io.LimitReader(src, h.o.MaxBody+1)); err != nil {
-		return readStatus(err), fmt.Errorf("reading the body: %w", err)
+		return h.unread("reading the body", err)
 	}
 	return h.checkSize(b.Bytes())
 }
 
 func (h *Handler) checkSize(body []byte) (status int, err error) {
 	if int64(len(body)) > h.o.MaxBody {
-		return http.StatusRequestEntityTooLarge, fmt.Errorf("body has more than %d bytes; send smaller batches", h.o.MaxBody)
+		return http.StatusRequestEntityTooLarge, h.tooLarge()
 	}
 	if n := bytes.Count(body, []byte{'\n'}); n > h.o.MaxLines || n == h.o.MaxLines && body[len(body)-1] != '\n' {
 		return http.StatusRequestEntityTooLarge, fmt.Errorf("body has more than %d lines; send smaller batches", h.o.MaxLines)
@@ -108,9 +108,14 @@ func (h *Handler) checkSize(body []byte) (status int, err error) {
 	return 0, nil
 }
 
-func readStatus(err error) int {
+func (h *Handler) tooLarge() error {
+	return fmt.Errorf("body has more than %d bytes; send smaller batches", h.o.MaxBody)
+}
+
+// unread is why a body could not be read to its end.
+func (h *Handler) unread(doing string, err error) (int, error) {
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return http.StatusRequestEntityTooLarge
+		return http.StatusRequestEntityTooLarge, h.tooLarge()
 	}
-	return http.StatusBadRequest
+	return http.StatusBadRequest, fmt.Errorf("%s: %w", doing, err)
 }

@@ -164,6 +164,10 @@ func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
 			return
 		}
 	}
+	if r.ContentLength > h.o.MaxBody { // known before any of it is there
+		a.fail(http.StatusRequestEntityTooLarge, h.tooLarge().Error(), nil)
+		return
+	}
 	in := h.arrive(a.w, r)
 	defer in.done()
 	// A short body is awaited before a turn is taken: loggers whose modem stalls

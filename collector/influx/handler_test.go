@@ -131,7 +131,8 @@ func TestWrite(t *testing.T) {
 	f(v1+"&consistency=some", "water level=1", 400, "", "consistency")
 	f(v1, "a b=1\na b=1\na b=1\na b=1\na b=1", 413, "", "lines")
 	f(v2, "a b=1\na b=1\na b=1\na b=1\na b=1", 413, "", "lines")
-	f(v1, strings.Repeat("#", 300), 413, "", "")
+	f(v1, strings.Repeat("#", 300), 413, "", "smaller batches")
+	f(v2, strings.Repeat("#", 300), 413, "", "smaller batches")
 	f(v1, "water level=9007199254740993i 1", 400, "", "2^53")
 }
 

@@ -119,7 +119,7 @@ func (a *api) importCSV(w http.ResponseWriter, r *http.Request) {
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxImport))
 	if err != nil {
-		jsonapi.Fail(w, quantrac.Errorf(quantrac.Invalid, "read the file: %w", err))
+		jsonapi.BadBody(w, err)
 		return
 	}
 	rep, err := devices.ImportCSV(r.Context(), bytes.NewReader(data), a.reg, true)

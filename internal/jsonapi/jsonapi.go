@@ -13,6 +13,7 @@ package jsonapi
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -43,10 +44,19 @@ func Read(w http.ResponseWriter, r *http.Request, limit int64, v any) bool {
 		return false
 	}
 	if err := Strict(http.MaxBytesReader(w, r.Body, limit), v); err != nil {
-		Fail(w, quantrac.Errorf(quantrac.Invalid, "request: %w", err))
+		BadBody(w, err)
 		return false
 	}
 	return true
+}
+
+// BadBody answers that a request's body could not be read, or not understood.
+func BadBody(w http.ResponseWriter, err error) {
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		Error(w, http.StatusRequestEntityTooLarge, quantrac.Invalid.String(), fmt.Sprintf("request: the body has more than %d bytes", tooLarge.Limit))
+		return
+	}
+	Fail(w, quantrac.Errorf(quantrac.Invalid, "request: %w", err))
 }
 
 // HasType says whether the request's body is of a media type.

@@ -33,7 +33,7 @@ func TestRead(t *testing.T) {
 	f("application/json", `{"b":1}`, 400)
 	f("application/json", `{"a":1}{}`, 400)
 	f("application/json", ``, 400)
-	f("application/json", `{"a":1`+strings.Repeat(" ", 30)+`}`, 400)
+	f("application/json", `{"a":1`+strings.Repeat(" ", 30)+`}`, 413)
 }
 
 func TestAnswers(t *testing.T) {
