@@ -94,7 +94,7 @@ func lookback(q store.Question) store.Question {
 
 func stamp(t time.Time) string          { return fmt.Sprint(t.Unix()) }
 func seconds(d time.Duration) string    { return fmt.Sprintf("%ds", int(d.Seconds())) }
-func days(d time.Duration) string       { return fmt.Sprintf("%.3g d", d.Hours()/24) }
+func days(d time.Duration) string       { return number(d.Hours()/24) + " d" }
 func figQuery(q string) string          { return q + " p50, nothing cached" }
 func figQueryCPU(q string) string       { return q + " CPU, nothing cached" }
 func figWarm(q string) string           { return q + " p50, again" }
