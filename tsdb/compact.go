@@ -3,6 +3,7 @@ package tsdb
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"quantrac"
@@ -118,7 +119,7 @@ type merging struct {
 func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) error {
 	out := &output{db: db}
 	var sc scratch
-	err := out.block(old[0].info.Partition, func(w *block.Writer) error {
+	err := out.block(old[0].info.Partition, func(w *block.Writer, ids *[]uint32) error {
 		w.Small = how.small
 		for _, g := range db.groupsOf(old) {
 			if err := ctx.Err(); err != nil {
@@ -131,6 +132,9 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 			properties := g.properties()
 			if how.filter != nil {
 				t = how.filter(g, properties, t)
+			}
+			if t.Len() > 0 {
+				*ids = append(*ids, g.id)
 			}
 			if err := w.Group(g.labels, properties, t); err != nil {
 				return err
@@ -219,36 +223,18 @@ func (db *DB) installCommits(out *output, old []*commits.File) error {
 	return nil
 }
 
-// reopenBlock opens a block that has just been written: its groups are known.
-func (db *DB) reopenBlock(name string) (*blockFile, error) {
-	b := &blockFile{name: name}
-	var key []byte
-	var err error
-	b.r, err = block.Open(db.handles, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
-		key = labels.AppendKey(key[:0])
-		id, ok := db.index.Lookup(key)
-		if !ok {
-			return quantrac.Errorf(quantrac.Corrupt, "%s, a new block, holds a group %v that nobody wrote", db.path(name), labels)
-		}
-		b.ids = append(b.ids, id)
-		return db.known((*db.groups.Load())[id], g.Properties)
-	})
+// reopenBlock opens a block that has just been written, of groups with these
+// ids in the order of the file.
+func (db *DB) reopenBlock(name string, ids []uint32) (*blockFile, error) {
+	r, err := block.Open(db.handles, db.path(name), nil)
 	if err != nil {
 		return nil, err
 	}
-	b.info = b.r.Info()
+	if r.Groups() != len(ids) {
+		err := quantrac.Errorf(quantrac.Corrupt, "%s, a new block, holds %d groups, and %d were written", db.path(name), r.Groups(), len(ids))
+		return nil, errors.Join(err, r.Close())
+	}
+	b := &blockFile{name: name, r: r, info: r.Info(), ids: ids}
 	b.sort()
 	return b, nil
-}
-
-// known checks that a group has the properties that a new block says.
-func (db *DB) known(g *group, properties []string) error {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	for _, p := range properties {
-		if g.find(p) < 0 {
-			return quantrac.Errorf(quantrac.Corrupt, "a new block holds a property %q of %v that nobody wrote", p, g.labels)
-		}
-	}
-	return nil
 }

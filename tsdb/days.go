@@ -131,7 +131,7 @@ func (v *view) foldDays(ctx context.Context, sc *scratch, out *Folded, t target,
 	f := dayFolder{view: v, ctx: ctx, sc: sc, target: t, query: *q, op: op}
 	sc.held = append(sc.held[:0], ps...)
 	v.db.stats.daysFolded.Add(uint64(len(sc.days)))
-	out.Labels = t.s.labels
+	out.Labels = t.labels()
 	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
 	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
 	for k := range w.Count {
@@ -291,7 +291,7 @@ func (f *dayFolder) rows(a *accumulator, from, to int64) error {
 	}
 	f.query.From, f.query.To = quantrac.Millis(from+1), quantrac.Millis(to)
 	s := &f.sc.series
-	s.reuse(f.target.s.labels)
+	s.reuse(nil)
 	if err := f.series(f.ctx, f.sc, s, f.target, &f.query, 0); err != nil {
 		return err
 	}

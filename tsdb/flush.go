@@ -124,13 +124,16 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 	for _, first := range firsts {
 		list := parts[first]
 		slices.SortFunc(list, func(a, b headPart) int { return a.g.labels.Compare(b.g.labels) })
-		err := out.block(first, func(w *block.Writer) error {
+		err := out.block(first, func(w *block.Writer, ids *[]uint32) error {
 			buf := &rows.Table{}
 			for _, p := range list {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
 				t := p.hg.table(buf, first, first+partitionLen-1)
+				if t.Len() > 0 {
+					*ids = append(*ids, p.g.id)
+				}
 				if err := w.Group(p.g.labels, p.g.properties(), t); err != nil {
 					return err
 				}

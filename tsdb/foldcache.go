@@ -56,7 +56,7 @@ func (w Windows) end(k int) int64 { return int64(w.First) + int64(k)*int64(w.Ste
 
 // foldKept folds a series over windows of which some may be kept.
 func (v *view) foldKept(ctx context.Context, sc *scratch, out *Folded, t target, q *Query, w Windows, op FoldOp) (samples int, err error) {
-	out.Labels = t.s.labels
+	out.Labels = t.labels()
 	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
 	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
 	known := v.recall(out, t, w, op)
@@ -98,7 +98,7 @@ func (v *view) foldSome(ctx context.Context, sc *scratch, out *Folded, t target,
 			return err
 		}
 	}
-	sc.series.reuse(t.s.labels)
+	sc.series.reuse(nil)
 	if err := v.series(ctx, sc, &sc.series, t, &some, 0); err != nil {
 		return err
 	}

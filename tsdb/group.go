@@ -38,7 +38,6 @@ type shape struct{ props []string }
 // series is one series; its fields are guarded by the group's mu. What every
 // row touches stands together.
 type series struct {
-	labels   quantrac.Labels // for ever the same
 	property string
 	rank     int32 // in the order of all series, guarded by that; -1 at first
 
@@ -123,8 +122,8 @@ func (db *DB) column(g *group, property string, s *series) int {
 	}
 	col := len(g.series)
 	*s = series{
-		labels: g.labels.With(quantrac.LabelMetric, property), property: property,
-		first: math.MaxInt64, last: math.MinInt64, state: lastNone, rank: -1,
+		property: property,
+		first:    math.MaxInt64, last: math.MinInt64, state: lastNone, rank: -1,
 	}
 	g.mu.Lock()
 	g.series = append(g.series, s)

@@ -30,14 +30,16 @@ func (o *output) discard() {
 	}
 }
 
-// block writes a block file of a partition and opens it; each writes its groups.
-func (o *output) block(partition int64, each func(w *block.Writer) error) error {
+// block writes a block file of a partition and opens it; each writes its groups
+// and says in ids which ones those are.
+func (o *output) block(partition int64, each func(w *block.Writer, ids *[]uint32) error) error {
 	name := o.db.newFile(blockSuffix)
 	o.names = append(o.names, name)
+	var ids []uint32
 	err := o.db.create(name, func(f vfs.File) error {
 		w, err := block.NewWriter(f, partition)
 		if err == nil {
-			err = each(w)
+			err = each(w, &ids)
 		}
 		if err == nil {
 			_, err = w.Finish()
@@ -47,7 +49,7 @@ func (o *output) block(partition int64, each func(w *block.Writer) error) error 
 	if err != nil {
 		return o.db.writing(name, err)
 	}
-	b, err := o.db.reopenBlock(name)
+	b, err := o.db.reopenBlock(name, ids)
 	if err == nil {
 		o.blocks = append(o.blocks, b)
 	}

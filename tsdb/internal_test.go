@@ -3,6 +3,7 @@ package tsdb
 import (
 	"fmt"
 	"hash/crc32"
+	"math/rand/v2"
 	"testing"
 
 	"quantrac"
@@ -23,6 +24,27 @@ func TestPartitionOf(t *testing.T) {
 			if a != b || last != a+partitionLen-1 || int64(from) < a || int64(to-1) > last {
 				t.Fatalf("day from %v lies in partitions from %d and %d", from, a, b)
 			}
+		}
+	}
+}
+
+// Series are ordered as their labels are, wherever the metric's name stands among
+// them.
+func TestSeriesOrder(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(9, 9))
+	random := func() target {
+		var pairs []string
+		for _, name := range []string{"A", "Z", "__a", "_b", "station", "z"} {
+			if rnd.IntN(2) == 0 {
+				pairs = append(pairs, name, string(rune('a'+rnd.IntN(2))))
+			}
+		}
+		return target{g: &group{labels: quantrac.NewLabels(pairs...)}, s: &series{property: string(rune('p' + rnd.IntN(2)))}}
+	}
+	for range 20_000 {
+		a, b := random(), random()
+		if got, want := a.compare(b), a.labels().Compare(b.labels()); got != want {
+			t.Fatalf("%v and %v: %d, want %d", a.labels(), b.labels(), got, want)
 		}
 	}
 }

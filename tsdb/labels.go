@@ -25,7 +25,7 @@ func (db *DB) Series(ctx context.Context, ms []*quantrac.Matcher, from, to quant
 		in := t.s.reaches(from, to)
 		t.g.mu.RUnlock()
 		if in {
-			out = append(out, t.s.labels)
+			out = append(out, t.labels())
 		}
 	}
 	return out, nil

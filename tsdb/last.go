@@ -49,7 +49,7 @@ func (db *DB) lastValues(ts []target, out *[]Last, unknown *[]unknownLast) *view
 		t.g.mu.RUnlock()
 		switch state {
 		case lastKnown:
-			*out = append(*out, value.last(t.s))
+			*out = append(*out, value.last(t))
 		case lastUnknown:
 			*unknown = append(*unknown, unknownLast{t, changes})
 		}
@@ -57,9 +57,9 @@ func (db *DB) lastValues(ts []target, out *[]Last, unknown *[]unknownLast) *view
 	return db.viewLocked()
 }
 
-func (v *lastValue) last(s *series) Last {
+func (v *lastValue) last(t target) Last {
 	return Last{
-		Labels: s.labels, Time: quantrac.Millis(v.time), Value: v.value, Quality: quality(v.quality),
+		Labels: t.labels(), Time: quantrac.Millis(v.time), Value: v.value, Quality: quality(v.quality),
 		Received: quantrac.Millis(v.received), Commit: v.commit,
 	}
 }
@@ -80,7 +80,7 @@ func (db *DB) resolveLast(ctx context.Context, v *view, unknown []unknownLast, o
 		state := lastNone
 		if ok {
 			state = lastKnown
-			*out = append(*out, value.last(u.s))
+			*out = append(*out, value.last(u.target))
 		}
 		u.g.mu.Lock()
 		if u.s.state == lastUnknown && u.s.changes == u.changes {

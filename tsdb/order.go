@@ -1,8 +1,11 @@
 package tsdb
 
 import (
+	"cmp"
 	"math/bits"
+	"quantrac"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -25,6 +28,42 @@ func (o *order) add(t target) {
 	o.fresh.list = append(o.fresh.list, t)
 }
 
+// compare orders series as quantrac.Labels.Compare orders their labels, without
+// making them.
+func (t target) compare(u target) int {
+	m, n := t.metricAt(), u.metricAt()
+	for i := 0; i <= len(t.g.labels) && i <= len(u.g.labels); i++ {
+		a, b := t.labelAt(i, m), u.labelAt(i, n)
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.Value, b.Value); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(t.g.labels), len(u.g.labels))
+}
+
+// metricAt returns where the metric's name stands among the labels.
+func (t target) metricAt() int {
+	i := 0
+	for i < len(t.g.labels) && t.g.labels[i].Name < quantrac.LabelMetric {
+		i++
+	}
+	return i
+}
+
+// labelAt returns label i of the series, whose metric stands at metric.
+func (t target) labelAt(i, metric int) quantrac.Label {
+	switch {
+	case i < metric:
+		return t.g.labels[i]
+	case i == metric:
+		return quantrac.Label{Name: quantrac.LabelMetric, Value: t.s.property}
+	}
+	return t.g.labels[i-1]
+}
+
 // settle sorts what is new in among the rest.
 func (o *order) settle() {
 	o.fresh.Lock()
@@ -34,12 +73,11 @@ func (o *order) settle() {
 	}
 	list := o.fresh.list
 	o.fresh.list = nil
-	compare := func(a, b target) int { return a.s.labels.Compare(b.s.labels) }
-	slices.SortFunc(list, compare)
+	slices.SortFunc(list, target.compare)
 	merged := make([]target, 0, len(o.sorted)+len(list))
 	rest := o.sorted
 	for _, t := range list {
-		n, _ := slices.BinarySearchFunc(rest, t, compare)
+		n, _ := slices.BinarySearchFunc(rest, t, target.compare)
 		merged = append(append(merged, rest[:n]...), t)
 		rest = rest[n:]
 	}

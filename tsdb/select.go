@@ -16,6 +16,10 @@ type target struct {
 	s   *series
 }
 
+// labels returns the labels of the series. They are made when they are asked for:
+// of a million series few are looked at.
+func (t target) labels() quantrac.Labels { return t.g.labels.With(quantrac.LabelMetric, t.s.property) }
+
 // targets returns the series that pass and that the principal of the context
 // may see, sorted by their labels.
 func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
@@ -50,7 +54,7 @@ func (db *DB) Select(ctx context.Context, q Query) iter.Seq2[*Series, error] {
 		var err error
 		if q.Reuse {
 			err = readAhead(ctx, db, &q, &db.selecting, func(ctx context.Context, v *view, sc *scratch, t target, out *Series) (int, error) {
-				out.reuse(t.s.labels)
+				out.reuse(t.labels())
 				err := v.series(ctx, sc, out, t, &q, q.MaxSamples)
 				return len(out.Times), err
 			}, show)
@@ -106,7 +110,7 @@ func (v *view) run(ctx context.Context, q *Query, ts []target, yield func(target
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		out := &Series{Labels: t.s.labels}
+		out := &Series{Labels: t.labels()}
 		most := 0
 		if q.MaxSamples > 0 {
 			most = max(q.MaxSamples-b.samples, 1) // one more is an error already

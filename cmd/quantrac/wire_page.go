@@ -89,7 +89,7 @@ func changeOf(e journal.Entry) (dashboards.Change, error) {
 			}
 			return false
 		})
-		return dashboards.Change{Stations: slices.Sorted(maps.Keys(seen))}, err
+		return dashboards.Change{Stations: slices.Collect(maps.Keys(seen))}, err
 	}
 	return dashboards.Change{}, nil
 }

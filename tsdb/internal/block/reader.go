@@ -21,7 +21,7 @@ type Reader struct {
 
 // Open opens a block file and gives each of its groups to each, in the order of
 // the file, with labels that the receiver may keep; the group is used again for
-// the next.
+// the next. A nil each is not given any.
 func Open(set *files.Set, path string, each func(position int, labels quantrac.Labels, g *Group) error) (*Reader, error) {
 	f, err := set.Open(path)
 	if err != nil {
@@ -39,6 +39,10 @@ func Open(set *files.Set, path string, each func(position int, labels quantrac.L
 }
 
 func (r *Reader) groups(each func(int, quantrac.Labels, *Group) error) error {
+	defer r.index.forget()
+	if each == nil {
+		return nil
+	}
 	var g Group
 	for i := range r.Groups() {
 		labels := quantrac.Labels{}
@@ -53,7 +57,6 @@ func (r *Reader) groups(each func(int, quantrac.Labels, *Group) error) error {
 			return err
 		}
 	}
-	r.index.forget()
 	return nil
 }
 
