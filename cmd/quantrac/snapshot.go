@@ -36,7 +36,7 @@ type snapshots struct {
 // snapshotInfo describes a snapshot.
 type snapshotInfo struct {
 	Name   string `json:"name"`
-	Path   string `json:"path"` // on the service's machine
+	Path   string `json:"path"`             // on the service's machine
 	Commit uint64 `json:"commit,omitempty"` // the last one when it was begun, which it holds
 }
 
