@@ -20,6 +20,7 @@ import (
 	"quantrac/devices/httpapi"
 	"quantrac/internal/jsonapi"
 	"quantrac/internal/params"
+	"quantrac/internal/turnstile"
 )
 
 // door is where the service is reached: the HTTP server and the broker.
@@ -46,7 +47,7 @@ func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.C
 		}
 		g.Go(func() error {
 			defer s.parts.begin("mqtt")()
-			return named("mqtt", s.broker.Run(gctx, d.mqtt...))
+			return named("mqtt", s.broker.Run(gctx, through(s.gates.mqtt, d.mqtt)...))
 		})
 	}
 	guarded, err := s.guard(s.routes())
@@ -54,7 +55,8 @@ func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.C
 		return nil, err
 	}
 	d.server = &http.Server{
-		Handler:           s.requests.requests(readRest(guarded)),
+		Handler:           s.gates.http.Bodies(s.requests.requests(readRest(guarded))),
+		ConnContext:       s.gates.http.ConnContext,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -63,7 +65,7 @@ func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.C
 	}
 	d.server.Protocols.SetHTTP1(true)
 	d.server.Protocols.SetUnencryptedHTTP2(true) // gRPC clients of the warning stream
-	for _, l := range d.http {
+	for _, l := range through(s.gates.http, d.http) {
 		g.Go(func() error {
 			if err := d.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("http: %w", err)
@@ -72,6 +74,15 @@ func (s *system) openDoor(ctx context.Context, g *errgroup.Group, gctx context.C
 		})
 	}
 	return d, nil
+}
+
+// through puts listeners behind a turnstile.
+func through(t *turnstile.Turnstile, ls []net.Listener) []net.Listener {
+	out := make([]net.Listener, len(ls))
+	for i, l := range ls {
+		out[i] = t.Listener(l)
+	}
+	return out
 }
 
 func named(name string, err error) error {
@@ -105,6 +116,7 @@ func (d *door) close(patience time.Duration, under *underway) (cut string, err e
 func (s *system) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.page)
+	mux.Handle("GET /api/page/live", s.gates.lasting(s.page))
 	mux.Handle("/api/page/", s.page)
 	mux.Handle("/api/", jsonapi.Routes(http.NewServeMux())) // what no room knows
 	mux.Handle("/api/v1/", staffOnly(s.promql.Handler()))

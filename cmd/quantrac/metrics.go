@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"quantrac/internal/turnstile"
 )
 
 // exportMetrics registers what /metrics shows: the process, the ways in, and
@@ -45,6 +47,7 @@ func (r roomStats) Collect(ch chan<- prometheus.Metric) {
 	counter := func(name, help string, v uint64, labels ...string) {
 		emit(prometheus.CounterValue, name, help, float64(v), labels...)
 	}
+	r.gates(gauge, counter)
 	r.journal(gauge, counter)
 	r.engine(gauge, counter)
 	r.alerting(gauge, counter)
@@ -56,6 +59,20 @@ type (
 	gaugeFunc   = func(name, help string, v float64, labels ...string)
 	counterFunc = func(name, help string, v uint64, labels ...string)
 )
+
+func (r roomStats) gates(gauge gaugeFunc, counter counterFunc) {
+	for name, t := range map[string]*turnstile.Turnstile{"http": r.s.gates.http, "mqtt": r.s.gates.mqtt} {
+		st := t.Stats()
+		gauge("connections", "Connections open.", float64(st.Open), "way", name)
+		counter("connections_cut_total", "Connections that the service waited for, cut to make room for others.", st.Cut, "way", name)
+		counter("connections_refused_total", "Connections not let in, as all others were being served.", st.Refused, "way", name)
+	}
+	for who, st := range map[string]*turnstile.Streams{"public": r.s.gates.public, "staff": r.s.gates.staff} {
+		open, refused := st.Stats()
+		gauge("streams", "Live streams open.", float64(open), "who", who)
+		counter("streams_refused_total", "Live streams refused for being too many.", refused, "who", who)
+	}
+}
 
 func (r roomStats) journal(gauge gaugeFunc, counter counterFunc) {
 	st := r.s.journal.Stats()

@@ -39,6 +39,7 @@ type system struct {
 	clock  quantrac.Clock
 	driven *quantrac.ManualClock // the clock, where a replay drives it
 
+	gates     *gates
 	metrics   *prometheus.Registry
 	journal   *journal.Journal
 	audit     *audit.Log
@@ -83,6 +84,11 @@ type namedFunc struct {
 func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
 	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{}), guests: make(chan struct{}), closed: make(chan struct{})}
 	s.clock, s.driven = c.newClock()
+	files, err := openFiles()
+	if err != nil {
+		return nil, fmt.Errorf("how many files may be open: %w", err)
+	}
+	s.gates = newGates(files)
 	steps := []struct {
 		name string
 		do   func(context.Context) error

@@ -14,6 +14,7 @@ import (
 	"quantrac/alerting/stream"
 	"quantrac/alerting/topic"
 	"quantrac/alerting/webhook"
+	"quantrac/api/quantrac/v1/quantracv1connect"
 	"quantrac/forecast"
 	"quantrac/internal/jsonapi"
 	"quantrac/internal/params"
@@ -66,6 +67,7 @@ func (s *system) alertingRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/alerting/history", s.warningHistory)
 	streamPath, handler := stream.New(s.alerting, stream.Options{Stop: s.stopping})
 	mux.Handle(streamPath, handler)
+	mux.Handle(quantracv1connect.WarningServiceWatchProcedure, s.gates.lasting(handler))
 	if s.c.OpenData {
 		feed := params.NowOnly(s.capFeed())
 		mux.Handle("/open/cap/", feed)

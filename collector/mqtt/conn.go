@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"quantrac/collector/mqtt/packet"
+	"quantrac/internal/turnstile"
 )
 
 // conn is one connection of a client: a goroutine that reads, one that writes.
@@ -81,6 +82,7 @@ func (c *conn) run() {
 		c.b.o.Logger.Info("mqtt: connection refused", "client", c.nc.RemoteAddr(), "error", err)
 		return
 	}
+	defer turnstile.Serving(c.nc)()
 	c.b.metrics.connections.Inc()
 	defer c.b.metrics.connections.Dec()
 	c.b.o.Logger.Debug("mqtt: connected", "client", c.who)

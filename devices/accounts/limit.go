@@ -2,11 +2,11 @@ package accounts
 
 import (
 	"maps"
-	"net/netip"
 	"sync"
 	"time"
 
 	"quantrac"
+	"quantrac/internal/turnstile"
 )
 
 // Guessing is slowed down by counts of failures. Of strangers there are three
@@ -69,7 +69,7 @@ type attempt struct {
 // begin lets a try through or says how long to wait. mark is the browser's, ""
 // where it has none that is good for the name.
 func (l *limiter) begin(name, addr, mark string) (*attempt, time.Duration) {
-	addr = network(addr)
+	addr = turnstile.Network(addr)
 	now := l.clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,20 +177,4 @@ func (l *limiter) makeRoom(now quantrac.Millis) {
 	if len(l.counts) >= 2*maxCounts {
 		clear(l.counts) // all of them block: better forgetful than out of memory
 	}
-}
-
-// network returns what of an address stands for one household: an IPv6 /64,
-// an IPv4 address.
-func network(addr string) string {
-	ip, err := netip.ParseAddr(addr)
-	if err != nil {
-		return addr
-	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is6() {
-		if p, err := ip.Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return ip.String()
 }

@@ -114,15 +114,27 @@ func freePort(t testing.TB) int {
 // waiting for it.
 func launch(t testing.TB, dir string, httpPort, mqttPort int, args ...string) *service {
 	t.Helper()
+	return launchWith(t, 0, dir, httpPort, mqttPort, args...)
+}
+
+// launchWith is launch for a service that may have so many files open, 0 for as
+// many as we.
+func launchWith(t testing.TB, files int, dir string, httpPort, mqttPort int, args ...string) *service {
+	t.Helper()
 	if httpPort == 0 {
 		httpPort = freePort(t)
 	}
 	if mqttPort == 0 {
 		mqttPort = freePort(t)
 	}
-	s := spawn(t, append([]string{
+	args = append([]string{
 		"serve", "--data", dir, "--http", fmt.Sprintf("127.0.0.1:%d", httpPort), "--mqtt", fmt.Sprintf("127.0.0.1:%d", mqttPort),
-	}, args...)...)
+	}, args...)
+	cmd := exec.Command(quantracBinary(t), args...)
+	if files > 0 {
+		cmd = exec.Command("sh", append([]string{"-c", `ulimit -n "$0" && exec "$@"`, fmt.Sprint(files), quantracBinary(t)}, args...)...)
+	}
+	s := spawnCommand(t, cmd)
 	s.http = fmt.Sprintf("http://127.0.0.1:%d", httpPort)
 	s.mqtt = fmt.Sprintf("mqtt://127.0.0.1:%d", mqttPort)
 	return s
@@ -131,7 +143,12 @@ func launch(t testing.TB, dir string, httpPort, mqttPort int, args ...string) *s
 // spawn starts the program; the test's end ends it.
 func spawn(t testing.TB, args ...string) *service {
 	t.Helper()
-	s := &service{t: t, log: &logBuffer{}, done: make(chan struct{}), cmd: exec.Command(quantracBinary(t), args...)}
+	return spawnCommand(t, exec.Command(quantracBinary(t), args...))
+}
+
+func spawnCommand(t testing.TB, cmd *exec.Cmd) *service {
+	t.Helper()
+	s := &service{t: t, log: &logBuffer{}, done: make(chan struct{}), cmd: cmd}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

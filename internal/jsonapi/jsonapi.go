@@ -56,7 +56,11 @@ func BadBody(w http.ResponseWriter, err error) {
 		Error(w, http.StatusRequestEntityTooLarge, quantrac.Invalid.String(), fmt.Sprintf("request: the body has more than %d bytes", tooLarge.Limit))
 		return
 	}
-	Fail(w, quantrac.Errorf(quantrac.Invalid, "request: %w", err))
+	kind := quantrac.Invalid
+	if k := quantrac.KindOf(err); k != quantrac.KindNone {
+		kind = k // of the body itself: it has not come
+	}
+	Fail(w, quantrac.Errorf(kind, "request: %w", err))
 }
 
 // HasType says whether the request's body is of a media type.

@@ -35,8 +35,9 @@ func (t *Turnstile) Bodies(next http.Handler) http.Handler {
 		// Not every writer has deadlines, such as those of tests; servers' have.
 		_ = b.conn.SetReadDeadline(b.until)
 		defer b.done()
-		r.Body = b
-		next.ServeHTTP(w, r)
+		with := *r // the server has to know its own body again when it answers
+		with.Body = b
+		next.ServeHTTP(w, &with)
 	})
 }
 
