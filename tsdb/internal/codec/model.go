@@ -12,10 +12,11 @@ import "math/bits"
 // the encoder did.
 type model struct {
 	pace
-	reach int             // of the prediction: 0, 1, or taps in fours
-	taps  [maxReach]int64 // the last one for the number just before
-	bias  int64
-	class [256]uint8
+	reach   int             // of the prediction: 0, 1, or taps in fours
+	taps    [maxReach]int64 // the last one for the number just before
+	bias    int64
+	class   [256]uint8
+	classes int
 
 	borders [maxClasses * fractions]borders
 	words   [maxClasses * fractions]words
@@ -35,6 +36,7 @@ const (
 	maxReach   = 16
 	maxClasses = 8
 	fractions  = 8
+	tableCount = maxClasses * fractions
 	fullPoint  = 8 // binary places, but none where the numbers are huge
 )
 
@@ -94,6 +96,7 @@ func (m *model) linear() bool { return m.reach > 1 }
 // classes fills the table of classes: sizes are told apart by half octaves (or
 // whole ones) from low on.
 func (m *model) setClasses(count, low, width int) {
+	m.classes = count
 	for i := range m.class {
 		m.class[i] = uint8(max(0, min((halfOctave(i)-low)/width, count-1)))
 	}

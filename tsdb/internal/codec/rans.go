@@ -114,6 +114,7 @@ func (d *decoder) run(a, b []int64) bool {
 	sx, sy := d.size[0], d.size[1]
 	at, pos := d.raw, uint(0) // the next word; the next extra bit
 	data, pace, reach, bias := d.data, d.pace, d.reach, d.bias
+	classed := d.classes > 1
 	class, borders, words := &d.class, &d.borders, &d.model.words
 	b = b[:len(a)]
 	half := len(a) - maxReach
@@ -145,9 +146,12 @@ func (d *decoder) run(a, b []int64) bool {
 			a[i] = pace.nearest(p)
 			holeA = first.next()
 		} else {
-			t := (uint64(class[pace.sizeOf(sx)])*fractions + pace.fraction(p)) % (maxClasses * fractions)
+			t := pace.fraction(p)
+			if classed {
+				t += uint64(class[pace.sizeOf(sx)]) % maxClasses * fractions
+			}
 			part := x & (tableTotal - 1)
-			s := words[t][borders[t].find(part)]
+			s := words[t%tableCount][borders[t%tableCount].find(part)]
 			x = s>>16&0xffff*(x>>tableBits) + part - s&0xffff
 			if x < stateLow {
 				if at+4 <= len(data) {
@@ -163,15 +167,20 @@ func (d *decoder) run(a, b []int64) bool {
 				pos += uint(n)
 			}
 			a[i] = v
-			sx = pace.after(sx, v, p)
+			if classed {
+				sx = pace.after(sx, v, p)
+			}
 		}
 		if i == holeB {
 			b[i] = pace.nearest(q)
 			holeB = second.next()
 		} else {
-			t := (uint64(class[pace.sizeOf(sy)])*fractions + pace.fraction(q)) % (maxClasses * fractions)
+			t := pace.fraction(q)
+			if classed {
+				t += uint64(class[pace.sizeOf(sy)]) % maxClasses * fractions
+			}
 			part := y & (tableTotal - 1)
-			s := words[t][borders[t].find(part)]
+			s := words[t%tableCount][borders[t%tableCount].find(part)]
 			y = s>>16&0xffff*(y>>tableBits) + part - s&0xffff
 			if y < stateLow {
 				if at+4 <= len(data) {
@@ -187,7 +196,9 @@ func (d *decoder) run(a, b []int64) bool {
 				pos += uint(n)
 			}
 			b[i] = v
-			sy = pace.after(sy, v, q)
+			if classed {
+				sy = pace.after(sy, v, q)
+			}
 		}
 	}
 	return x == stateLow && y == stateLow && at == d.end && (pos+7)/8 == uint(d.raw)
