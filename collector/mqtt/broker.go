@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quantrac"
+	"quantrac/internal/seldom"
 )
 
 // Options of a Broker. The zero value works.
@@ -27,6 +28,8 @@ type Options struct {
 	RetryMin         time.Duration // how long a device is held before its connection is dropped because a message could not be made durable; 250 ms, doubling
 	RetryMax         time.Duration // up to this; 30 s
 	Logger           *slog.Logger  // none
+
+	logTime time.Duration // of linesAMinute; a minute
 }
 
 func (o Options) withDefaults() Options {
@@ -73,6 +76,8 @@ type Broker struct {
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup // connections, and what Run starts
 
+	refusals, breaks seldom.Limit // of what the log says of clients that come again and again
+
 	mu        sync.RWMutex
 	closed    bool
 	listeners []net.Listener
@@ -88,6 +93,7 @@ func New(intake Intake, auth Auth, o Options) *Broker {
 	b := &Broker{
 		intake: intake, auth: auth, o: o.withDefaults(), metrics: newMetrics(),
 		conns: map[*conn]struct{}{}, sessions: map[sessionKey]*session{},
+		refusals: seldom.Limit{Lines: linesAMinute, Time: o.logTime}, breaks: seldom.Limit{Lines: linesAMinute, Time: o.logTime},
 		routes: newRoutes(), retained: map[string]*message{}, retry: map[string]time.Duration{},
 	}
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
@@ -125,6 +131,7 @@ func (b *Broker) Run(ctx context.Context, ls ...net.Listener) error {
 			open = err == nil
 		case now := <-tick.C:
 			b.sweep(now)
+			b.tellRest(now)
 		}
 	}
 	tick.Stop()

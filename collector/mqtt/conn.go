@@ -79,7 +79,7 @@ func (c *conn) run() {
 	defer stop()
 	if err := c.connect(); err != nil {
 		c.b.metrics.refusedConns.Inc()
-		c.b.o.Logger.Info("mqtt: connection refused", "client", c.nc.RemoteAddr(), "error", err)
+		c.b.seldom(&c.b.refusals, slog.LevelInfo, "mqtt: connection refused", "client", c.nc.RemoteAddr(), "error", err)
 		return
 	}
 	defer turnstile.Serving(c.nc)()
@@ -91,12 +91,13 @@ func (c *conn) run() {
 	c.end(c.read())
 	writer.Wait()
 	c.b.disconnected(c)
-	cause, level := context.Cause(c.ctx), slog.LevelDebug
-	if brokeOff(cause) {
-		c.b.metrics.brokenOff.Inc()
-		level = slog.LevelWarn // a client that sends the same again never gets further
+	cause := context.Cause(c.ctx)
+	if !brokeOff(cause) {
+		c.b.o.Logger.Debug("mqtt: disconnected", "client", c.who, "cause", cause)
+		return
 	}
-	c.b.o.Logger.Log(context.Background(), level, "mqtt: disconnected", "client", c.who, "cause", cause)
+	c.b.metrics.brokenOff.Inc() // a client that sends the same again never gets further
+	c.b.seldom(&c.b.breaks, slog.LevelWarn, "mqtt: disconnected", "client", c.who, "cause", cause)
 }
 
 // brokeOff says whether a connection was ended for what the client sent.
