@@ -65,6 +65,16 @@ func TestDeadLetters(t *testing.T) {
 	f("d1", "v1/d1/obs", `{"time":1,"values":{"water_level_meters":"NaN"}}`, quantrac.Invalid, "",
 		"refused d1 v1/d1/obs @1782864000005: row 0, water_level_meters: text where a number, true, false or null is expected | {\"time\":1,\"values\":{\"water_level_meters\":\"NaN\"}}\n")
 
+	// A message that the way in has not read whole.
+	r := newRig(t, Options{})
+	err := r.send(Message{Device: "d1", Topic: "v1/d1/obs", Payload: []byte(good), Beginning: &Beginning{Of: 2 << 20, Most: 1 << 20}})
+	if quantrac.KindOf(err) != quantrac.Invalid {
+		t.Errorf("the beginning of a message: acknowledged with %v", err)
+	}
+	r.wantStored("")
+	r.wantLetters("refused d1 v1/d1/obs @1782864000000: a payload of 2097152 bytes; at most 1048576 are taken in one message, with its topic: send it in parts | " + good +
+		"\n  payload cut here from 2097152 to 56 bytes\n")
+
 	// A part is refused, the rest is kept.
 	part := `{"time":1782863940000,"values":{"water_level_meters":2,"battery_volts":3.6,"x":1}}`
 	f("d1", "v1/d1/obs", part, quantrac.KindNone, "{station=\"tq\"} @1782863940000 water_level_meters=2/1\n",

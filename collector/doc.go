@@ -75,10 +75,14 @@ type DeadLetters interface {
 
 // Message is a payload on its way in.
 type Message struct {
-	Device   string          // as authenticated by the way in
-	Topic    string          // v1/{device}/obs, v1/{device}/line
-	Payload  []byte          // not changed by anybody from here on
-	Received quantrac.Millis // when the way in got it; 0 means now
+	Device  string // as authenticated by the way in
+	Topic   string // v1/{device}/obs, v1/{device}/line
+	Payload []byte // not changed by anybody from here on
+	// Beginning says that the message was too large for the way in, which has
+	// read past it: Payload is where it begins. It becomes a dead letter. Nil
+	// for all others.
+	Beginning *Beginning
+	Received  quantrac.Millis // when the way in got it; 0 means now
 	// Dup says that the sender marks it as sent before.
 	Dup bool
 	// Ack is called exactly once. With nil, or an error of kind Invalid or
@@ -86,6 +90,12 @@ type Message struct {
 	// that reason, and must not come again. With any other error nothing is
 	// durable, and the sender has to send it again. It must not block.
 	Ack func(error)
+}
+
+// Beginning is about a message of which only the beginning was kept.
+type Beginning struct {
+	Of   int // bytes of its payload
+	Most int // bytes that the way in takes of a message
 }
 
 // DealtWith says whether the outcome that an Ack is given means that the message

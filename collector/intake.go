@@ -89,6 +89,9 @@ func (in *intake) message(m *Message) error {
 	if !ok {
 		return in.refuse(m, quantrac.Denied, "device %q may not publish to %q; its topics begin with v1/%s/", m.Device, m.Topic, m.Device)
 	}
+	if g := m.Beginning; g != nil {
+		return in.refuse(m, quantrac.Invalid, "a payload of %d bytes; at most %d are taken in one message, with its topic: send it in parts", g.Of, g.Most)
+	}
 	received, key := in.s.stamp(m)
 	out, err := in.decode(rest, m.Payload, received)
 	switch {
@@ -135,10 +138,14 @@ func (in *intake) decode(topic string, payload []byte, received quantrac.Millis)
 // refuse writes the dead letter of a message that is not taken in at all.
 func (in *intake) refuse(m *Message, kind quantrac.ErrorKind, format string, args ...any) error {
 	err := quantrac.Errorf(kind, format, args...)
-	in.letters = append(in.letters, DeadLetter{
+	l := DeadLetter{
 		Kind: LetterRefused, Device: m.Device, Source: m.Topic, Received: m.Received,
 		Reason: err.Error(), Payload: m.Payload,
-	})
+	}
+	if m.Beginning != nil {
+		l.Problems = []string{l.Reason, fmt.Sprintf("payload cut here from %d to %d bytes", m.Beginning.Of, len(m.Payload))}
+	}
+	in.letters = append(in.letters, l)
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 type Options struct {
 	MaxConnections   int           // at a time; 10,000
 	MaxPacketBytes   int           // of one packet from a client; 1 MiB
+	MaxSkippedBytes  int           // of a packet larger than that which is read past, lest it come again; 256 MiB, all that MQTT can send
 	MaxSubscriptions int           // of one client; 32
 	InFlight         int           // messages of one client that await their acknowledgement before its reader waits; 256
 	InFlightBytes    int           // bytes of their payloads; 2 MiB. One message always fits
@@ -35,6 +36,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	def(&o.MaxConnections, 10_000)
 	def(&o.MaxPacketBytes, 1<<20)
+	def(&o.MaxSkippedBytes, 256<<20)
 	def(&o.MaxSubscriptions, 32)
 	def(&o.InFlight, 256)
 	def(&o.InFlightBytes, 2<<20)

@@ -650,8 +650,20 @@ func conformTooLarge(t *testing.T, s *side) {
 	other := login(t, s.addr, device("d2"))
 	p := packet.Publish{Topic: "v1/d1/obs", Payload: make([]byte, 2<<20), QoS: 1, ID: 1}
 	w.nc.SetWriteDeadline(time.Now().Add(limit))
-	_, _ = w.nc.Write(p.Append(nil, w.version)) // it may be cut off at the header
-	w.ended()
+	if s.external {
+		_, _ = w.nc.Write(p.Append(nil, w.version)) // it may be cut off at the header
+		w.ended()
+	} else {
+		w.send(p.Append(nil, w.version))
+		m := s.in.next(t)
+		if m.Device != "d1" || m.Beginning == nil || m.Beginning.Of != 2<<20 {
+			t.Errorf("got %s of %d bytes, beginning %+v", m.Topic, len(m.Payload), m.Beginning)
+		}
+		m.Ack(errInvalid)
+		if got := next[packet.Ack](w); got.ID != 1 {
+			t.Errorf("answered with %+v", got)
+		}
+	}
 	other.publish("v1/d2/obs", "still here", 1, 1)
 	m := s.in.next(t)
 	if m.Device != "d2" {

@@ -210,17 +210,9 @@ func (c *conn) reason(text string) packet.Props {
 // read handles packets until the connection ends; it returns why.
 func (c *conn) read() error {
 	for {
-		// What the client's silence is judged by begins when we listen: while the
-		// reader waits for room it is not the client who is silent.
-		if c.keepAlive > 0 {
-			c.nc.SetReadDeadline(time.Now().Add(c.keepAlive + c.keepAlive/2))
-		}
-		if c.ctx.Err() != nil {
-			return context.Cause(c.ctx)
-		}
-		raw, err := packet.Read(c.br, c.b.o.MaxPacketBytes)
+		err := c.listen()
 		if err == nil {
-			err = c.handle(raw)
+			err = c.next()
 		}
 		if err == nil {
 			continue
@@ -235,6 +227,34 @@ func (c *conn) read() error {
 	}
 }
 
+// listen gives the client its time to send something. What its silence is judged
+// by begins when we listen: while the reader waits for room it is not the client
+// who is silent.
+func (c *conn) listen() error {
+	if c.keepAlive > 0 {
+		c.nc.SetReadDeadline(time.Now().Add(c.keepAlive + c.keepAlive/2))
+	}
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	return nil
+}
+
+// next reads a packet and handles it.
+func (c *conn) next() error {
+	raw, size, err := packet.ReadHeader(c.br)
+	if err != nil {
+		return err
+	}
+	if size > c.b.o.MaxPacketBytes {
+		return c.large(raw, size)
+	}
+	if err := raw.ReadBody(c.br, size); err != nil {
+		return err
+	}
+	return c.handle(raw)
+}
+
 // handle takes one packet.
 func (c *conn) handle(raw packet.Raw) error {
 	switch raw.Type() {
@@ -243,7 +263,7 @@ func (c *conn) handle(raw packet.Raw) error {
 		if err != nil {
 			return err
 		}
-		return c.publish(&p)
+		return c.publish(&p, nil)
 	case packet.PUBACK:
 		p, err := packet.DecodeAck(raw, c.version)
 		if err == nil {

@@ -31,8 +31,7 @@ func (s *syncBuffer) lines(with string) int {
 // told when the minute is over.
 func TestLogOfRefusedClients(t *testing.T) {
 	var log syncBuffer
-	b, _, addr := newBroker(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	b.refusals.Time, b.breaks.Time = time.Hour, time.Hour
+	b, _, addr := newBroker(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), logTime: time.Hour})
 	const times = linesAMinute + 7
 	wrong := device("d1")
 	wrong.Password = []byte("of last year")

@@ -20,8 +20,9 @@ type answer struct {
 	text   string
 }
 
-// publish takes a message of the client.
-func (c *conn) publish(p *packet.Publish) error {
+// publish takes a message of the client; one that has not been read whole is
+// described by beginning.
+func (c *conn) publish(p *packet.Publish, beginning *collector.Beginning) error {
 	switch {
 	case p.Topic == "":
 		return &packet.Error{Reason: packet.TopicAliasInvalid, Text: "PUBLISH without a topic; topic aliases are not offered"}
@@ -41,20 +42,20 @@ func (c *conn) publish(p *packet.Publish) error {
 	case device == "":
 		c.answer(a, packet.NotAuthorized, "a subscriber does not publish")
 		return nil
-	case p.Topic == StatusTopic(device):
+	case p.Topic == StatusTopic(device) && beginning == nil:
 		c.b.publish(&message{topic: p.Topic, payload: p.Payload, qos: min(p.QoS, 1), retain: p.Retain, props: p.Props.Forwarded()}, c.session)
 		c.answer(a, packet.Success, "")
 		return nil
 	}
-	return c.handOver(p, a)
+	return c.handOver(p, beginning, a)
 }
 
 // handOver gives a message to the collector, once there is room for it.
-func (c *conn) handOver(p *packet.Publish, a *answer) error {
+func (c *conn) handOver(p *packet.Publish, beginning *collector.Beginning, a *answer) error {
 	if err := c.enter(len(p.Payload)); err != nil {
 		return err
 	}
-	m := collector.Message{Device: c.access.device, Topic: p.Topic, Payload: p.Payload, Dup: p.Dup}
+	m := collector.Message{Device: c.access.device, Topic: p.Topic, Payload: p.Payload, Beginning: beginning, Dup: p.Dup}
 	m.Ack = func(err error) { c.outcome(p, a, err) }
 	if err := c.b.intake.Take(c.ctx, m); err != nil {
 		c.leave(len(p.Payload))

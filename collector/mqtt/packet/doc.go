@@ -104,25 +104,42 @@ func (r Raw) Type() Type { return Type(r.First >> 4) }
 // its fixed header is an error with reason TooLarge and stays unread. The body
 // is freshly allocated.
 func Read(r *bufio.Reader, max int) (Raw, error) {
-	first, err := r.ReadByte()
-	if err != nil {
-		return Raw{}, err
-	}
-	size, err := readLength(r)
+	raw, size, err := ReadHeader(r)
 	if err != nil {
 		return Raw{}, err
 	}
 	if size > max {
-		return Raw{}, errorf(TooLarge, "packet of %d bytes, at most %d are taken", size, max)
+		return Raw{}, ErrTooLarge(size, max)
 	}
-	raw := Raw{First: first}
+	err = raw.ReadBody(r, size)
+	return raw, err
+}
+
+// ErrTooLarge is the error of a packet of more than max bytes.
+func ErrTooLarge(size, max int) error {
+	return errorf(TooLarge, "packet of %d bytes, at most %d are taken", size, max)
+}
+
+// ReadHeader takes the fixed header of a packet, which says how many bytes come
+// after it.
+func ReadHeader(r *bufio.Reader) (raw Raw, size int, err error) {
+	if raw.First, err = r.ReadByte(); err != nil {
+		return Raw{}, 0, err
+	}
+	size, err = readLength(r)
+	return raw, size, err
+}
+
+// ReadBody takes so many of the bytes that follow the header: all, or of a
+// PUBLISH at least its beginning.
+func (r *Raw) ReadBody(src *bufio.Reader, size int) error {
 	if size > 0 {
-		raw.Body = make([]byte, size)
-		if _, err := io.ReadFull(r, raw.Body); err != nil {
-			return Raw{}, unexpected(err)
+		r.Body = make([]byte, size)
+		if _, err := io.ReadFull(src, r.Body); err != nil {
+			return unexpected(err)
 		}
 	}
-	return raw, raw.checkFlags()
+	return r.checkFlags()
 }
 
 // readLength reads the remaining length: seven bits a byte, lowest first, four
