@@ -2,11 +2,9 @@ package tsdb
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"math"
 	"slices"
-	"sync"
 
 	"quantrac"
 	"quantrac/tsdb/internal/block"
@@ -20,79 +18,6 @@ import (
 // until it is merged, and then the day has been summed up anew.
 
 const dayLen = partitionLen / 30
-
-// dayCache keeps pages of days, those used last, within a bound of bytes.
-type dayCache struct {
-	mu    sync.Mutex
-	most  int
-	bytes int
-	pages map[dayKey]*list.Element
-	used  list.List // of *dayEntry, the latest in front
-}
-
-type dayKey struct {
-	block    *blockFile
-	property string
-	page     int
-}
-
-type dayEntry struct {
-	key  dayKey
-	page *block.DaysPage
-}
-
-// get returns a page, from its file where it is not kept.
-func (c *dayCache) get(k dayKey) (*block.DaysPage, error) {
-	if p := c.kept(k); p != nil {
-		return p, nil
-	}
-	p, err := k.block.r.ReadDays(k.property, k.page)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.pages[k]; e != nil { // somebody else was quicker
-		return e.Value.(*dayEntry).page, nil
-	}
-	if c.pages == nil {
-		c.pages = map[dayKey]*list.Element{}
-	}
-	c.pages[k] = c.used.PushFront(&dayEntry{k, p})
-	c.bytes += p.Bytes()
-	for c.bytes > c.most && c.used.Len() > 1 {
-		c.remove(c.used.Back())
-	}
-	return p, nil
-}
-
-func (c *dayCache) kept(k dayKey) *block.DaysPage {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e := c.pages[k]
-	if e == nil {
-		return nil
-	}
-	c.used.MoveToFront(e)
-	return e.Value.(*dayEntry).page
-}
-
-func (c *dayCache) remove(e *list.Element) {
-	d := c.used.Remove(e).(*dayEntry)
-	c.bytes -= d.page.Bytes()
-	delete(c.pages, d.key)
-}
-
-// drop lets go of the pages of a block.
-func (c *dayCache) drop(b *blockFile) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for k, e := range c.pages {
-		if k.block == b {
-			c.remove(e)
-		}
-	}
-}
 
 // day is what one day of a series comes to: (end - 1 day, end].
 type day struct {
@@ -318,81 +243,4 @@ func (f *dayFolder) beaten(a *accumulator, from, to int64) bool {
 	}
 	d := &days[i]
 	return d.count == 0 || f.op == FoldMax && d.value < a.best.value || f.op == FoldMin && d.value > a.best.value
-}
-
-// accumulator joins days and stretches of samples, in order.
-type accumulator struct {
-	op    FoldOp
-	mixed bool // there are days, and not just one stretch of samples
-	best  *day
-	n     int64
-	value float64
-	sum   float64 // with c, of sums and averages
-	c     float64
-	parts int
-}
-
-func (a *accumulator) day(d day) {
-	if d.count > 0 {
-		a.part(d.count, d.value)
-	}
-}
-
-// samples adds values; alone in a window they are reduced as everywhere else.
-func (a *accumulator) samples(values []float64) {
-	if len(values) == 0 {
-		return
-	}
-	if !a.mixed {
-		a.n, a.value = int64(len(values)), reducer(a.op)(values)
-		return
-	}
-	op := a.op
-	if op == FoldAvg {
-		op = FoldSum
-	}
-	a.part(int64(len(values)), reducer(op)(values))
-}
-
-// result returns how many samples there were and what they come to.
-func (a *accumulator) result() (int64, float64) {
-	if a.n == 0 || !a.mixed {
-		return a.n, a.value
-	}
-	sum := a.sum
-	if a.c == a.c {
-		sum += a.c
-	}
-	switch a.op {
-	case FoldCount:
-		return a.n, float64(a.n)
-	case FoldSum:
-		return a.n, sum
-	case FoldAvg:
-		return a.n, sum / float64(a.n)
-	}
-	return a.n, a.value
-}
-
-func (a *accumulator) part(n int64, v float64) {
-	a.parts++
-	a.n += n
-	switch a.op {
-	case FoldSum, FoldAvg:
-		a.sum, a.c = plus(v, a.sum, a.c)
-	case FoldFirst:
-		if a.parts == 1 {
-			a.value = v
-		}
-	case FoldLast:
-		a.value = v
-	case FoldMin:
-		if a.parts == 1 || v < a.value || a.value != a.value {
-			a.value = v
-		}
-	case FoldMax:
-		if a.parts == 1 || v > a.value || a.value != a.value {
-			a.value = v
-		}
-	}
 }

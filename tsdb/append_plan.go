@@ -1,0 +1,282 @@
+package tsdb
+
+import "quantrac"
+
+// appender checks and encodes a batch; it is used again and again.
+type appender struct {
+	enc     batchEncoder
+	payload []byte
+	cells   []quantrac.Cell
+
+	renamed map[string]*tableGroup // by the key of labels with reserved names
+	memo    map[*quantrac.Label]memo
+	groups  []appendGroup
+	shapes  [][]string // the first lists of properties
+	twice   []bool     // for each list of properties, whether one is there twice
+	rows    []plannedRow
+	beaten  map[cellAt]struct{} // cells that a later one of the batch replaces
+}
+
+// memo is what readings of labels that lie in memory where these do are of: who
+// sends much uses the same labels again and again. It keeps them, so that nothing
+// else comes to lie there.
+type memo struct {
+	labels quantrac.Labels
+	group  *tableGroup
+}
+
+// appendGroup is a group of the batch, in the order of the encoder's table.
+type appendGroup struct {
+	newest quantrac.Millis // time of its newest row so far
+	last   int             // its last row so far, -1 for none
+	// at finds the last row of a time; it is made when a row does not follow
+	// the group's others.
+	at map[quantrac.Millis]int
+}
+
+type plannedRow struct {
+	group, shape int
+	before       int // the group's row before, -1 for none
+	sameTime     int // the row before of the same group and time, -1 for none
+}
+
+type cellAt struct{ row, cell int }
+
+// plan checks every row, gives it its group, and finds collisions.
+func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
+	a.enc.reset()
+	if a.renamed == nil {
+		a.renamed, a.beaten = map[string]*tableGroup{}, map[cellAt]struct{}{}
+	}
+	if a.memo == nil || len(a.memo) > maxRemembered {
+		a.memo = map[*quantrac.Label]memo{}
+	}
+	clear(a.renamed)
+	clear(a.beaten)
+	a.groups, a.shapes, a.twice, a.rows = a.groups[:0], a.shapes[:0], a.twice[:0], a.rows[:0]
+	for i := range b.Rows {
+		r := &b.Rows[i]
+		p := plannedRow{before: -1, sameTime: -1}
+		var err error
+		if p.group, err = a.group(b, i, reserved); err == nil {
+			err = validateRow(r)
+		}
+		if err == nil {
+			p.shape, err = a.shape(i, r.Cells)
+		}
+		if err != nil {
+			return rowError(i, err)
+		}
+		a.rows = append(a.rows, p)
+		a.collide(b, i)
+	}
+	return nil
+}
+
+// group returns the position of a row's group.
+func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
+	ls := b.Rows[i].Group
+	remembers := b.Kind == quantrac.Readings && len(ls) > 0
+	var t *tableGroup
+	if remembers {
+		if m, ok := a.memo[&ls[0]]; ok && sameSlice(ls, m.labels) {
+			t = m.group
+		}
+	}
+	if t == nil {
+		var err error
+		if t, err = a.groupByKey(b, i, reserved); err != nil {
+			return 0, err
+		}
+		if remembers {
+			a.memo[&ls[0]] = memo{ls, t}
+		}
+	}
+	n, isNew := a.enc.place(t)
+	if isNew {
+		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
+	}
+	return n, nil
+}
+
+// groupByKey returns a row's group by what its labels say.
+func (a *appender) groupByKey(b *quantrac.Batch, i int, reserved func(string) bool) (*tableGroup, error) {
+	ls := b.Rows[i].Group
+	a.enc.key = ls.AppendKey(a.enc.key[:0])
+	if t := a.enc.groups[string(a.enc.key)]; t != nil && t.payload == a.enc.payload {
+		return t, nil // what is in the table has no reserved names
+	}
+	if t := a.renamed[string(a.enc.key)]; t != nil {
+		return t, nil
+	}
+	if err := validateGroup(ls); err != nil {
+		return nil, err
+	}
+	id := identity(b.Kind, ls, reserved)
+	if err := validateModel(b, id); err != nil {
+		return nil, err
+	}
+	if sameSlice(id, ls) {
+		return a.enc.known(ls), nil
+	}
+	if err := validateGroup(id); err != nil {
+		return nil, err
+	}
+	key := string(a.enc.key)
+	a.enc.key = id.AppendKey(a.enc.key[:0])
+	t := a.enc.known(id)
+	a.renamed[key] = t
+	return t, nil
+}
+
+// sameSlice says whether two label sets are the same memory.
+func sameSlice(a, b quantrac.Labels) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// shape returns the position of the row's list of properties; a list with a
+// property twice has its earlier cells beaten.
+func (a *appender) shape(row int, cells []quantrac.Cell) (int, error) {
+	n, ok := a.knownShape(cells)
+	if !ok {
+		var isNew bool
+		if n, isNew = a.enc.shape(cells); isNew {
+			if err := validateProperties(cells); err != nil {
+				return 0, err
+			}
+			a.twice = append(a.twice, propertyTwice(cells))
+			if n == len(a.shapes) && n < maxCompared {
+				a.shapes = append(a.shapes, properties(cells))
+			}
+		}
+	}
+	if a.twice[n] {
+		for i := range cells {
+			for k := i + 1; k < len(cells); k++ {
+				if cells[k].Property == cells[i].Property {
+					a.beaten[cellAt{row, i}] = struct{}{}
+				}
+			}
+		}
+	}
+	return n, nil
+}
+
+// knownShape finds the row's list of properties among the first ones of the
+// batch by comparing: a fleet has few, and their names are mostly the same memory.
+func (a *appender) knownShape(cells []quantrac.Cell) (int, bool) {
+	for n, props := range a.shapes {
+		if sameProperties(props, cells) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+func sameProperties(props []string, cells []quantrac.Cell) bool {
+	if len(props) != len(cells) {
+		return false
+	}
+	for i := range cells {
+		if cells[i].Property != props[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// maxCompared is how many lists of properties are found by comparing.
+const maxCompared = 32
+
+func properties(cells []quantrac.Cell) []string {
+	out := make([]string, len(cells))
+	for i := range cells {
+		out[i] = cells[i].Property
+	}
+	return out
+}
+
+func propertyTwice(cells []quantrac.Cell) bool {
+	for i := range cells {
+		for k := i + 1; k < len(cells); k++ {
+			if cells[k].Property == cells[i].Property {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// collide links row i to the earlier rows of its group and time, and marks
+// their cells that it replaces.
+func (a *appender) collide(b *quantrac.Batch, i int) {
+	p := &a.rows[i]
+	g := &a.groups[p.group]
+	t := b.Rows[i].Time
+	p.before = g.last
+	switch {
+	case g.last < 0 || t > g.newest:
+		g.newest = t
+	default:
+		if g.at == nil {
+			g.at = map[quantrac.Millis]int{}
+			for k := g.last; k >= 0; k = a.rows[k].before {
+				g.at[b.Rows[k].Time] = k // rising so far: no time twice
+			}
+		}
+		if k, ok := g.at[t]; ok {
+			p.sameTime = k
+		}
+	}
+	g.last = i
+	if g.at != nil {
+		g.at[t] = i
+	}
+	for k := p.sameTime; k >= 0; k = a.rows[k].sameTime {
+		for c, old := range b.Rows[k].Cells {
+			for _, cell := range b.Rows[i].Cells {
+				if cell.Property == old.Property {
+					a.beaten[cellAt{k, c}] = struct{}{}
+				}
+			}
+		}
+	}
+}
+
+// encode writes the rows that plan has checked, less the beaten cells, failing
+// those of devices that lie after ahead, and returns how many those are.
+func (a *appender) encode(b *quantrac.Batch, ahead quantrac.Millis) (failed int) {
+	for i := range b.Rows {
+		r, p := &b.Rows[i], &a.rows[i]
+		cells, shape := r.Cells, p.shape
+		isAhead := b.Kind == quantrac.Readings && r.Time > ahead
+		if isAhead || len(a.beaten) > 0 {
+			cells = a.standing(i, cells)
+			if len(cells) == 0 {
+				continue
+			}
+			shape, _ = a.enc.shape(cells)
+		}
+		if isAhead {
+			failed += len(cells)
+			for k := range cells {
+				if cells[k].Quality != quantrac.Missing {
+					cells[k].Quality = quantrac.Fail
+				}
+			}
+		}
+		a.enc.row(p.group, shape, r.Time, r.Received, cells)
+	}
+	return failed
+}
+
+// standing copies the cells of a row that are not beaten.
+func (a *appender) standing(row int, cells []quantrac.Cell) []quantrac.Cell {
+	a.cells = a.cells[:0]
+	for i, c := range cells {
+		if _, ok := a.beaten[cellAt{row, i}]; !ok {
+			a.cells = append(a.cells, c)
+		}
+	}
+	return a.cells
+}
