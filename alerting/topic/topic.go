@@ -11,9 +11,10 @@
 // and is retained over nothing.
 //
 // It implements outbox.Sender over whatever broker or client cmd passes in; a
-// revision counts as delivered when that has taken it. Use: New, Begin before
-// the broker serves, Run in a goroutine. It imports its parent alerting and the
-// root.
+// revision counts as delivered when that has taken it. Each broker has a sender
+// and a subscription of its own, so that none waits for another. Use: New; Begin
+// before our own broker serves, and whenever another has been connected to; Run in
+// a goroutine. It imports its parent alerting and the root.
 package topic
 
 import (
@@ -26,8 +27,11 @@ import (
 	"quantrac/alerting"
 )
 
-// Channel is the channel's name in subscriptions.
-const Channel = "mqtt"
+// The names of the channels in subscriptions.
+const (
+	Channel  = "mqtt"        // our own broker
+	External = "mqtt-broker" // another, of the operator's
+)
 
 // Publisher puts a message with QoS 1 on the topic of a warning. It returns nil
 // once the broker has it. An empty payload that is retained clears the topic.
@@ -66,28 +70,34 @@ func New(to Publisher, src Source, clock quantrac.Clock) *Sender {
 	return &Sender{to: to, src: src, clock: clock, kept: map[string]place{}, ended: make(chan struct{}, 1)}
 }
 
-// Subscription is the one that Sender serves: everything public. Hand it to
-// alerting's EnsureSubscription.
-func Subscription() alerting.Subscription {
-	return alerting.Subscription{ID: "mqtt", Channel: Channel, Audience: quantrac.AudiencePublic, Note: "MQTT v1/warnings/"}
+// Subscription is the one that the sender of a channel serves: everything public.
+// Hand it to alerting's EnsureSubscription.
+func Subscription(channel string) alerting.Subscription {
+	return alerting.Subscription{ID: channel, Channel: channel, Audience: quantrac.AudiencePublic, Note: "MQTT v1/warnings/"}
 }
 
-// Begin publishes what a broker without a memory has lost with the last process:
-// the warnings that stand, and the ends that have not expired.
-func (s *Sender) Begin(ctx context.Context) error {
-	ws, err := s.src.Recent(ctx, s.clock.Now().Add(-alerting.EndStands))
+// Begin publishes what a broker may have lost: the warnings that stand, and the
+// ends that have not expired. memory is how long the broker itself remembers, 0
+// where it has begun with us; what was retained there and has its time is cleared,
+// as far back as that.
+func (s *Sender) Begin(ctx context.Context, memory time.Duration) error {
+	ws, err := s.src.Recent(ctx, s.clock.Now().Add(-max(memory, alerting.EndStands)))
 	if err != nil {
 		return err
 	}
-	newest := map[string]int{}
+	newest := map[string]*quantrac.Warning{}
 	for i := range ws {
-		newest[ws[i].ID] = i
+		newest[ws[i].ID] = &ws[i]
 	}
 	for i := range ws {
-		if newest[ws[i].ID] != i {
-			continue
+		w, last := &ws[i], newest[ws[i].ID]
+		switch gone := last.Ended() && last.Expires <= s.clock.Now(); {
+		case w == last && !gone:
+			err = s.Send(ctx, alerting.Subscription{}, w)
+		case memory > 0 && (w == last || Area(w) != Area(last)):
+			err = s.to.PublishWarning(ctx, Area(w), level(w.ID), nil, true)
 		}
-		if err := s.Send(ctx, alerting.Subscription{}, &ws[i]); err != nil {
+		if err != nil {
 			return err
 		}
 	}

@@ -125,7 +125,7 @@ func (s *scene) restart() {
 	s.t.Helper()
 	s.broker = &broker{retained: map[string]string{}}
 	s.sender = topic.New(s.broker, &s.said, s.clock)
-	if err := s.sender.Begin(ctx); err != nil {
+	if err := s.sender.Begin(ctx, 0); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -145,7 +145,7 @@ func (s *scene) say(area, station string, state quantrac.WarningState) quantrac.
 
 func (s *scene) send(w quantrac.Warning) {
 	s.t.Helper()
-	if err := s.sender.Send(ctx, topic.Subscription(), &w); err != nil {
+	if err := s.sender.Send(ctx, topic.Subscription(topic.Channel), &w); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -168,6 +168,30 @@ func TestTwoStationsOfACommune(t *testing.T) {
 	s.clock.Advance(time.Second)
 	s.restart()
 	s.broker.has(t, "the end has expired", "30001/tan-quoi-1 update")
+}
+
+// TestBrokerThatRemembers: what it kept while we were away, and has had its time or
+// stands elsewhere by now, is cleared; nothing that stands is.
+func TestBrokerThatRemembers(t *testing.T) {
+	s := newScene(t)
+	s.send(s.say("30001", "tram-chim", quantrac.WarningIssued))
+	s.send(s.say("30001", "tan-quoi", quantrac.WarningIssued))
+	s.send(s.say("30001", "hong-ngu", quantrac.WarningIssued))
+	s.say("30001", "tram-chim", quantrac.WarningClear) // said, and never taken
+	s.say("30004", "hong-ngu", quantrac.WarningUpdated)
+	s.clock.Advance(2 * alerting.EndStands)
+	s.sender = topic.New(s.broker, &s.said, s.clock) // another process
+	s.broker.fail(errors.New("away"))
+	if err := s.sender.Begin(ctx, 24*time.Hour); err == nil {
+		t.Error("begun with a broker that is away")
+	}
+	s.broker.fail(nil)
+	for range 2 { // at every connection
+		if err := s.sender.Begin(ctx, 24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		s.broker.has(t, "begun anew", "30001/tan-quoi-1 issue", "30004/hong-ngu-1 update")
+	}
 }
 
 // TestEndIsCleared: once the end of a warning has expired, its topic is cleared,
@@ -246,10 +270,10 @@ func TestTopic(t *testing.T) {
 	}
 	s.broker.fail(errors.New("broker away"))
 	w := s.say("30001", "tram-chim", quantrac.WarningIssued)
-	if err := s.sender.Send(ctx, topic.Subscription(), &w); err == nil {
+	if err := s.sender.Send(ctx, topic.Subscription(topic.Channel), &w); err == nil {
 		t.Error("delivered to a broker that is away")
 	}
-	if sub := topic.Subscription(); sub.Channel != topic.Channel || sub.ID == "" || sub.Audience != quantrac.AudiencePublic {
+	if sub := topic.Subscription(topic.Channel); sub.Channel != topic.Channel || sub.ID == "" || sub.Audience != quantrac.AudiencePublic {
 		t.Errorf("%+v", sub)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -137,14 +136,7 @@ func (s *system) routes() http.Handler {
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
-	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-s.stopping:
-			http.Error(w, "stopping", http.StatusServiceUnavailable)
-		default:
-			fmt.Fprintln(w, "ready")
-		}
-	})
+	mux.HandleFunc("GET /-/ready", s.ready)
 	return mux
 }
 
@@ -223,30 +215,4 @@ func whoWrites(r *http.Request) (string, error) {
 		return "", quantrac.Errorf(quantrac.Denied, "%s has the role %s, which may not write readings", p.Name, p.Role)
 	}
 	return "", nil
-}
-
-// greet says where to look.
-func (s *system) greet(out io.Writer, d *door) {
-	host := d.http[0].Addr().String()
-	if h, _, err := net.SplitHostPort(s.c.HTTP); err == nil && h == "localhost" {
-		_, port, _ := net.SplitHostPort(host)
-		host = net.JoinHostPort("localhost", port)
-	}
-	fmt.Fprintf(out, "Quantrac %s, data in %s\n", version, s.c.Data)
-	fmt.Fprintf(out, "  page         http://%s/\n", host)
-	fmt.Fprintf(out, "  PromQL       http://%s/api/v1/query (a Prometheus data source for Grafana)\n", host)
-	fmt.Fprintf(out, "  line prot.   http://%s/write, /api/v2/write\n", host)
-	for _, l := range d.mqtt {
-		fmt.Fprintf(out, "  MQTT         mqtt://%s\n", l.Addr())
-	}
-	if s.c.Dev {
-		fmt.Fprintln(out, "  --dev: local requests are the administrator's, local devices need no credential")
-	}
-	if s.c.Simulate {
-		fmt.Fprintln(out, "  MÔ PHỎNG / SIMULATED: the network sim_… is made up; none of it is an observation")
-	}
-	if code, expires := s.accounts.SetupCode(); code != "" && !s.c.Dev {
-		fmt.Fprintf(out, "  no account yet: open http://%s/ and enter the setup code %s (until %s)\n", host, code, expires)
-	}
-	fmt.Fprintln(out, "ready")
 }

@@ -28,7 +28,9 @@ func (s *system) openCollector(context.Context) (err error) {
 	if err != nil {
 		return named("mqtt-broker", err)
 	}
-	s.external = mqtt.NewClient(s.collector, mqtt.ClientOptions{URL: address, Username: user, Password: s.c.BrokerPassword, Logger: s.log})
+	s.external = mqtt.NewClient(s.collector, mqtt.ClientOptions{
+		URL: address, Username: user, Password: s.c.BrokerPassword, Logger: s.log, Connected: s.refresh,
+	})
 	s.own("external broker", s.external.Run, nil)
 	return nil
 }

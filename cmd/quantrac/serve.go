@@ -22,7 +22,7 @@ type serveCmd struct {
 	HTTP string `name:"http" default:"localhost:8420" placeholder:"HOST:PORT" env:"QUANTRAC_HTTP" help:"Address of pages and APIs; localhost is both loopback addresses."`
 	MQTT string `name:"mqtt" default:"localhost:1883" placeholder:"HOST:PORT" env:"QUANTRAC_MQTT" help:"Address of the embedded broker; off switches it off."`
 
-	Broker         string `name:"mqtt-broker" placeholder:"URL" env:"QUANTRAC_MQTT_BROKER" help:"Read from this external broker too, such as mqtt://user@host:1883."`
+	Broker         string `name:"mqtt-broker" placeholder:"URL" env:"QUANTRAC_MQTT_BROKER" help:"Work with this external broker too (readings in, warnings out), such as mqtt://user@host:1883."`
 	BrokerPassword string `name:"mqtt-broker-password" env:"QUANTRAC_MQTT_BROKER_PASSWORD" help:"Password for the external broker."`
 
 	Dev      bool `help:"For a developer's machine: local requests are the administrator's, local devices need no credential. Refuses to listen beyond loopback."`

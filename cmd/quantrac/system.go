@@ -17,6 +17,7 @@ import (
 	"quantrac"
 	"quantrac/alerting"
 	"quantrac/alerting/outbox"
+	"quantrac/alerting/topic"
 	"quantrac/alerting/webhook"
 	"quantrac/collector"
 	"quantrac/collector/deadletter"
@@ -49,7 +50,8 @@ type system struct {
 	letters   *deadletter.Store
 	collector *collector.Collector
 	broker    *mqtt.Broker
-	external  *mqtt.Client // nil without an external broker
+	external  *mqtt.Client             // nil without an external broker
+	topics    map[string]*topic.Sender // of warnings, by channel
 	alerting  *alerting.Alerting
 	webhook   *webhook.Sender
 	outbox    *outbox.Outbox
@@ -82,7 +84,7 @@ type namedFunc struct {
 // open opens every room, lowest first: the journal, what holds its past, and
 // what judges it. A failure closes what is open.
 func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
-	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{}), guests: make(chan struct{}), closed: make(chan struct{})}
+	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), topics: map[string]*topic.Sender{}, stopping: make(chan struct{}), guests: make(chan struct{}), closed: make(chan struct{})}
 	s.clock, s.driven = c.newClock()
 	files, err := openFiles()
 	if err != nil {

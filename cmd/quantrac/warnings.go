@@ -12,7 +12,6 @@ import (
 	"quantrac/alerting/feed"
 	"quantrac/alerting/outbox"
 	"quantrac/alerting/stream"
-	"quantrac/alerting/topic"
 	"quantrac/alerting/webhook"
 	"quantrac/api/quantrac/v1/quantracv1connect"
 	"quantrac/forecast"
@@ -31,16 +30,8 @@ func (s *system) openAlerting(ctx context.Context) (err error) {
 	s.own("alerting", s.alerting.Run, s.alerting.Close)
 	s.webhook = webhook.New(webhook.Options{AllowPrivate: s.c.Dev || s.c.WebhookPrivate, AllowHTTP: s.c.Dev || s.c.WebhookPrivate})
 	senders := map[string]outbox.Sender{"webhook": s.webhook}
-	if s.c.MQTT != "off" {
-		topics := topic.New(s.broker, s.alerting, s.clock)
-		senders[topic.Channel] = topics
-		if err := s.alerting.EnsureSubscription(ctx, topic.Subscription()); err != nil {
-			return err
-		}
-		if err := topics.Begin(ctx); err != nil {
-			return err
-		}
-		s.own("warning topics", topics.Run, nil)
+	if err := s.openTopics(ctx, senders); err != nil {
+		return err
 	}
 	// Deliveries are retried in real time, also where a replay drives the clock.
 	s.outbox = outbox.New(s.alerting, senders, outbox.Options{Logger: s.log})

@@ -30,6 +30,9 @@ type ClientOptions struct {
 	RetryMin       time.Duration // before connecting again; 1 s, doubling
 	RetryMax       time.Duration // up to this; 30 s
 	Logger         *slog.Logger  // none
+	// Connected is called in a goroutine of its own whenever there is a connection,
+	// with a context that ends with it: what is retained may have been lost.
+	Connected func(ctx context.Context)
 }
 
 func (o ClientOptions) withDefaults() ClientOptions {
@@ -126,6 +129,9 @@ func (c *Client) once(ctx context.Context) (worked bool, err error) {
 	c.setLink(l)
 	defer c.setLink(nil)
 	c.o.Logger.Info("mqtt: connected to the broker", "broker", c.o.URL)
+	if c.o.Connected != nil {
+		l.work.Go(func() { c.o.Connected(l.ctx) })
+	}
 	<-l.ctx.Done()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,6 +152,13 @@ func (c *Client) setLink(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.link = l
+}
+
+// Up says whether there is a connection to the broker.
+func (c *Client) Up() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link != nil
 }
 
 func (l *link) options() *paho.ClientOptions {

@@ -145,11 +145,11 @@ func freePort(t *testing.T) string {
 // writeConfig puts the shipped configuration to work in a folder.
 func writeConfig(t *testing.T, dir, port string) {
 	t.Helper()
-	conf, err := os.ReadFile("testdata/mosquitto.conf")
+	conf, err := os.ReadFile("../../docs/mosquitto/mosquitto.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	acl, err := os.ReadFile("testdata/mosquitto.acl")
+	acl, err := os.ReadFile("../../docs/mosquitto/quantrac.acl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func writeConfig(t *testing.T, dir, port string) {
 		"/var/lib/mosquitto/":            dir + "/",
 	} {
 		if !strings.Contains(text, old) {
-			t.Fatalf("testdata/mosquitto.conf has no %q any more", old)
+			t.Fatalf("docs/mosquitto/mosquitto.conf has no %q any more", old)
 		}
 		text = strings.ReplaceAll(text, old, with)
 	}

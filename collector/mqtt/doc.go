@@ -1,8 +1,8 @@
 // Package mqtt is the way in for stations that speak MQTT 3.1.1 or 5, and the
 // way out for commands and warnings. It has two forms with one contract: Broker,
 // which is part of the service and needs nothing installed, and Client, which
-// works behind an external broker such as Mosquitto (testdata/mosquitto.conf is
-// a configuration under which the contract holds).
+// works behind an external broker such as Mosquitto (docs/mosquitto is a
+// configuration under which the contract holds).
 //
 // What it promises: every message of a device is handed to the collector, and
 // is acknowledged only with the collector's word that it is durable, or that a
