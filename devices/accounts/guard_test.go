@@ -273,7 +273,7 @@ func TestHandler(t *testing.T) {
 	has(do("POST", "login", `{"name":"hoa","password":"bốn con gà trống"}`, 200), `"role":"approver"`)
 	do("GET", "accounts", "", 403)
 	do("POST", "login", `not json`, 400)
-	do("POST", "login", strings.Repeat(" ", maxBody)+`{}`, 400)
+	do("POST", "login", strings.Repeat(" ", maxBody)+`{}`, 413)
 
 	// A form of another site's page cannot sign anybody in.
 	res, err := client.PostForm(base+"login", url.Values{"name": {"hoa"}})
