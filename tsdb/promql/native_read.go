@@ -118,7 +118,8 @@ func (e *evaluation) slide(first quantrac.Millis, times []quantrac.Millis, value
 	return widest, last
 }
 
-// dropStale leaves out values that are Prometheus' stale markers.
+// dropStale leaves out values that are Prometheus' stale markers; almost always
+// there are none.
 func dropStale(times []quantrac.Millis, values []float64) ([]quantrac.Millis, []float64) {
 	n := slices.IndexFunc(values, value.IsStaleNaN)
 	if n < 0 {
@@ -134,18 +135,14 @@ func dropStale(times []quantrac.Millis, values []float64) ([]quantrac.Millis, []
 }
 
 // newest takes of a series what evaluations see of it: its newest sample, as
-// long as that is not older than stale (0: as far back as is looked). A stale
-// marker among the values ends a series for an instant; a range does not count
-// it.
+// long as that is not older than stale (0: as far back as is looked) and no stale
+// marker.
 func (e *evaluation) newest(id quantrac.Labels, times []quantrac.Millis, values []float64, stale quantrac.Millis) error {
 	if !e.wanted(id) {
 		return nil
 	}
-	if e.call != nil {
-		times, values = dropStale(times, values)
-	}
 	if stale == 0 {
-		stale = e.far
+		stale = e.lookback
 	}
 	e.columns.reset(e.steps)
 	next, at := 0, e.start-e.offset
@@ -159,6 +156,40 @@ func (e *evaluation) newest(id quantrac.Labels, times []quantrac.Millis, values 
 		at += e.step
 	}
 	return e.emit(id, e.columns, 0, 0)
+}
+
+// latest evaluates a last_over_time at one time from the table of last values.
+// Those that had to be read come after the others, and are put in order.
+func (e *evaluation) latest(ctx context.Context, t quantrac.Millis) error {
+	type last struct {
+		id    quantrac.Labels
+		value float64
+	}
+	var all []last
+	e.take = func(id quantrac.Labels, times []quantrac.Millis, values []float64, _ quantrac.Millis) error {
+		if _, values = dropStale(times, values); len(values) > 0 {
+			all = append(all, last{id, values[len(values)-1]})
+		}
+		return nil
+	}
+	if err := e.present(ctx, t); err != nil {
+		return err
+	}
+	order := func(a, b last) int { return a.id.Compare(b.id) }
+	if !slices.IsSortedFunc(all, order) {
+		slices.SortFunc(all, order)
+	}
+	e.columns.reset(1)
+	for _, l := range all {
+		if !e.wanted(l.id) {
+			continue
+		}
+		e.columns.set(0, l.value)
+		if err := e.emit(l.id, e.columns, 1, 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // emit hands a series to the sink. The samples that its widest and its last

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,7 +23,6 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/storage"
 )
@@ -130,56 +128,6 @@ func (e scriptEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, 
 func (e scriptEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, _ promql.QueryOpts, qs string, start, end time.Time, interval time.Duration) (promql.Query, error) {
 	q, opts := e.adapt(q, qs)
 	return e.Engine.NewRangeQuery(ctx, q, opts, qs, start, end, interval)
-}
-
-// nativeEngine evaluates on native paths what has one, the rest by an engine.
-type nativeEngine struct {
-	promql.QueryEngine
-	parser parser.Parser
-	native *atomic.Int64 // evaluations
-}
-
-func (e nativeEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
-	query, err := e.QueryEngine.NewInstantQuery(ctx, q, opts, qs, ts)
-	return e.wrap(query, err, q, qs, ts, ts, 0)
-}
-
-func (e nativeEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
-	query, err := e.QueryEngine.NewRangeQuery(ctx, q, opts, qs, start, end, step)
-	return e.wrap(query, err, q, qs, start, end, step)
-}
-
-func (e nativeEngine) wrap(query promql.Query, err error, q storage.Queryable, qs string, start, end time.Time, step time.Duration) (promql.Query, error) {
-	if err != nil {
-		return nil, err
-	}
-	expr, err := e.parser.ParseExpr(qs)
-	if err == nil {
-		expr, err = promql.PreprocessExpr(expr, start, end, step)
-	}
-	store := q.(*scriptStore)
-	return nativeQuery{query, e, store.view(store.byInterval), expr, newGrid(quantrac.FloorMillis(start), quantrac.FloorMillis(end), step)}, err
-}
-
-// nativeQuery is a query of a nativeEngine; its results are never released.
-type nativeQuery struct {
-	promql.Query
-	engine nativeEngine
-	view   *view
-	expr   parser.Expr
-	grid   grid
-}
-
-func (q nativeQuery) Exec(ctx context.Context) *promql.Result {
-	r, notes, err := q.view.native(ctx, q.expr, q.grid, &memory{pool: &sync.Pool{}})
-	if errors.Is(err, errDeclined) {
-		return q.Query.Exec(ctx)
-	}
-	q.engine.native.Add(1)
-	if err != nil {
-		return &promql.Result{Err: err}
-	}
-	return &promql.Result{Value: r.engineValue(), Warnings: notes}
 }
 
 // script is one file of commands.
