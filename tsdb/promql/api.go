@@ -74,7 +74,7 @@ type API struct {
 	parser  parser.Parser
 	turns   chan struct{} // one element per request under way
 	started quantrac.Millis
-	points  sync.Pool // of *[]promql.FPoint, for native results
+	memory  sync.Pool // of *memory
 	buffers buffers
 	counts  struct{ native, engine atomic.Uint64 }
 }

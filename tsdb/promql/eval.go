@@ -46,7 +46,10 @@ func (a *API) run(ctx context.Context, r request) (q promql.Query, res *promql.R
 		release()
 		return nil, nil, nil, err
 	}
-	mem := &memory{pool: &a.points}
+	mem, ok := a.memory.Get().(*memory)
+	if !ok {
+		mem = &memory{}
+	}
 	res = a.native(ctx, v, &r, expr, mem)
 	if res == nil {
 		if q, res, err = a.engineRun(ctx, v, &r); err != nil {
@@ -58,7 +61,8 @@ func (a *API) run(ctx context.Context, r request) (q promql.Query, res *promql.R
 		if q != nil {
 			q.Close()
 		}
-		mem.release()
+		mem.reset()
+		a.memory.Put(mem)
 		release()
 	}
 	if res.Err != nil {

@@ -25,7 +25,7 @@ type joiner struct {
 }
 
 func newJoiner(reg Registry, at quantrac.Millis) *joiner {
-	return &joiner{reg: reg, at: at, known: map[string]quantrac.Labels{}, b: labels.NewScratchBuilder(16)}
+	return &joiner{reg: reg, at: at, b: labels.NewScratchBuilder(16)}
 }
 
 // metadata returns the metadata labels of a station. Of one series they are
@@ -37,13 +37,8 @@ func (j *joiner) metadata(station string) quantrac.Labels {
 	case j.last.station:
 		return j.last.labels
 	}
-	ls, ok := j.known[station]
-	if !ok {
-		ls = j.reg.Labels(station, j.at)
-		j.known[station] = ls
-	}
-	j.last.station, j.last.labels = station, ls
-	return ls
+	j.last.station, j.last.labels = station, j.reg.Labels(station, j.at)
+	return j.last.labels
 }
 
 // join returns a series' labels with its station's metadata, as the engine

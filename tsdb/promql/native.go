@@ -87,7 +87,7 @@ func (v *view) native(ctx context.Context, expr parser.Expr, g grid, mem *memory
 	if e.reach = e.stale; s.call != nil {
 		e.reach = func(quantrac.Labels) quantrac.Millis { return s.width }
 	}
-	out := &rows{kind: parser.ValueTypeMatrix, mem: mem}
+	out := &rows{parser.ValueTypeMatrix, mem}
 	if g.instant {
 		out.kind = parser.ValueTypeVector
 	}

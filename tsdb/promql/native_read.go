@@ -49,7 +49,7 @@ func (e *evaluation) query(from, to quantrac.Millis) tsdb.Query {
 	}
 }
 
-// fold lets the store fold.
+// fold lets the store fold, which holds no window in memory.
 func (e *evaluation) fold(ctx context.Context) error {
 	w := tsdb.Windows{First: e.start - e.offset, Step: e.step, Width: e.width, Count: e.steps}
 	for f, err := range e.store.Fold(ctx, e.query(0, 0), w, e.function.fold) {
@@ -64,8 +64,7 @@ func (e *evaluation) fold(ctx context.Context) error {
 				f.Values[k] = 1
 			}
 		}
-		widest := int(slices.Max(f.Counts))
-		if err := e.emit(f.Labels, columns{f.Counts, f.Values}, widest, int(f.Counts[e.steps-1])); err != nil {
+		if err := e.emit(f.Labels, columns{f.Counts, f.Values}, 0, 0); err != nil {
 			return err
 		}
 	}
@@ -185,15 +184,15 @@ func (e *evaluation) latest(ctx context.Context, t quantrac.Millis) error {
 			continue
 		}
 		e.columns.set(0, l.value)
-		if err := e.emit(l.id, e.columns, 1, 1); err != nil {
+		if err := e.emit(l.id, e.columns, 0, 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// emit hands a series to the sink. The samples that its widest and its last
-// window hold count as the engine would count them.
+// emit hands a series to the sink. Its points, and the samples that its widest
+// and its last window hold, count as the engine counts them.
 func (e *evaluation) emit(id quantrac.Labels, c columns, widest, last int) error {
 	n := c.points()
 	if err := e.spend(1, 0); err != nil {

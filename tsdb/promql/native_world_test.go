@@ -13,16 +13,18 @@ import (
 // The random data and expressions of the test that compares native paths with
 // the engine.
 
-// change is a batch, or a flush where it is nil, and the time of the clock.
+// change is a batch, or a flush where it is nil, perhaps with a merge, and the
+// time of the clock.
 type change struct {
 	at    quantrac.Millis
 	batch *quantrac.Batch
+	merge bool
 }
 
 // String writes a change so that it can be read in a report.
 func (c change) String() string {
 	if c.batch == nil {
-		return "flush"
+		return fmt.Sprintf("flush, merge %v", c.merge)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "kind %d at %s, model %q, issue %s", c.batch.Kind, c.at, c.batch.Model, c.batch.Issue)
@@ -91,10 +93,10 @@ func (d dice) changes() []change {
 	for range 10 + d.IntN(50) {
 		at += quantrac.Millis(d.IntN(4000))
 		if d.IntN(10) == 0 {
-			out = append(out, change{at, nil})
+			out = append(out, change{at, nil, d.IntN(2) == 0})
 			continue
 		}
-		out = append(out, change{at, d.batch()})
+		out = append(out, change{at, d.batch(), false})
 	}
 	return out
 }
@@ -112,11 +114,11 @@ func (d dice) batch() *quantrac.Batch {
 	case 2:
 		group = quantrac.NewLabels("site", oneOf(d, "", "x"))
 	}
-	t := testNow - day + quantrac.Millis(d.IntN(24*60))*minute
+	t := testNow - oneOf(d, day, day, 6*day) + quantrac.Millis(d.IntN(24*60))*minute
 	value, jitter := d.values(), d.IntN(4) == 0
 	for range 1 + d.IntN(60) {
 		c := quantrac.Cell{Property: metric, Value: value(), Quality: quantrac.Good}
-		switch d.IntN(25) {
+		switch d.IntN(40) {
 		case 0:
 			c.Quality = quantrac.Fail
 		case 1:
@@ -170,7 +172,7 @@ func (d dice) modifier() string {
 func (d dice) expr() string {
 	expr := d.selector()
 	if d.IntN(4) > 0 {
-		window := oneOf(d, "1m", "10m", "1h", "1h", "5h", "5h", "1d", "1d", "2d", "61s", "3723ms", "100y")
+		window := oneOf(d, "1m", "10m", "1h", "1h", "5h", "5h", "1d", "1d", "4d", "61s", "3723ms", "100y")
 		if d.IntN(25) == 0 {
 			window += oneOf(d, ":5m", ":")
 		}

@@ -3,7 +3,6 @@ package promql
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +52,7 @@ type nativeQuery struct {
 }
 
 func (q nativeQuery) Exec(ctx context.Context) *promql.Result {
-	r, notes, err := q.view.native(ctx, q.expr, q.grid, &memory{pool: &sync.Pool{}})
+	r, notes, err := q.view.native(ctx, q.expr, q.grid, &memory{})
 	if errors.Is(err, errDeclined) {
 		return q.Query.Exec(ctx)
 	}

@@ -2,7 +2,6 @@ package promql
 
 import (
 	"slices"
-	"sync"
 
 	"quantrac"
 
@@ -11,11 +10,10 @@ import (
 )
 
 // rows is the result of a native path: what promql.Vector and promql.Matrix are
-// to the engine. Its points belong to mem.
+// to the engine.
 type rows struct {
 	kind parser.ValueType
-	list []row
-	mem  *memory
+	*memory
 }
 
 // row is one series of a result.
@@ -48,13 +46,13 @@ func (r *rows) engineValue() parser.Value {
 
 // add makes a row of columns.
 func (r *rows) add(labels quantrac.Labels, g grid, c columns) {
-	room := r.mem.room(c.points())
+	room := r.room(c.points())
 	for k, n := range c.counts {
 		if n > 0 {
 			room = append(room, promql.FPoint{T: int64(g.at(k)), F: c.values[k]})
 		}
 	}
-	r.list = append(r.list, row{labels, r.mem.keep(room)})
+	r.list = append(r.list, row{labels, r.keep(room)})
 }
 
 func (r *rows) sort() {
@@ -74,12 +72,13 @@ func (s *rowSink) add(j *joiner, id quantrac.Labels, nameless bool, c columns) e
 
 func (s *rowSink) finish() {}
 
-// memory is points in large pieces, which come from a pool and go back to it
-// when the answer has been used.
+// memory is what results are made in: points in large pieces, and the list of
+// rows. It is used again when the answer has been used.
 type memory struct {
-	pool   *sync.Pool
-	pieces []*[]promql.FPoint
-	free   []promql.FPoint // the rest of the last piece
+	list   []row
+	pieces [][]promql.FPoint
+	used   int             // pieces
+	free   []promql.FPoint // the rest of the last one
 }
 
 // piecePoints is more than a range has steps.
@@ -88,13 +87,11 @@ const piecePoints = 16 << 10
 // room returns an empty slice with room for n points, at most piecePoints.
 func (m *memory) room(n int) []promql.FPoint {
 	if cap(m.free) < n {
-		p, ok := m.pool.Get().(*[]promql.FPoint)
-		if !ok {
-			s := make([]promql.FPoint, 0, piecePoints)
-			p = &s
+		if m.used == len(m.pieces) {
+			m.pieces = append(m.pieces, make([]promql.FPoint, 0, piecePoints))
 		}
-		m.pieces = append(m.pieces, p)
-		m.free = *p
+		m.free = m.pieces[m.used]
+		m.used++
 	}
 	return m.free
 }
@@ -106,10 +103,8 @@ func (m *memory) keep(filled []promql.FPoint) []promql.FPoint {
 	return filled[:n:n]
 }
 
-// release gives everything back.
-func (m *memory) release() {
-	for _, p := range m.pieces {
-		m.pool.Put(p)
-	}
-	*m = memory{pool: m.pool}
+// reset makes all of it free again; what was made in it is gone.
+func (m *memory) reset() {
+	clear(m.list[:cap(m.list)])
+	m.list, m.used, m.free = m.list[:0], 0, nil
 }

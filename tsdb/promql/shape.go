@@ -106,6 +106,7 @@ func (s *shape) groupsByName() bool {
 	return false
 }
 
-func (s *shape) isLast() bool {
-	return s.call != nil && s.function.value == nil && s.function.fold == tsdb.FoldLast
-}
+// folds says whether the values are a fold.
+func (s *shape) folds() bool { return s.call != nil && s.function.value == nil }
+
+func (s *shape) isLast() bool { return s.folds() && s.function.fold == tsdb.FoldLast }
