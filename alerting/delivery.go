@@ -14,12 +14,18 @@ type Progress struct {
 	// Held are episodes that the receiver refuses; their revisions from the
 	// commit on wait, in order, while other episodes go on.
 	Held []Held `json:"held,omitempty"`
+	// Standing is set while a new subscription has still to hear what stood when
+	// it was made: of the episodes open then that nothing newer has been said of,
+	// those whose newest revision is of a later commit than this.
+	Standing *uint64 `json:"standing,omitempty"`
 }
 
 // Held is an episode that waits.
 type Held struct {
 	ID   string `json:"id"`
 	From uint64 `json:"from"` // commit of the first revision not delivered
+	// Standing says that this first one is told as what stood before.
+	Standing bool `json:"standing,omitempty"`
 }
 
 // Outcome is what became of a revision.
@@ -54,8 +60,9 @@ func (f *Failure) Error() string { return f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Message is what channels send of a revision, as JSON: type
-// ("warning.issue" …), timestamp (RFC 3339) and data, the warning.
-func Message(w *quantrac.Warning) ([]byte, error) {
+// ("warning.issue" …), timestamp (RFC 3339), data, the warning, and standing
+// where a new subscriber is told what stood before.
+func Message(w *quantrac.Warning, standing bool) ([]byte, error) {
 	kind := string(w.State)
 	if w.Rule == RuleTest {
 		kind = RuleTest
@@ -63,8 +70,9 @@ func Message(w *quantrac.Warning) ([]byte, error) {
 	return json.Marshal(struct {
 		Type      string            `json:"type"`
 		Timestamp string            `json:"timestamp"`
+		Standing  bool              `json:"standing,omitempty"`
 		Data      *quantrac.Warning `json:"data"`
-	}{"warning." + kind, w.Sent.String(), w})
+	}{"warning." + kind, w.Sent.String(), standing, w})
 }
 
 // RuleTest marks a message that only tries a channel out; it is no warning and

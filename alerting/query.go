@@ -26,6 +26,12 @@ func (a *Alerting) Current(ctx context.Context, audience quantrac.Audience) []qu
 	return slices.DeleteFunc(a.feed.open(), func(w quantrac.Warning) bool { return !Visible(p, audience, &w) })
 }
 
+// Standing returns the open episodes whose newest revisions were said after a
+// commit and up to another, by these, of any audience: for the channels.
+func (a *Alerting) Standing(after, upTo uint64) []quantrac.Warning {
+	return slices.DeleteFunc(a.feed.open(), func(w quantrac.Warning) bool { return w.Commit <= after || w.Commit > upTo })
+}
+
 // Get returns the newest revision of an episode.
 func (a *Alerting) Get(ctx context.Context, id string) (quantrac.Warning, error) {
 	all, err := a.Episode(ctx, id)

@@ -72,9 +72,10 @@ func (s Subscription) Veiled() Subscription {
 	return s
 }
 
-// Subscribe adds a subscription of a channel. Its first revision is the next
-// one said. It returns it with the secret, which is not shown again. The
-// address is checked for form only; the channel refuses what it may not reach.
+// Subscribe adds a subscription of a channel. It is told what stands first, then
+// every revision from now on. It returns it with the secret, which is not shown
+// again. The address is checked for form only; the channel refuses what it may not
+// reach.
 func (a *Alerting) Subscribe(ctx context.Context, s Subscription) (Subscription, error) {
 	p := quantrac.PrincipalFrom(ctx)
 	if s.Audience == "" {
@@ -107,11 +108,12 @@ func (a *Alerting) Subscribe(ctx context.Context, s Subscription) (Subscription,
 		}
 	}
 	s.ID = "sub_" + strings.ToLower(rand.Text()[:16])
-	return a.add(ctx, s, p)
+	return a.add(ctx, s, p, new(uint64))
 }
 
 // EnsureSubscription makes sure that a subscription of a fixed id is there, as
-// the service's own channels need one: it is added the first time.
+// the service's own channels need one: it is added the first time, and begins with
+// the next revision.
 func (a *Alerting) EnsureSubscription(ctx context.Context, s Subscription) error {
 	if _, err := a.Subscription(s.ID); err == nil || s.ID == "" {
 		return err
@@ -119,15 +121,15 @@ func (a *Alerting) EnsureSubscription(ctx context.Context, s Subscription) error
 	if s.Audience == "" {
 		s.Audience = quantrac.AudiencePublic
 	}
-	_, err := a.add(ctx, s, quantrac.PrincipalFrom(ctx))
+	_, err := a.add(ctx, s, quantrac.PrincipalFrom(ctx), nil)
 	return err
 }
 
-// add journals a new subscription.
-func (a *Alerting) add(ctx context.Context, s Subscription, p quantrac.Principal) (Subscription, error) {
+// add journals a new subscription; standing is as of Progress.
+func (a *Alerting) add(ctx context.Context, s Subscription, p quantrac.Principal, standing *uint64) (Subscription, error) {
 	s.Secrets = []Secret{{Key: newSecret()}}
 	s.Created, s.By, s.Disabled, s.Reason = a.o.Clock.Now(), p.Name, false, ""
-	start := progressRecord{Subscription: s.ID, Progress: Progress{Commit: a.Position()}}
+	start := progressRecord{Subscription: s.ID, Progress: Progress{Commit: a.Position(), Standing: standing}}
 	first, err := deliveryRecord(flagSubscription, s, false)
 	if err != nil {
 		return s, err

@@ -3,6 +3,7 @@
 //
 // What it promises, for each subscription by itself:
 //
+//   - A new subscription is told what stands, each episode by its newest revision.
 //   - Revisions go out in the order they were said; what was delivered is
 //     written down before the next revision goes, so that even after a kill a
 //     receiver never gets a revision of an episode after a higher one. It may
@@ -41,6 +42,7 @@ type Source interface {
 	SaveProgress(ctx context.Context, id string, p alerting.Progress, done ...alerting.Outcome) error
 	Disable(ctx context.Context, id, reason string) error
 	Revisions(ctx context.Context, after uint64, limit int) ([]quantrac.Warning, error)
+	Standing(after, upTo uint64) []quantrac.Warning
 	EpisodeSince(ctx context.Context, id string, from uint64) ([]quantrac.Warning, error)
 	Changed() <-chan struct{}
 }
@@ -50,6 +52,14 @@ type Source interface {
 // come back by itself in bounded time, and at once when ctx ends.
 type Sender interface {
 	Send(ctx context.Context, s alerting.Subscription, w *quantrac.Warning) error
+}
+
+// Teller is a Sender that can say of a revision that it stood before there was a
+// subscription, as new subscribers are told first. To the receiver it has the same
+// key as when it was said.
+type Teller interface {
+	Sender
+	SendStanding(ctx context.Context, s alerting.Subscription, w *quantrac.Warning) error
 }
 
 // Options of an outbox. The zero value works.
@@ -190,11 +200,14 @@ func (b *Outbox) forget(id string) {
 	delete(b.status, id)
 }
 
-// send delivers a revision once, now.
-func (b *Outbox) send(ctx context.Context, s alerting.Subscription, w *quantrac.Warning) error {
+// send delivers a revision once, now, or one that stood before.
+func (b *Outbox) send(ctx context.Context, s alerting.Subscription, w *quantrac.Warning, standing bool) error {
 	sender := b.senders[s.Channel]
 	if sender == nil {
 		return quantrac.Errorf(quantrac.Unavailable, "no sender for channel %q", s.Channel)
+	}
+	if t, ok := sender.(Teller); ok && standing {
+		return t.SendStanding(ctx, s, w)
 	}
 	return sender.Send(ctx, s, w)
 }
@@ -215,7 +228,7 @@ func (b *Outbox) Resend(ctx context.Context, subscription, episode string, revis
 			if !s.Wants(w) {
 				return quantrac.Errorf(quantrac.Denied, "warning %s is not for subscription %s: its audience, stations and min_level say which are", episode, subscription)
 			}
-			return b.send(ctx, s, w)
+			return b.send(ctx, s, w, false)
 		}
 	}
 	return quantrac.Errorf(quantrac.NotFound, "there is no revision %d of warning %q", revision, episode)
@@ -232,5 +245,5 @@ func (b *Outbox) Test(ctx context.Context, subscription string) error {
 		ID: "test-" + now.Time().Format("20060102T150405.000"), Revision: 1, State: quantrac.WarningIssued, Rule: alerting.RuleTest,
 		Audience: s.Audience, Simulated: true, Sent: now, ValidTime: now, Onset: now, Expires: now,
 		Headline: quantrac.Text{Vi: "[THỬ] Tin thử đường truyền, không phải cảnh báo", En: "[TEST] Trying the connection, not a warning"},
-	})
+	}, false)
 }

@@ -126,6 +126,18 @@ func (s *source) Revisions(_ context.Context, after uint64, limit int) (out []qu
 	return out, nil
 }
 
+func (s *source) Standing(after, upTo uint64) (out []quantrac.Warning) {
+	s.do(func() {
+		for i, w := range s.ws {
+			newest := !slices.ContainsFunc(s.ws[i+1:], func(x quantrac.Warning) bool { return x.ID == w.ID })
+			if newest && !w.Ended() && w.Commit > after && w.Commit <= upTo {
+				out = append(out, w)
+			}
+		}
+	})
+	return out
+}
+
 func (s *source) EpisodeSince(_ context.Context, id string, from uint64) (out []quantrac.Warning, err error) {
 	s.do(func() {
 		for _, w := range s.ws {
@@ -171,6 +183,17 @@ func (s *sender) Send(ctx context.Context, sub alerting.Subscription, w *quantra
 	return nil
 }
 
+// SendStanding marks what it tells with a star.
+func (s *sender) SendStanding(ctx context.Context, sub alerting.Subscription, w *quantrac.Warning) error {
+	if err := s.Send(ctx, sub, w); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got[sub.ID][len(s.got[sub.ID])-1] += "*"
+	return nil
+}
+
 func (s *sender) list(sub string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,6 +221,62 @@ func expect(t *testing.T, snd *sender, sub, want string) {
 	if got := snd.list(sub); got != want {
 		t.Fatalf("%s got %q, want %q", sub, got, want)
 	}
+}
+
+// A new subscription hears what stands first, marked, in the order it was said;
+// whatever fails or is refused meanwhile, and also over a restart.
+func TestStandingIsToldFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := newSource("all", "one", "high")
+		src.edit("one", func(s *alerting.Subscription) { s.Stations = []string{"st-b"} })
+		src.edit("high", func(s *alerting.Subscription) { s.MinLevel = 2 })
+		src.say("a", "b", "c", "a", "d", "c.") // a/2, b/1 and d/1 stand
+		for id := range src.subs {
+			src.progress[id] = alerting.Progress{Commit: uint64(len(src.ws)), Standing: new(uint64)}
+		}
+		away := func(sub, episode string, f *alerting.Failure) func(context.Context, string, *quantrac.Warning) error {
+			return func(_ context.Context, to string, w *quantrac.Warning) error {
+				if to == sub && w.ID == episode {
+					return f
+				}
+				return nil
+			}
+		}
+		snd := newSender(away("all", "a", &alerting.Failure{Err: errors.New("away")}))
+		_, stop := run(src, snd, outbox.Options{})
+		expect(t, snd, "all", "b/1*")
+		expect(t, snd, "one", "b/1*")
+		expect(t, snd, "high", "")
+		src.say("d", "e")
+		expect(t, snd, "all", "b/1*")
+		stop()
+		snd.behave(away("all", "d", &alerting.Failure{Err: errors.New("no"), Refused: true}))
+		_, stop = run(src, snd, outbox.Options{})
+		expect(t, snd, "all", "b/1* a/2* e/1")
+		snd.behave(nil)
+		time.Sleep(time.Hour)
+		expect(t, snd, "all", "b/1* a/2* e/1 d/2")
+		src.say("b", "b.")
+		expect(t, snd, "all", "b/1* a/2* e/1 d/2 b/2 b/3")
+		expect(t, snd, "one", "b/1* b/2 b/3")
+		stop()
+		if p := src.progress["all"]; p.Standing != nil || len(p.Held) != 0 {
+			t.Errorf("in the end: %+v", p)
+		}
+
+		// Refused while it is told, it is told as such later.
+		src.subs["late"] = alerting.Subscription{ID: "late", Channel: "fake", Audience: quantrac.AudiencePublic}
+		src.progress["late"] = alerting.Progress{Commit: uint64(len(src.ws)), Standing: new(uint64)}
+		snd.behave(away("late", "a", &alerting.Failure{Err: errors.New("no"), Refused: true}))
+		_, stop = run(src, snd, outbox.Options{})
+		defer stop()
+		expect(t, snd, "late", "d/2* e/1*")
+		src.say("a")
+		expect(t, snd, "late", "d/2* e/1*")
+		snd.behave(nil)
+		time.Sleep(time.Hour)
+		expect(t, snd, "late", "d/2* e/1* a/2* a/3")
+	})
 }
 
 func TestInOrderToAllWhoWantIt(t *testing.T) {

@@ -106,6 +106,9 @@ func (w *worker) round(ctx context.Context, s alerting.Subscription) (moved bool
 			}
 		}
 	}
+	if w.p.Standing != nil {
+		return true, w.standing(ctx, s)
+	}
 	ws, err := w.b.src.Revisions(ctx, w.p.Commit, page)
 	if err != nil {
 		return moved, err
@@ -118,26 +121,40 @@ func (w *worker) round(ctx context.Context, s alerting.Subscription) (moved bool
 	return moved || len(ws) > 0, nil
 }
 
+// standing tells a new subscription what stood when it was made. What is said anew
+// of an episode meanwhile comes in its turn.
+func (w *worker) standing(ctx context.Context, s alerting.Subscription) error {
+	for _, v := range w.b.src.Standing(*w.p.Standing, w.p.Commit) {
+		if err := w.one(ctx, s, &v); err != nil {
+			return err
+		}
+	}
+	w.p.Standing = nil
+	w.save(ctx)
+	return nil
+}
+
 // one brings a revision whose turn it is.
 func (w *worker) one(ctx context.Context, s alerting.Subscription, v *quantrac.Warning) error {
 	switch {
 	case !s.Wants(v) || w.isHeld(v.ID):
-		w.p.Commit = v.Commit // found out again after a restart
+		w.pass(v) // found out again after a restart
 		return nil
 	case w.attempts > 0 && w.tooOld(v, w.since):
-		w.p.Commit = v.Commit
+		w.pass(v)
 		w.done(ctx, v, alerting.GivenUp, w.b.Status(w.id).LastError)
 		return nil
 	}
-	err := w.b.send(ctx, s, v)
+	standing := w.p.Standing != nil
+	err := w.b.send(ctx, s, v, standing)
 	if err == nil {
-		w.p.Commit = v.Commit
+		w.pass(v)
 		w.done(ctx, v, alerting.Delivered, "")
 		return nil
 	}
 	if f := failure(err); f.Refused && len(w.p.Held) < w.b.o.Held {
-		w.p.Commit = v.Commit
-		w.p.Held = append(w.p.Held, alerting.Held{ID: v.ID, From: v.Commit})
+		w.pass(v)
+		w.p.Held = append(w.p.Held, alerting.Held{ID: v.ID, From: v.Commit, Standing: standing})
 		w.hold(v.ID, err)
 		w.save(ctx)
 		return nil
@@ -145,73 +162,14 @@ func (w *worker) one(ctx context.Context, s alerting.Subscription, v *quantrac.W
 	return err
 }
 
-func (w *worker) isHeld(id string) bool {
-	return slices.ContainsFunc(w.p.Held, func(h alerting.Held) bool { return h.ID == id })
-}
-
-// tooOld says whether a revision has been tried for long enough: it is old, and
-// the receiver has failed for as long. (Old alone would not do: a recording
-// drives the service's clock, but not ours.)
-func (w *worker) tooOld(v *quantrac.Warning, since quantrac.Millis) bool {
-	return w.b.o.Clock.Now().Sub(max(v.Sent, since)) > w.b.o.GiveUp
-}
-
-// retry tries the revisions of a held episode, in order, up to where the
-// subscription is.
-func (w *worker) retry(ctx context.Context, s alerting.Subscription, h alerting.Held) error {
-	all, err := w.b.src.EpisodeSince(ctx, h.ID, h.From)
-	if err != nil {
-		return err
+// pass moves on behind a revision.
+func (w *worker) pass(v *quantrac.Warning) {
+	if w.p.Standing != nil {
+		at := v.Commit
+		w.p.Standing = &at
+		return
 	}
-	for i := range all {
-		v := &all[i]
-		if v.Commit > w.p.Commit {
-			break
-		}
-		outcome := alerting.Delivered
-		if err := w.b.send(ctx, s, v); err != nil {
-			if !failure(err).Refused {
-				return err
-			}
-			if p := w.held[h.ID]; p == nil || !w.tooOld(v, p.since) {
-				w.hold(h.ID, err)
-				return nil
-			}
-			outcome = alerting.GivenUp
-			w.b.note(w.id, func(st *Status) { st.Failures++; st.LastError = err.Error() })
-		}
-		w.setHeld(h.ID, v.Commit+1)
-		w.done(ctx, v, outcome, "")
-	}
-	w.release(h.ID)
-	w.save(ctx)
-	return nil
-}
-
-func (w *worker) setHeld(id string, from uint64) {
-	for i := range w.p.Held {
-		if w.p.Held[i].ID == id {
-			w.p.Held[i].From = from
-		}
-	}
-}
-
-func (w *worker) release(id string) {
-	w.p.Held = slices.DeleteFunc(w.p.Held, func(h alerting.Held) bool { return h.ID == id })
-	delete(w.held, id)
-}
-
-// hold notes that an episode was refused.
-func (w *worker) hold(id string, err error) {
-	p := w.held[id]
-	if p == nil {
-		p = &pause{since: w.b.o.Clock.Now()}
-		w.held[id] = p
-	}
-	p.attempts++
-	p.next = w.b.o.Clock.Now().Add(w.backoff(p.attempts, failure(err).RetryAfter))
-	w.b.note(w.id, func(st *Status) { st.Failures++; st.LastError = err.Error() })
-	w.b.o.Logger.Warn("outbox: revision refused; its episode waits", "subscription", w.id, "episode", id, "error", err)
+	w.p.Commit = v.Commit
 }
 
 // failed notes that the receiver as a whole failed.

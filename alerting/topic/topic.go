@@ -128,7 +128,7 @@ func level(text string) string {
 
 // Send implements outbox.Sender.
 func (s *Sender) Send(ctx context.Context, _ alerting.Subscription, w *quantrac.Warning) error {
-	msg, err := alerting.Message(w)
+	msg, err := alerting.Message(w, false)
 	if err != nil {
 		return err
 	}

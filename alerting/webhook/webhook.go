@@ -163,11 +163,25 @@ func ID(w *quantrac.Warning) string { return fmt.Sprintf("%s.%d.%d", w.ID, w.Rev
 
 // Send implements outbox.Sender.
 func (s *Sender) Send(ctx context.Context, sub alerting.Subscription, w *quantrac.Warning) error {
-	if err := s.Check(sub.URL); err != nil {
+	body, err := alerting.Message(w, false)
+	if err != nil {
 		return err
 	}
-	body, err := alerting.Message(w)
+	return s.deliver(ctx, sub, w, body)
+}
+
+// SendStanding implements outbox.Teller.
+func (s *Sender) SendStanding(ctx context.Context, sub alerting.Subscription, w *quantrac.Warning) error {
+	body, err := alerting.Message(w, true)
 	if err != nil {
+		return err
+	}
+	return s.deliver(ctx, sub, w, body)
+}
+
+// deliver posts the message of a revision.
+func (s *Sender) deliver(ctx context.Context, sub alerting.Subscription, w *quantrac.Warning, body []byte) error {
+	if err := s.Check(sub.URL); err != nil {
 		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sub.URL, bytes.NewReader(body))

@@ -393,3 +393,52 @@ func BenchmarkReadingToReceiver(b *testing.B) {
 		b.Fatal(r.errs)
 	}
 }
+
+// A new subscriber is told what stands, marked and under the key it always had,
+// and then what is said anew.
+func TestNewSubscriberHearsWhatStands(t *testing.T) {
+	type message struct {
+		id       string
+		Standing bool
+		Data     quantrac.Warning
+	}
+	got := make(chan message, 10)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		m := message{id: r.Header.Get("webhook-id")}
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			t.Error(err)
+		}
+		got <- m
+	}))
+	defer srv.Close()
+	room := alertingtest.Open(t, "", alerting.Options{}, "a", "b", "c")
+	s := webhook.New(local)
+	defer s.Close()
+	b := outbox.New(room.Alerting, map[string]outbox.Sender{"webhook": s}, outbox.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { _ = b.Run(ctx) }()
+	room.Read("a", 1.5)
+	room.Read("a", 2.5)
+	room.Read("b", 1.5)
+	room.Read("c", 1.5)
+	room.Read("c", 0.5) // over
+	if _, err := room.Subscribe(ctx, alerting.Subscription{Channel: "webhook", URL: srv.URL}); err != nil {
+		t.Fatal(err)
+	}
+	want := func(station string, revision int, standing bool) {
+		t.Helper()
+		select {
+		case m := <-got:
+			if m.Data.Station != station || m.Data.Revision != revision || m.Standing != standing || m.id != webhook.ID(&m.Data) {
+				t.Errorf("%s: %+v, want station %s, revision %d, standing %v", m.id, m, station, revision, standing)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("nothing of station %s", station)
+		}
+	}
+	want("a", 2, true)
+	want("b", 1, true)
+	room.Read("b", 2.5)
+	want("b", 2, false)
+}
