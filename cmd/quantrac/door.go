@@ -134,7 +134,7 @@ func (s *system) routes() http.Handler {
 	if s.driven != nil {
 		mux.Handle("PUT /api/clock", adminOnly(clockHandler(s.driven, s.settled)))
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", localOrStaff(promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
 	mux.HandleFunc("GET /-/ready", s.ready)
 	return mux
@@ -185,6 +185,19 @@ func staffOnly(next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// localOrStaff lets programs on this machine through too, as a Prometheus beside
+// the service.
+func localOrStaff(next http.Handler) http.Handler {
+	staff := staffOnly(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if accounts.Local(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		staff.ServeHTTP(w, r)
 	})
 }
 

@@ -137,7 +137,7 @@ func (g *guard) ambient(r *http.Request) quantrac.Principal {
 			return p
 		}
 	}
-	if g.Local && isLocal(r) {
+	if g.Local && Local(r) {
 		return quantrac.Principal{Name: "local", Role: quantrac.RoleAdmin}
 	}
 	return quantrac.Principal{Role: quantrac.RolePublic}
@@ -187,8 +187,9 @@ var forwarding = []string{
 	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via", "True-Client-Ip", "Cf-Connecting-Ip",
 }
 
-// isLocal says whether a request comes from this machine and means it.
-func isLocal(r *http.Request) bool {
+// Local says whether a request comes from this machine and means it: it is
+// addressed to it, and forwarded by nobody.
+func Local(r *http.Request) bool {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !from.Addr().Unmap().IsLoopback() {
 		return false

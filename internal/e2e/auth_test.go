@@ -130,6 +130,28 @@ func TestBehindAProxy(t *testing.T) {
 	}
 }
 
+// TestMetricsAreForStaff: figures of the service are for those who run it.
+func TestMetricsAreForStaff(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	setup := s.nobody().want(200, "POST", "/api/auth/setup", fmt.Sprintf(`{"code":%q,"name":"chi","password":"mat khau dai hon"}`, s.setupCode()))
+	admin := s.nobody()
+	admin.header.Set("Cookie", strings.SplitN(setup.header.Get("Set-Cookie"), ";", 2)[0])
+	var token struct{ Secret string }
+	admin.want(200, "POST", "/api/auth/tokens", `{"name":"prometheus","role":"viewer"}`).json(t, &token)
+	outside := func(a *asker) *asker {
+		a.header.Set("X-Forwarded-For", "203.0.113.9") // by a proxy on this machine
+		return a
+	}
+	if got := s.nobody().want(200, "GET", "/metrics", ""); !strings.Contains(string(got.body), "quantrac_build_info") {
+		t.Errorf("metrics: %.300s", got.body)
+	}
+	if got := outside(s.nobody()).want(401, "GET", "/metrics", ""); strings.Contains(string(got.body), "quantrac_") {
+		t.Errorf("shown to strangers: %.300s", got.body)
+	}
+	outside(s.bearer(token.Secret)).want(200, "GET", "/metrics", "")
+}
+
 // TestPageForStaff: an operator may keep the page to signed-in staff. A proxy's
 // header makes a local request one from outside.
 func TestPageForStaff(t *testing.T) {
