@@ -174,8 +174,11 @@ func (b *Bench) messages() error {
 		b.Figures.fail(b.Ours.Name, "messages", err)
 		return b.ctx.Err()
 	}
-	b.Figures.Set("values and times alone", "B/value", b.Ours.Name, float64(m.Plain)/float64(m.Values))
+	b.Figures.Set("values and times alone", "B/value", b.Ours.Name, float64(m.Plain.Total)/float64(m.Values))
 	b.Figures.Set(figOnTop, "B/value", b.Ours.Name, m.OnTop())
+	for _, p := range m.Parts() {
+		b.Figures.Set("on top: "+p.Name, "B/value", b.Ours.Name, p.Each)
+	}
 	return nil
 }
 

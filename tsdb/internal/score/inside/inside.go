@@ -20,7 +20,8 @@ import (
 // engine is a store with its journal.
 type engine struct {
 	*tsdb.DB
-	j *journal.Journal
+	j    *journal.Journal
+	fsys vfs.FS
 }
 
 func open(fsys vfs.FS, clock quantrac.Clock) (*engine, error) {
@@ -32,18 +33,37 @@ func open(fsys vfs.FS, clock quantrac.Clock) (*engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
-	return &engine{db, j}, nil
+	return &engine{db, j, fsys}, nil
 }
 
 func (e *engine) Close() error { return errors.Join(e.DB.Close(), e.j.Close()) }
 
-// merge brings everything into its final form and returns the bytes it takes.
-func (e *engine) merge(ctx context.Context) (int64, error) {
+// Weight is what a store takes on disk, in bytes.
+type Weight struct {
+	Total int64
+	Log   int64 // of it, the numbers and times of commits
+	Parts tsdb.Sizes
+}
+
+// merge brings everything into its final form and weighs it.
+func (e *engine) merge(ctx context.Context) (w Weight, err error) {
 	if err := e.Flush(ctx); err != nil {
-		return 0, err
+		return w, err
 	}
-	err := e.Compact(ctx)
-	return e.Stats().DiskBytes, err
+	if err := e.Compact(ctx); err != nil {
+		return w, err
+	}
+	f, err := tsdb.OpenFolder(e.fsys, "tsdb")
+	if err != nil {
+		return w, err
+	}
+	for _, file := range f.Files() {
+		if w.Total += file.Bytes; file.Kind == "commits" {
+			w.Log += file.Bytes
+		}
+	}
+	w.Parts, err = f.Sizes()
+	return w, err
 }
 
 // row makes a row of a line.

@@ -17,12 +17,19 @@ func TestMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d values: %d bytes plain, %d with all that belongs to them", b.Values, b.Plain, b.Rich)
-	if b.Values < 7000 || b.Plain < int64(b.Values)/10 || b.OnTop() <= 0 {
+	t.Logf("%d values: %d bytes plain, %d with all that belongs to them: %.3f a value, %v", b.Values, b.Plain.Total, b.Rich.Total, b.OnTop(), b.Parts())
+	if b.Values < 7000 || b.Plain.Total < int64(b.Values)/10 || b.OnTop() <= 0 {
 		t.Errorf("got %+v", b)
 	}
+	sum := 0.0
+	for _, p := range b.Parts() {
+		sum += p.Each
+	}
+	if sum < 0.9*b.OnTop() || sum > 1.1*b.OnTop() { // headers and index are not among them
+		t.Errorf("the parts are %v, %.3f in all, where %.3f is on top", b.Parts(), sum, b.OnTop())
+	}
 	again, err := Messages(context.Background(), load.Province(5, 300))
-	if err != nil || again != b {
+	if err != nil || again.OnTop() != b.OnTop() || again.Plain.Total != b.Plain.Total {
 		t.Errorf("the second time %+v, %v", again, err)
 	}
 }

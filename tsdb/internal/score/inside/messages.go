@@ -16,12 +16,34 @@ import (
 // Bytes are what a load takes on disk.
 type Bytes struct {
 	Values int
-	Plain  int64 // values and times alone, many rows to a commit
-	Rich   int64 // every row a commit of its own, with all that belongs to it
+	Plain  Weight // values and times alone, many rows to a commit
+	Rich   Weight // every row a commit of its own, with all that belongs to it
 }
 
 // OnTop is what comes on top of values and times, per value.
-func (b Bytes) OnTop() float64 { return float64(b.Rich-b.Plain) / float64(b.Values) }
+func (b Bytes) OnTop() float64 { return b.each(b.Rich.Total - b.Plain.Total) }
+
+// Part is a share of what comes on top.
+type Part struct {
+	Name string
+	Each float64 // bytes per value
+}
+
+// Parts divides what comes on top: revisions are rows more, and so values and
+// times.
+func (b Bytes) Parts() []Part {
+	p, r := &b.Plain.Parts, &b.Rich.Parts
+	return []Part{
+		{"times of commits", b.each(b.Rich.Log - b.Plain.Log)},
+		{"commits of rows", b.each(r.Commits - p.Commits)},
+		{"received", b.each(r.Received - p.Received)},
+		{"qualities", b.each(r.Qualities - p.Qualities)},
+		{"layers", b.each(r.Kinds - p.Kinds)},
+		{"revisions", b.each(r.Values + r.Times - p.Values - p.Times)},
+	}
+}
+
+func (b Bytes) each(n int64) float64 { return float64(n) / float64(b.Values) }
 
 // Messages weighs a network's readings twice: once plain, and once as a service
 // gets them. Then every message of a station is a commit; it has been received
@@ -36,39 +58,39 @@ func Messages(ctx context.Context, n load.Network) (out Bytes, err error) {
 	return out, err
 }
 
-func plain(ctx context.Context, n load.Network) (bytes int64, values int, err error) {
+func plain(ctx context.Context, n load.Network) (w Weight, values int, err error) {
 	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Until))
 	e, err := open(vfs.NewMem(), clock)
 	if err != nil {
-		return 0, 0, err
+		return w, 0, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	for batch := range n.Batches(5000) {
 		b := quantrac.Batch{Kind: quantrac.Readings}
 		for l, err := range load.Parse(batch.Lines) {
 			if err != nil {
-				return 0, 0, err
+				return w, 0, err
 			}
 			b.Rows = append(b.Rows, row(&l))
 		}
 		values += batch.Values
 		if _, err := e.Append(ctx, &b); err != nil {
-			return 0, 0, err
+			return w, 0, err
 		}
 	}
-	bytes, err = e.merge(ctx)
-	return bytes, values, err
+	w, err = e.merge(ctx)
+	return w, values, err
 }
 
-func rich(ctx context.Context, n load.Network) (bytes int64, err error) {
+func rich(ctx context.Context, n load.Network) (w Weight, err error) {
 	clock := quantrac.NewManualClock(quantrac.FloorMillis(n.Start()))
 	e, err := open(vfs.NewMem(), clock)
 	if err != nil {
-		return 0, err
+		return w, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	if err := fill(ctx, e, clock, n); err != nil {
-		return 0, err
+		return w, err
 	}
 	return e.merge(ctx)
 }
