@@ -108,6 +108,10 @@ type Options struct {
 	// "Quan trắc Đồng Tháp" and "Đồng Tháp observations".
 	Title quantrac.Text
 
+	// BaseURL is where people and programs reach the service, such as
+	// https://quantrac.example.vn; "" for the address that each request names.
+	BaseURL string
+
 	// OpenData switches /open/stations.geojson and /open/series.csv on.
 	OpenData bool
 

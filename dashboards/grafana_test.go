@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"maps"
+	"net/http/httptest"
 	"net/url"
 	"path"
 	"slices"
@@ -238,4 +239,35 @@ func TestGrafanaProvisioning(t *testing.T) {
 	if err != nil || found == 0 {
 		t.Errorf("%d dashboards, %v", found, err)
 	}
+}
+
+// TestDataSource: Grafana is sent to where the service is, and with a token where
+// it asks for one.
+func TestDataSource(t *testing.T) {
+	f := func(o Options, host, url string, header bool) {
+		t.Helper()
+		p := newPage(t, newNetwork(), o)
+		r := httptest.NewRequest("GET", "http://"+host+"/grafana/"+dataSourceFile, nil)
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		var got struct {
+			Datasources []struct {
+				UID      string
+				URL      string            `yaml:"url"`
+				JSONData map[string]string `yaml:"jsonData"`
+				Secure   map[string]string `yaml:"secureJsonData"`
+			}
+		}
+		if err := yaml.Unmarshal(w.Body.Bytes(), &got); err != nil || len(got.Datasources) != 1 {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		d := got.Datasources[0]
+		if d.URL != url || (d.JSONData["httpHeaderName1"] == "Authorization") != header ||
+			(d.Secure["httpHeaderValue1"] == "Bearer ${QUANTRAC_TOKEN}") != header || d.JSONData["httpMethod"] != "POST" {
+			t.Errorf("%s: %+v, want %s, a header %v", host, d, url, header)
+		}
+	}
+	f(Options{}, "127.0.0.1:9999", "http://127.0.0.1:9999", false)
+	f(Options{SignIn: true}, "[::1]:8420", "http://[::1]:8420", true)
+	f(Options{SignIn: true, BaseURL: "https://quantrac.example.vn"}, "127.0.0.1:8420", "https://quantrac.example.vn", true)
 }

@@ -97,6 +97,7 @@ func (p *Page) routes() {
 		now("GET /open/stations.geojson", p.serveGeoJSON)
 		p.mux.HandleFunc("GET /open/series.csv", p.serveOpenCSV)
 	}
+	p.mux.HandleFunc("GET /grafana/"+dataSourceFile, p.serveDataSource)
 	p.mux.Handle("GET /grafana/", http.StripPrefix("/grafana/", http.FileServerFS(Grafana())))
 }
 

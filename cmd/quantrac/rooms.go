@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"quantrac"
 	"quantrac/collector"
@@ -115,7 +116,7 @@ func (g deviceGate) StationBinding(station string) (*quantrac.Binding, bool) {
 func (s *system) openPage(context.Context) (err error) {
 	s.page, err = dashboards.New(dashboards.Deps{
 		Registry: pageRegistry{s.registry}, Readings: pageReadings{s.db}, Warnings: s.alerting, Forecasts: pageForecasts{s}, Feed: pageFeed{s.journal, s.registry},
-	}, dashboards.Options{Clock: s.clock, Logger: s.log, OpenData: s.c.OpenData, SignIn: !s.c.Dev, StaffOnly: !s.c.PublicPage})
+	}, dashboards.Options{Clock: s.clock, Logger: s.log, BaseURL: strings.TrimSuffix(s.c.BaseURL, "/"), OpenData: s.c.OpenData, SignIn: !s.c.Dev, StaffOnly: !s.c.PublicPage})
 	if err != nil {
 		return err
 	}
