@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -48,6 +49,9 @@ func TestMain(m *testing.M) {
 func quantracBinary(t testing.TB) string {
 	t.Helper()
 	binary.once.Do(func() {
+		if binary.err = seeSources(); binary.err != nil {
+			return
+		}
 		if binary.dir, binary.err = os.MkdirTemp("", "quantrac-e2e"); binary.err != nil {
 			return
 		}
@@ -61,6 +65,18 @@ func quantracBinary(t testing.TB) string {
 		t.Fatal(binary.err)
 	}
 	return binary.path
+}
+
+// seeSources looks into every folder of the module. The go command knows from
+// that what these tests depend on; it would take results of an older program
+// from its cache, as nothing of the program is imported here.
+func seeSources() error {
+	return filepath.WalkDir(filepath.Join("..", ".."), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (d.Name() == "node_modules" || len(d.Name()) > 2 && d.Name()[0] == '.') {
+			return fs.SkipDir
+		}
+		return err
+	})
 }
 
 // service is one run of the binary's serve, or of another verb that lasts.
