@@ -13,8 +13,11 @@
 //     ahead, from which alerting takes what it says of thresholds; it holds
 //     configuration, inputs with their gaps and flags, model version, training
 //     window and knowledge, quantiles and probabilities by lead.
-//   - Where a model cannot do better than persistence, or its gauge is silent,
-//     the run is persistence and says why.
+//   - At a lead where the model has lately done no better than persistence, or
+//     where its gauge is silent, the run is persistence and says why. Lately is
+//     what could be verified at issue time, of the last 30 days and of its
+//     newest part (of a year where readings are daily): what has only begun to
+//     go wrong is not seen yet, so that over some days a lead may do worse.
 //   - Skill is computed from the runs that were given, against the
 //     observations as they are known now, beside persistence.
 //

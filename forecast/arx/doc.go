@@ -21,9 +21,9 @@
 //   - Missing values are never invented: a level is carried forward over at
 //     most MaxHold steps, the coefficients without the columns that are missing
 //     are solved from the same sums, and the band widens by what they cost.
-//   - Where the model has lately been worse than persistence, or the gauge is
-//     silent, or there is too little to learn from, persistence is given and
-//     the reason said.
+//   - For a lead at which the model has lately been worse than persistence, or
+//     where the gauge is silent, or there is too little to learn from,
+//     persistence is given and the reason said.
 //
 // Use: Train on a table, Append the rows since, Forecast; Clone to keep the
 // trained state for the next run. The package does no I/O. The runner of the

@@ -31,7 +31,7 @@ type Lead struct {
 	Quantiles   [len(Levels)]float64 // at Levels, never falling, gauge's unit
 	Persistence [len(Levels)]float64 // what persistence would state: the reference for skill
 	Fallback    string               // why this is persistence; "" where it is the model's
-	PI          float64              // persistence index of the trailing forecasts; NaN where none is verified
+	PI          float64              // persistence index of the trailing forecasts (see trailing); NaN where none is verified
 	Verified    int                  // how many of them
 	Errors      int                  // past errors behind the quantiles
 }
@@ -76,7 +76,7 @@ func (m *Model) Forecast() (*Forecast, error) {
 	for i, h := range m.spec.Leads {
 		l := &f.Leads[i]
 		l.Ahead = time.Duration(h) * m.spec.Step
-		l.PI, l.Verified = m.sp.trailing(row, i, m.spec.Trail)
+		l.PI, l.Verified = m.sp.trailing(row, i)
 		src := byModel
 		switch {
 		case m.reason != "":

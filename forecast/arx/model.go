@@ -13,7 +13,7 @@ import (
 
 // CodeVersion names the algorithm. It is part of every model's version and
 // must be changed with anything that changes a forecast.
-const CodeVersion = "arx/2"
+const CodeVersion = "arx/3"
 
 // Model is a trained ladder: the blend of regressions, persistence under it,
 // and the errors of both. It stands at its last row. It is not safe for

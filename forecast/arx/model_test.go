@@ -279,6 +279,29 @@ func TestMissingInputs(t *testing.T) {
 	})
 }
 
+// What the model has done of late counts most: it falls back long before its
+// skill of a month is used up.
+func TestNewestForecastsCountMost(t *testing.T) {
+	down, up := river(2000, 8)
+	const n = 1600
+	fallsBack := func(half int) int {
+		s := spec(1, 3, 6)
+		s.TrailHalf = half
+		m := train(t, s, down[:n], up[:n])
+		for i := n; i < 2000; i++ { // dammed, as below
+			appendRow(t, m, down[n-1]+0.001*float64(i%2), up[i])
+			if forecast(t, m).Leads[1].Fallback != "" {
+				return i - n
+			}
+		}
+		return 2000 - n
+	}
+	alike, week, byDefault := fallsBack(1<<30), fallsBack(7*24), fallsBack(0)
+	if week >= alike || byDefault != week {
+		t.Errorf("fell back after %d steps with a half-life of a week, %d by default, %d with all alike", week, byDefault, alike)
+	}
+}
+
 func TestFallsBackWhenWorseThanPersistence(t *testing.T) {
 	down, up := river(2000, 8)
 	s := spec(1, 3, 6)

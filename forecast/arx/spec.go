@@ -53,6 +53,7 @@ type Spec struct {
 	RefitEvery  int  // steps between solving anew; default 30 d, or 7 d below daily steps
 	MaxHold     int  // steps a missing level is carried forward, default 2; −1 not at all
 	Trail       int  // verified forecasts judged for the fallback; default 365, or 30 d below daily steps
+	TrailHalf   int  // steps after which one of them counts half when judged once more; default not, or 7 d below daily steps
 	Residuals   int  // issues kept for the distribution of errors; default 4000
 	NonNegative bool // no forecast below 0
 	Plain       bool // persistence alone: nothing is regressed
@@ -129,7 +130,7 @@ func (s Spec) withDefaults() (Spec, error) {
 			return bad("half-life %d is negative", h)
 		}
 	}
-	if s.RefitEvery < 0 || s.Trail < 0 || s.Residuals < 0 {
+	if s.RefitEvery < 0 || s.Trail < 0 || s.TrailHalf < 0 || s.Residuals < 0 {
 		return bad("negative count")
 	}
 	s.fill()
@@ -171,6 +172,11 @@ func (s *Spec) fill() {
 		if !s.daily() {
 			s.Trail = max(100, steps(30*day))
 		}
+	}
+	// By days a season is judged; by hours also what the river is doing now: the
+	// skill of three weeks ago says little of this week's flood.
+	if s.TrailHalf == 0 && !s.daily() {
+		s.TrailHalf = steps(7 * day)
 	}
 	if s.Residuals == 0 {
 		s.Residuals = 4000

@@ -306,11 +306,14 @@ func nonNegative(a *[factors][factors]float64, b *[factors]float64, w []float64)
 	}
 }
 
-// trailing returns the persistence index of the model's last n verified
-// forecasts for a lead, and how many there were.
-func (sp *spread) trailing(row, lead, n int) (pi float64, count int) {
-	var model, ref float64
-	for r := row - sp.leads[lead]; r >= 0 && r > row-len(sp.ring) && count < n; r-- {
+// trailing returns the persistence index of the model's last verified forecasts
+// for a lead, and how many there were: the lower one of all counting alike and
+// of the newest counting most. A lead that was good for nothing over a month is
+// not trusted for a good day, nor for a good month after some bad days.
+func (sp *spread) trailing(row, lead int) (pi float64, count int) {
+	var alike, newer squares
+	newest := row - sp.leads[lead]
+	for r := newest; r >= 0 && r > row-len(sp.ring) && count < sp.t.spec.Trail; r-- {
 		is := sp.at(r)
 		if is == nil {
 			continue
@@ -319,17 +322,36 @@ func (sp *spread) trailing(row, lead, n int) (pi float64, count int) {
 		if math.IsNaN(m) || math.IsNaN(p) {
 			continue
 		}
-		model += m * m
-		ref += p * p
+		alike.add(1, m, p)
+		if half := sp.t.spec.TrailHalf; half > 0 {
+			newer.add(math.Exp2(-float64(newest-r)/float64(half)), m, p)
+		}
 		count++
 	}
-	switch {
-	case count == 0:
+	if count == 0 {
 		return math.NaN(), 0
-	case model > 0:
-		return max(1-model/ref, worstIndex), count // ref may be 0: a gauge that stands still
 	}
-	return 0, count
+	return min(alike.index(), newer.index()), count
+}
+
+// squares are weighted sums of squared errors.
+type squares struct{ model, persistence, weight float64 }
+
+func (s *squares) add(weight, model, persistence float64) {
+	s.model += weight * model * model
+	s.persistence += weight * persistence * persistence
+	s.weight += weight
+}
+
+// index is the persistence index, the best there is where nothing was added.
+func (s *squares) index() float64 {
+	switch {
+	case s.weight == 0:
+		return 1
+	case s.model > 0:
+		return max(1-s.model/s.persistence, worstIndex) // against a gauge that stands still, −∞
+	}
+	return 0
 }
 
 // worstIndex bounds the persistence index from below, where the gauge stood
