@@ -209,10 +209,8 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 		}
 	}
 	g.touched = commit.Number
-	if !alone {
-		for _, f := range g.folds {
-			f.forget(r.Time)
-		}
+	for _, f := range g.folds {
+		f.forget(r.Time)
 	}
 	g.newest = max(g.newest, r.Time)
 	g.mu.Unlock()

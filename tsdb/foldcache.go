@@ -11,10 +11,9 @@ import (
 
 // Dashboards ask for the same windows of the last days over and over. What a
 // series comes to in them is kept, series by series, and survives flushing and
-// merging, because those change no answer. A row that does not lie after all
-// others of its group, be it late or a correction, takes back only the windows
-// that hold its time; a revocation takes back all of the groups people have
-// touched. Windows that a live row may still change are not kept.
+// merging, because those change no answer. A row takes back only the window that
+// holds its time, be it live, late or a correction; a revocation takes back all
+// of the groups people have touched.
 
 // foldCache bounds what is kept of all groups.
 type foldCache struct {
@@ -142,15 +141,11 @@ func (g *group) kept(col int, op FoldOp, w Windows) *keptFold {
 	return nil
 }
 
-// keep keeps the windows that only late rows can change.
+// keep keeps the windows, unless rows have come that the view does not know.
 func (v *view) keep(out *Folded, t target, w Windows, op FoldOp) {
 	g := t.g
 	g.mu.Lock()
-	n := w.Count
-	for n > 0 && w.end(n-1) > g.newest {
-		n--
-	}
-	if n == 0 || g.touched > v.AsOf {
+	if g.touched > v.AsOf {
 		g.mu.Unlock()
 		return
 	}
@@ -159,7 +154,7 @@ func (v *view) keep(out *Folded, t target, w Windows, op FoldOp) {
 		f = &keptFold{g: g, col: t.col, op: op, width: int64(w.Width)}
 		g.folds = append(g.folds, f)
 	}
-	f.put(w.end(0), out.Counts[:n], out.Values[:n])
+	f.put(w.end(0), out.Counts, out.Values)
 	f.used.Store(true)
 	size := f.size()
 	g.mu.Unlock()
