@@ -8,10 +8,11 @@
 // The journal comes first. Every change is one record of kind
 // quantrac.RecordRegistry (who, why and the edits; the commit says when), and
 // a change of several things, an import say, is one record too: all of it or
-// nothing. Two readers follow the journal: tables in SQLite, made by numbered
-// migrations, and an immutable snapshot in memory behind an atomic pointer. A
-// Put returns when both hold the change, so who wrote reads it back. Deleting
-// the SQLite file loses nothing that the journal still holds.
+// nothing. Two readers follow the journal: an immutable snapshot in memory
+// behind an atomic pointer, and tables in SQLite, made by numbered migrations,
+// from which the next start takes it. A Put returns when the snapshot holds the
+// change, so who wrote reads it back, also while a full disk keeps the tables
+// behind. Deleting the SQLite file loses nothing that the journal still holds.
 //
 // Reads take no lock and make no query: Binding and AuthenticateDevice, on the
 // way of every message, are a pointer load and a map lookup.

@@ -24,6 +24,9 @@ type Change struct {
 // limit, 1 to 1000.
 func (r *Registry) Changes(ctx context.Context, kind, id string, before uint64, limit int) ([]Change, error) {
 	limit = max(1, min(limit, 1000))
+	if err := r.follow.Wait(ctx, r.Commit()); err != nil {
+		return nil, fmt.Errorf("registry: changes: %w", err)
+	}
 	rows, err := r.proj.SQL().QueryContext(ctx, `SELECT commit_number, time_ms, actor, reason, kind, object, body FROM change
 		WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR object = ?2) AND (?3 = 0 OR commit_number < ?3)
 		ORDER BY commit_number DESC, step DESC LIMIT ?4`, kind, id, before, limit)

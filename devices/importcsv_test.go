@@ -479,10 +479,7 @@ func FuzzDecodeChange(f *testing.F) {
 			}
 			return
 		}
-		loaded, err := loadState(b.ctx, b.reg.proj.SQL())
-		if err != nil {
-			t.Fatal(err)
-		}
+		loaded := b.loaded()
 		compare(t, "loaded from the tables", dump(t, loaded), dump(t, b.reg.snap.Load()))
 	})
 }

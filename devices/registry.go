@@ -38,11 +38,8 @@ type Registry struct {
 	proj    *projection.DB
 	follow  projection.Follower
 
-	snap atomic.Pointer[state] // stored to by the projection's follower alone
-	live atomic.Bool           // false while Open catches up
-
-	turn     chan struct{} // holds one token: who has it plans and appends a change
-	appended uint64        // last commit appended; guarded by turn
+	snap atomic.Pointer[state] // stored to by remember alone
+	turn chan struct{}         // holds one token: who has it plans and appends a change
 }
 
 // Open opens or makes the registry's tables at path (or projection.Memory)
@@ -60,30 +57,25 @@ func Open(path string, j *journal.Journal, o Options) (*Registry, error) {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
 	r.proj, err = projection.Open(path, projection.Options{
-		Migrations: steps, Kinds: []quantrac.RecordKind{quantrac.RecordRegistry}, Apply: r.apply, Logger: o.Logger,
+		Migrations: steps, Kinds: []quantrac.RecordKind{quantrac.RecordRegistry}, Apply: apply, Memory: r.remember, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
 	r.follow.DB, r.follow.Journal = r.proj, j
-	if err := r.start(context.Background()); err != nil {
+	if err := r.proj.Start(context.Background(), j, r.load); err != nil {
 		r.proj.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("registry: %w", err)
 	}
 	return r, nil
 }
 
-func (r *Registry) start(ctx context.Context) error {
-	if err := r.Wait(ctx, r.journal.Last().Number); err != nil {
-		return err
-	}
+func (r *Registry) load(ctx context.Context) error {
 	s, err := loadState(ctx, r.proj.SQL())
-	if err != nil {
-		return err
+	if err == nil {
+		r.snap.Store(s)
 	}
-	r.snap.Store(s)
-	r.live.Store(true)
-	return nil
+	return err
 }
 
 // Run follows the journal until ctx ends.
@@ -93,28 +85,26 @@ func (r *Registry) Run(ctx context.Context) error { return r.follow.Run(ctx) }
 // called more than once.
 func (r *Registry) Close() error { return r.proj.Close() }
 
-// Wait returns when tables and snapshot hold every change up to commit n.
-func (r *Registry) Wait(ctx context.Context, n uint64) error { return r.follow.Wait(ctx, n) }
+// Wait returns when the snapshot holds every change up to commit n.
+func (r *Registry) Wait(ctx context.Context, n uint64) error { return r.proj.WaitMemory(ctx, n) }
 
-// apply is the projection: tables first, then the snapshot. The snapshot may
-// stand a moment ahead of the tables, never of the journal; a transaction that
-// has to be tried again finds the snapshot done.
-func (r *Registry) apply(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
+// apply is the projection in the tables.
+func apply(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
 	c, err := decodeChange(e.Data)
 	if err != nil || c == nil {
 		return err
 	}
-	if err := writeChange(ctx, tx, e.Commit, c); err != nil {
+	return writeChange(ctx, tx, e.Commit, c)
+}
+
+// remember is the projection in memory. The snapshot may stand ahead of the
+// tables, never of the journal.
+func (r *Registry) remember(e journal.Entry) error {
+	c, err := decodeChange(e.Data)
+	if err != nil || c == nil {
 		return err
 	}
-	if !r.live.Load() {
-		return nil // Open loads it from the tables
-	}
-	before := r.snap.Load()
-	if e.Number <= before.commit {
-		return nil
-	}
-	next, err := before.with(c.Edits, e.Number)
+	next, err := r.snap.Load().with(c.Edits, e.Number)
 	if err != nil {
 		return quantrac.Errorf(quantrac.Corrupt, "registry change of commit %d does not fit what is there: %w", e.Number, err)
 	}
@@ -133,8 +123,8 @@ type changeOptions struct {
 	check  func(*draft, Problems) error // Problems.asError
 }
 
-// change plans a change against the newest state, checks it, appends it and
-// waits until it is seen. A plan of no edits is no change: the commit is zero.
+// change plans a change against the newest state, checks it and appends it; then
+// it is seen. A plan of no edits is no change: the commit is zero.
 func (r *Registry) change(ctx context.Context, o changeOptions, plan func(*draft)) (quantrac.Commit, error) {
 	actor := quantrac.PrincipalFrom(ctx).Name
 	switch {
@@ -151,9 +141,6 @@ func (r *Registry) change(ctx context.Context, o changeOptions, plan func(*draft
 	case <-ctx.Done():
 		return quantrac.Commit{}, ctx.Err()
 	}
-	if err := r.Wait(ctx, r.appended); err != nil { // an earlier change whose caller did not wait
-		return quantrac.Commit{}, fmt.Errorf("registry: %w", err)
-	}
 	d := r.snap.Load().begin(0)
 	plan(d)
 	d.seal()
@@ -167,10 +154,6 @@ func (r *Registry) change(ctx context.Context, o changeOptions, plan func(*draft
 	commit, err := r.append(ctx, o, &change{Actor: actor, Reason: o.reason, Edits: d.edits})
 	if err != nil {
 		return quantrac.Commit{}, fmt.Errorf("registry: %s %s: %w", o.action, o.object, err)
-	}
-	r.appended = commit.Number
-	if err := r.Wait(ctx, commit.Number); err != nil {
-		return commit, fmt.Errorf("registry: %s %s is recorded as commit %d, but not to be seen yet: %w", o.action, o.object, commit.Number, err)
 	}
 	return commit, nil
 }

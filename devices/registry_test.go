@@ -79,6 +79,19 @@ func (b *bench) must(c quantrac.Commit, err error) quantrac.Commit {
 	return c
 }
 
+// loaded is what the tables say, once they say all that the journal does.
+func (b *bench) loaded() *state {
+	b.Helper()
+	if err := b.reg.follow.Wait(b.ctx, b.journal.Last().Number); err != nil {
+		b.Fatal(err)
+	}
+	s, err := loadState(b.ctx, b.reg.proj.SQL())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
 func (b *bench) refused(kind quantrac.ErrorKind, text string, err error) {
 	b.Helper()
 	if quantrac.KindOf(err) != kind || !strings.Contains(fmt.Sprint(err), text) {
@@ -611,15 +624,12 @@ func TestRebuildEqualsLive(t *testing.T) {
 			t.Fatalf("only %d of 400 changes were possible", done)
 		}
 		live := dump(t, b.reg.snap.Load())
-		loaded, err := loadState(b.ctx, b.reg.proj.SQL())
-		if err != nil {
-			t.Fatal(err)
-		}
+		loaded := b.loaded()
 		compare(t, "loaded from the tables", dump(t, loaded), live)
 		rebuilt := openRegistry(t, projection.Memory, b.journal, Options{})
 		compare(t, "rebuilt from the journal", dump(t, rebuilt.snap.Load()), live)
 		s := newState()
-		err = b.journal.Replay(b.ctx, 0, func(e journal.Entry) error {
+		err := b.journal.Replay(b.ctx, 0, func(e journal.Entry) error {
 			c, err := decodeChange(e.Data)
 			if err == nil {
 				s, err = s.with(c.Edits, e.Number)

@@ -119,7 +119,7 @@ func Open(path string, j *journal.Journal, store Store, reg Registry, o Options)
 	if err != nil {
 		return nil, fmt.Errorf("forecast: %w", err)
 	}
-	if err := f.proj.CatchUp(f.life, j); err != nil {
+	if err := f.proj.Start(f.life, j, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("forecast: %w", err), f.proj.Close())
 	}
 	return f, nil

@@ -69,7 +69,7 @@ func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dead letters: %w", err)
 	}
-	if err := s.db.CatchUp(context.Background(), j); err != nil {
+	if err := s.db.Start(context.Background(), j, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("dead letters: %w", err), s.db.Close())
 	}
 	return s, nil

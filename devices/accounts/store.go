@@ -63,15 +63,13 @@ type Store struct {
 	o       Options
 	journal *journal.Journal
 	proj    *projection.DB
-	follow  projection.Follower
 	limits  *limiter
 	// failures bounds what failed sign-ins may write.
 	failures failureCount
 	hashing  lanes
 	dummy    string // hash to check against where there is no account
 
-	turn     chan struct{} // who holds its one token plans and appends
-	appended uint64        // last commit appended; guarded by turn
+	turn chan struct{} // who holds its one token plans and appends
 
 	mu sync.RWMutex // guards what follows
 	state
@@ -83,7 +81,6 @@ type state struct {
 	accounts map[string]*account
 	sessions map[[32]byte]*session
 	tokens   map[[32]byte]*Token
-	commit   uint64 // last record taken in
 }
 
 type account struct {
@@ -112,18 +109,12 @@ func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	s.proj, err = projection.Open(path, projection.Options{
-		Migrations: steps, Kinds: []quantrac.RecordKind{quantrac.RecordRegistry}, Apply: s.apply, Logger: s.o.Logger,
+		Migrations: steps, Kinds: []quantrac.RecordKind{quantrac.RecordRegistry}, Apply: apply, Memory: s.remember, Logger: s.o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
-	// What the tables hold first, then what the journal adds to it.
-	s.follow.DB, s.follow.Journal = s.proj, j
-	ctx := context.Background()
-	if err = s.load(ctx); err == nil {
-		err = s.wait(ctx, j.Last().Number)
-	}
-	if err != nil {
+	if err = s.proj.Start(context.Background(), j, s.load); err != nil {
 		s.proj.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
@@ -131,16 +122,13 @@ func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 }
 
 // Run follows the journal until ctx ends.
-func (s *Store) Run(ctx context.Context) error { return s.follow.Run(ctx) }
+func (s *Store) Run(ctx context.Context) error { return s.proj.Run(ctx, s.journal) }
 
 // Close closes the tables. It may be called more than once.
 func (s *Store) Close() error { return s.proj.Close() }
 
-func (s *Store) wait(ctx context.Context, n uint64) error { return s.follow.Wait(ctx, n) }
-
-// apply is the projection: tables first, then memory, which a transaction
-// tried again finds done.
-func (s *Store) apply(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
+// apply is the projection in the tables.
+func apply(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
 	r, err := decodeRecord(e.Data)
 	if err != nil || r == nil {
 		return err
@@ -148,17 +136,24 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, e journal.Entry) error {
 	if err := writeRecord(ctx, tx, e.Commit, r); err != nil {
 		return fmt.Errorf("account tables: commit %d: %w", e.Number, err)
 	}
+	return nil
+}
+
+// remember is the projection in memory, which waits for no disk: who has to mend
+// a full one must be able to sign in.
+func (s *Store) remember(e journal.Entry) error {
+	r, err := decodeRecord(e.Data)
+	if err != nil || r == nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.Number > s.commit {
-		s.take(e.Commit, r)
-	}
+	s.take(e.Commit, r)
 	return nil
 }
 
 // take brings memory to the state after a record.
 func (s *state) take(c quantrac.Commit, r *record) {
-	s.commit = c.Number
 	for _, e := range r.Edits {
 		switch {
 		case e.Account != nil:
@@ -207,9 +202,8 @@ func (s *state) take(c quantrac.Commit, r *record) {
 }
 
 // append makes edits durable with what is written down about them (nothing
-// for nil), and waits until they are seen. The caller holds the turn. The records may use the
-// journal's reserve of disk space: who has to mend a full disk must be able to
-// sign in.
+// for nil); then they are seen. The caller holds the turn. The records may use
+// the journal's reserve of disk space, for the same reason.
 func (s *Store) append(ctx context.Context, ev *audit.Event, edits ...edit) error {
 	r := &record{Actor: quantrac.PrincipalFrom(ctx).Name, Edits: edits}
 	if ev != nil && ev.Actor != "" {
@@ -223,32 +217,24 @@ func (s *Store) append(ctx context.Context, ev *audit.Event, edits ...edit) erro
 		return err
 	}
 	rec := journal.Record{Kind: quantrac.RecordRegistry, Data: data, Priority: true}
-	var commits []quantrac.Commit
 	if s.o.Audit != nil && ev != nil {
-		commits, err = s.o.Audit.Append(ctx, *ev, rec)
+		_, err = s.o.Audit.Append(ctx, *ev, rec)
 	} else {
-		commits, err = s.journal.Append(ctx, rec)
+		_, err = s.journal.Append(ctx, rec)
 	}
 	if err != nil {
 		return fmt.Errorf("accounts: %w", err)
 	}
-	s.appended = commits[0].Number
-	if err := s.wait(ctx, s.appended); err != nil {
-		return fmt.Errorf("accounts: recorded as commit %d, but not to be seen yet: %w", s.appended, err)
-	}
 	return nil
 }
 
-// locked runs fn with the turn held and everything recorded so far seen.
+// locked runs fn with the turn held: nobody else changes what it looks at.
 func (s *Store) locked(ctx context.Context, fn func() error) error {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-	if err := s.wait(ctx, s.appended); err != nil {
-		return fmt.Errorf("accounts: %w", err)
 	}
 	return fn()
 }

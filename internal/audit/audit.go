@@ -83,10 +83,27 @@ type Log struct {
 	proj    *projection.DB
 	follow  projection.Follower
 
-	mu    sync.Mutex // orders the chain
-	seq   uint64     // of the last entry
-	hash  [32]byte   // of the last entry
-	known bool       // whether seq and hash are; not after a failed append
+	mu  sync.Mutex // orders the chain
+	end end
+}
+
+// end is the last entry of the chain, as the journal has it.
+type end struct {
+	mu   sync.Mutex
+	seq  uint64
+	hash [32]byte
+}
+
+func (e *end) get() (seq uint64, hash [32]byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.seq, e.hash
+}
+
+func (e *end) set(seq uint64, hash [32]byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.seq, e.hash = seq, hash
 }
 
 // Open opens or makes the log's tables at path (or projection.Memory) and
@@ -101,13 +118,13 @@ func Open(path string, j *journal.Journal, o Options) (*Log, error) {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	l.proj, err = projection.Open(path, projection.Options{
-		Migrations: steps, Kinds: []quantrac.RecordKind{quantrac.RecordAudit}, Apply: apply, Logger: o.Logger,
+		Migrations: steps, Kinds: []quantrac.RecordKind{quantrac.RecordAudit}, Apply: apply, Memory: l.remember, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	l.follow.DB, l.follow.Journal = l.proj, j
-	if err := l.settle(context.Background()); err != nil {
+	if err := l.proj.Start(context.Background(), j, l.load); err != nil {
 		l.proj.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("audit: %w", err)
 	}
@@ -132,27 +149,17 @@ func (l *Log) Append(ctx context.Context, ev Event, recs ...journal.Record) ([]q
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.find(ctx); err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
 	l.complete(ctx, &ev, recs)
 	if ev.Actor == "" {
 		return nil, quantrac.Errorf(quantrac.Denied, "audit: %s %s: nobody is named who does it", ev.Action, ev.Object)
 	}
-	data, err := encode(l.hash, l.seq+1, ev)
+	seq, hash := l.end.get()
+	data, err := encode(hash, seq+1, ev)
 	if err != nil {
 		return nil, err
 	}
 	rec := journal.Record{Kind: quantrac.RecordAudit, Data: data, Priority: len(recs) > 0}
-	commits, err := l.journal.Append(context.WithoutCancel(ctx), append(slices.Clone(recs), rec)...)
-	if err != nil {
-		// The record may still turn up after a crash: look again before
-		// chaining to what may not be the end.
-		l.known = false
-		return nil, err
-	}
-	l.seq, l.hash = l.seq+1, sha256.Sum256(data)
-	return commits, nil
+	return l.journal.Append(context.WithoutCancel(ctx), append(slices.Clone(recs), rec)...)
 }
 
 // complete fills in what the caller has left to the context and the clock.
@@ -172,22 +179,25 @@ func (l *Log) complete(ctx context.Context, ev *Event, recs []journal.Record) {
 	}
 }
 
-// find makes sure that the end of the chain is known.
-func (l *Log) find(ctx context.Context) error {
-	if l.known {
-		return nil
-	}
-	if err := l.settle(ctx); err != nil {
-		return err
-	}
+// load finds the end of the chain in the tables.
+func (l *Log) load(ctx context.Context) error {
 	h, err := l.head(ctx)
 	if err != nil {
 		return err
 	}
-	l.seq, l.known = h.Seq, true
-	l.hash = [32]byte{}
+	var hash [32]byte
 	if h.Seq > 0 {
-		_, err = hex.Decode(l.hash[:], []byte(h.Hash))
+		_, err = hex.Decode(hash[:], []byte(h.Hash))
+	}
+	l.end.set(h.Seq, hash)
+	return err
+}
+
+// remember moves the end of the chain to an entry that is durable.
+func (l *Log) remember(je journal.Entry) error {
+	e, _, err := Decode(je.Data)
+	if err == nil {
+		l.end.set(e.Seq, sha256.Sum256(je.Data))
 	}
 	return err
 }

@@ -96,6 +96,9 @@ func (b *batch) run(j *journal.Journal, forEver bool) error {
 // more is there to wait for.
 func (b *batch) take(e journal.Entry, newest bool) error {
 	p := b.p
+	if err := p.memory.error(); err != nil {
+		return err
+	}
 	p.unheld += len(e.Data) + 32
 	if p.kinds[e.Kind] {
 		if err := b.apply(e); err != nil {

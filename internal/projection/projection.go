@@ -8,10 +8,15 @@
 // the tables as long as the journal reaches back to its first commit; where it
 // does not, CatchUp says so instead of starting from a gap.
 //
+// A disk that is full or failing does not let the tables follow; they do once it
+// is good again. What a room must know meanwhile it keeps in memory
+// (Options.Memory), which follows the journal itself: nobody is kept from
+// signing in, and no warning from going out, by a table that cannot be written.
+//
 // Use: Open with numbered migrations and a function that applies one entry,
-// CatchUp before anybody reads, Run in a goroutine, Wait to read one's own
-// writes, SQL for reading. All writing goes through the journal: connections of
-// SQL are read-only.
+// Start before anybody reads, Run in a goroutine, Wait to read one's own writes
+// in the tables, WaitMemory for those in memory, SQL for reading. All writing
+// goes through the journal: connections of SQL are read-only.
 //
 // The rooms and cmd may import it. It knows nothing of what is in the tables.
 package projection
@@ -34,6 +39,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/journal"
+	"quantrac/internal/seldom"
 )
 
 // Options say what a projection contains. Migrations and Apply are wanted.
@@ -46,7 +52,13 @@ type Options struct {
 	// Apply changes the tables by one entry, with nothing but tx. The entry's
 	// Data are valid until it returns. An error stops the projection, unless
 	// it comes from a full or failing disk, which Run tries again.
-	Apply  func(ctx context.Context, tx *sql.Tx, e journal.Entry) error
+	Apply func(ctx context.Context, tx *sql.Tx, e journal.Entry) error
+	// Memory, if not nil, takes the same entries into what the room keeps in
+	// memory: each once, in order, from Start on, as soon as it is durable and
+	// before its Append returns, whatever becomes of the tables. It must be
+	// quick and append nothing, and keeps no part of the entry's Data. An error
+	// stops the projection.
+	Memory func(e journal.Entry) error
 	Logger *slog.Logger // none
 }
 
@@ -70,10 +82,15 @@ type DB struct {
 	held      uint64 // number that is durable in the database
 	unheld    int    // bytes of journal entries since held
 
+	memory memory
+	again  seldom.Limit // of what the log says of a disk
+
 	mu      sync.Mutex
 	applied uint64
-	wake    chan struct{} // closed when applied moves; nil where nobody waits
+	wake    chan struct{} // closed when what is here moves; nil where nobody waits
 	failed  error         // of Run, for who waits
+	misses  int           // times that a disk has not let the tables follow
+	missed  error         // the last time
 	closed  bool
 
 	closeOnce sync.Once
@@ -193,20 +210,46 @@ func (p *DB) Applied() uint64 {
 
 // Wait returns when the tables contain commit n, or with the error that keeps
 // them from it: the context's, that of a Run that failed, or Unavailable once
-// the projection is closed.
+// the projection is closed, or when the disk has kept them from it once more
+// since the call.
 func (p *DB) Wait(ctx context.Context, n uint64) error {
+	misses := -1
+	return p.until(ctx, func() (bool, error) {
+		if p.applied >= n {
+			return true, nil
+		}
+		if misses < 0 {
+			misses = p.misses
+		}
+		if p.misses > misses {
+			return false, quantrac.Errorf(quantrac.Unavailable, "the tables cannot follow the journal: %w", p.missed)
+		}
+		return false, nil
+	})
+}
+
+// WaitMemory returns when Options.Memory has been given what there is of
+// commits up to n. Those that have been appended have been.
+func (p *DB) WaitMemory(ctx context.Context, n uint64) error {
+	return p.until(ctx, func() (bool, error) { return p.memory.shown.Load() >= n, nil })
+}
+
+// until waits for something that change brings about. It is looked at with the
+// lock held.
+func (p *DB) until(ctx context.Context, done func() (bool, error)) error {
 	for {
 		p.mu.Lock()
+		ok, err := done()
 		switch {
-		case p.applied >= n:
-			p.mu.Unlock()
-			return nil
+		case ok || err != nil:
 		case p.failed != nil:
-			defer p.mu.Unlock()
-			return p.failed
+			err = p.failed
 		case p.closed:
+			err = quantrac.Errorf(quantrac.Unavailable, "projection %s is closed", p.path)
+		}
+		if ok || err != nil {
 			p.mu.Unlock()
-			return quantrac.Errorf(quantrac.Unavailable, "projection %s is closed", p.path)
+			return err
 		}
 		if p.wake == nil {
 			p.wake = make(chan struct{})
@@ -244,7 +287,7 @@ func (p *DB) CatchUp(ctx context.Context, j *journal.Journal) error {
 
 // Run follows the journal until ctx ends or the projection is closed, and
 // returns nil then. A full or failing disk is tried again every second; any
-// other error ends it, also for who waits. CatchUp need not come first. Only
+// other error ends it, also for who waits. Start need not come first. Only
 // one Run at a time; another is refused with kind Conflict.
 func (p *DB) Run(ctx context.Context, j *journal.Journal) error {
 	if !p.following.TryLock() {
@@ -260,12 +303,20 @@ func (p *DB) Run(ctx context.Context, j *journal.Journal) error {
 			p.change(func() { p.failed = err })
 			return err
 		}
-		p.o.Logger.Warn("projection: trying again", "path", p.path, "error", err)
+		p.miss(err)
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
 		case <-p.life.Done():
 		}
+	}
+}
+
+// miss notes that the disk has not let the tables follow.
+func (p *DB) miss(err error) {
+	p.change(func() { p.misses, p.missed = p.misses+1, err })
+	if say, left := p.again.Next(time.Now()); say {
+		p.o.Logger.Warn("projection: the tables cannot follow the journal; trying again every second", "path", p.path, "error", err, "not_logged_before", left)
 	}
 }
 
@@ -276,7 +327,12 @@ func (p *DB) Close() error {
 		p.change(func() { p.closed = true })
 		p.end()
 		p.runs.Wait()
-		p.closeErr = errors.Join(p.wrap("storing the applied number", p.persist(context.Background())), p.closeDBs())
+		err := p.persist(context.Background())
+		if transient(err) { // it will be found out again
+			p.o.Logger.Warn("projection: storing the applied number", "path", p.path, "error", err)
+			err = nil
+		}
+		p.closeErr = errors.Join(p.wrap("storing the applied number", err), p.closeDBs())
 	})
 	return p.closeErr
 }
