@@ -274,6 +274,16 @@ func fullDisk(t *testing.T, keep, leave int64) {
 	untilRefused()
 	stored()
 
+	// Nor does it keep the service from starting that somebody starts it anew in
+	// good order, to mend it.
+	s.stop()
+	disk.fill(leave)
+	s = launch(t, data, httpPort, mqttPort, args...)
+	s.waitReady()
+	disk.fill(leave)
+	untilRefused()
+	stored()
+
 	disk.clear()
 	eventually(t, "what was not acknowledged arrives", arrived(6))
 	eventually(t, "writes are taken again", func() error {
@@ -307,6 +317,34 @@ func fullDisk(t *testing.T, keep, leave int64) {
 	for _, w := range in.bad {
 		t.Error(w)
 	}
+}
+
+// TestStartOnAFullDisk: the disk fills up while the service is not running, say
+// for an update. It starts, lets staff sign in as far as the reserve goes, and
+// shows what there is.
+func TestStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	asRoot(t, startOnAFullDisk)
+}
+
+func startOnAFullDisk(t *testing.T) {
+	disk := newSmallDisk(t, smallDiskBytes)
+	data := filepath.Join(disk.dir, "data")
+	args := []string{"--dev", "--min-free-bytes", "0"}
+	s := start(t, data, args...)
+	importStations(s, gaugeHeader+gaugeRow("gauge", [3]float64{17, 18, 19}, 0, 0, time.Second))
+	s.nobody().want(http.StatusNoContent, "PUT", "/api/auth/accounts/hoa", `{"role":"technician"}`)
+	s.nobody().want(http.StatusNoContent, "POST", "/api/auth/accounts/hoa/password", `{"password":"mat khau dai hon"}`)
+	s.stop()
+	disk.fill(0)
+	s = start(t, data, args...)
+	for range 5 {
+		s.nobody().want(http.StatusOK, "POST", "/api/auth/login", `{"name":"hoa","password":"mat khau dai hon"}`)
+	}
+	if got := s.nobody().want(http.StatusOK, "GET", "/api/registry/stations", ""); !strings.Contains(string(got.body), `"gauge"`) {
+		t.Errorf("the stations are %s", got.body)
+	}
+	s.stop()
 }
 
 // refusedV1 wants the refusal of a full disk in the form of InfluxDB 1.

@@ -136,18 +136,18 @@ func (p *DB) open() error {
 		if err != nil {
 			return err
 		}
-		file = (&url.URL{Scheme: "file", Path: abs}).String() + "?_pragma=journal_mode(WAL)&" + common
+		file = (&url.URL{Scheme: "file", Path: abs}).String() + "?_pragma=journal_mode(WAL)&_pragma=journal_size_limit(4194304)&" + common
 	}
 	var err error
 	if err = p.keepPrivate(); err != nil {
 		return err
 	}
-	if p.write, err = sql.Open("sqlite", file+"&_txlock=immediate"); err != nil {
+	if p.write, err = p.connect(file + "&_txlock=immediate"); err != nil {
 		return err
 	}
 	p.write.SetMaxOpenConns(1)
 	p.write.SetMaxIdleConns(1) // in memory, the last connection is the database
-	if p.read, err = sql.Open("sqlite", file+"&_pragma=query_only(1)"); err != nil {
+	if p.read, err = p.connect(file + "&_pragma=query_only(1)"); err != nil {
 		return err
 	}
 	p.read.SetMaxOpenConns(8)
