@@ -142,12 +142,12 @@ func peakOf(e *quantrac.Exceedance) int {
 func (s *scene) forecast() (head, body quantrac.Text) {
 	switch {
 	case s.w.State == quantrac.WarningCancel:
-		head = text("Trạm %s: hủy cảnh báo dự báo mức %s, ngưỡng không còn hiệu lực", "Station %s: forecast warning of %s cancelled, the threshold is no longer in force", s.where(), s.label(s.from))
+		head = text("%s: hủy cảnh báo dự báo mức %s, ngưỡng không còn hiệu lực", "%s: forecast warning of %s cancelled, the threshold is no longer in force", s.head(), s.label(s.from))
 		body = text("Không còn ngưỡng nào loại này có hiệu lực.", "No threshold of this kind is in force any more.")
 	case s.w.State == quantrac.WarningClear:
 		head, body = s.unlikely()
 	case s.why == byTime:
-		head = text("Trạm %s: giữ nguyên cảnh báo dự báo mức %s, chưa có dự báo mới", "Station %s: forecast warning of %s stands, there is no newer forecast", s.where(), s.label(s.w.Level))
+		head = text("%s: giữ nguyên cảnh báo dự báo mức %s, chưa có dự báo mới", "%s: forecast warning of %s stands, there is no newer forecast", s.head(), s.label(s.w.Level))
 		body = text("Dự báo dùng được gần nhất là dự báo lúc %s (lần chạy %d).", "The newest usable forecast is that of %s (run %d).", when(s.run.Issue), s.run.Run)
 	default:
 		head, body = s.likely()
@@ -165,7 +165,7 @@ func (s *scene) forecast() (head, body quantrac.Text) {
 // likely says that a level is to be expected.
 func (s *scene) likely() (head, body quantrac.Text) {
 	w, p, now, window := s.w, s.what(), s.label(s.w.Level), s.window()
-	head = text("Dự báo trạm %s: %s có khả năng đạt %s trong %s tới (%s)", "Forecast for station %s: %s likely to reach %s within %s (%s)", s.where(), p, now, window, percent(s.says.PMax))
+	head = text("Dự báo %s: %s có khả năng đạt %s trong %s tới (%s)", "Forecast for %s: %s likely to reach %s within %s (%s)", s.place(), p, now, window, percent(s.says.PMax))
 	body = text("Theo dự báo lúc %s (mô hình %s, lần chạy %d), xác suất %s đạt hoặc vượt %s (%s) trong %s tới là %s; khả năng cao nhất vào khoảng %s, trung vị %s.",
 		"By the forecast of %s (model %s, run %d) the probability that the %s reaches %s (%s) within %s is %s; it is highest about %s, with a median of %s.",
 		when(s.run.Issue), s.run.Model, s.run.Run, p, now, s.value(s.says.Threshold.Value), window, percent(s.says.PMax), when(w.ValidTime), s.value(w.Value))
@@ -174,7 +174,7 @@ func (s *scene) likely() (head, body quantrac.Text) {
 
 // unlikely says that no level is to be expected any more.
 func (s *scene) unlikely() (head, body quantrac.Text) {
-	head = text("Trạm %s: dự báo %s không còn khả năng cao đạt %s", "Station %s: %s is no longer likely to reach %s", s.where(), s.what(), s.label(s.from))
+	head = text("%s: dự báo %s không còn khả năng cao đạt %s", "%s: %s is no longer likely to reach %s", s.head(), s.what(), s.label(s.from))
 	body = text("Theo dự báo lúc %s (mô hình %s, lần chạy %d), xác suất đạt %s trong %s tới là %s.", "By the forecast of %s (model %s, run %d) the probability of reaching %s within %s is %s.",
 		when(s.run.Issue), s.run.Model, s.run.Run, s.label(s.says.Threshold.Level), s.window(), percent(s.says.PMax))
 	return head, body

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"quantrac"
 	"quantrac/alerting/level"
@@ -98,31 +96,6 @@ func (s *scene) write() {
 	s.w.Advice = s.advice()
 }
 
-// where names the station.
-func (s *scene) where() quantrac.Text {
-	name := quantrac.Text{Vi: s.station.Name, En: s.station.NameEn}
-	if name.Vi == "" {
-		name.Vi = s.w.Station
-	}
-	if name.En == "" {
-		name.En = name.Vi
-	}
-	return name
-}
-
-// what names the property in the middle of a sentence.
-func (s *scene) what() quantrac.Text {
-	return quantrac.Text{Vi: lower(s.prop.HumanName), En: lower(s.prop.HumanNameEn)}
-}
-
-func lower(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	if next, _ := utf8.DecodeRuneInString(s[n:]); n == 0 || unicode.IsUpper(next) {
-		return s // an abbreviation such as pH or EC
-	}
-	return string(unicode.ToLower(r)) + s[n:]
-}
-
 // label is the public name of a level: báo động only where a decision sets it.
 func (s *scene) label(lvl int) quantrac.Text {
 	vi, en := quantrac.Threshold{Kind: s.w.Kind, Level: lvl}.Label()
@@ -181,31 +154,31 @@ func when(t quantrac.Millis) quantrac.Text {
 func (s *scene) level() (head, body quantrac.Text) {
 	w := s.w
 	now, was := s.label(w.Level), s.label(s.from)
-	at, p, v := s.where(), s.what(), s.value(w.Value)
+	at, p, v := s.head(), s.what(), s.value(w.Value)
 	switch {
 	case w.State == quantrac.WarningCancel && s.why == byWithdrawal:
-		head = text("Trạm %s: hủy cảnh báo mức %s, ngưỡng không còn hiệu lực", "Station %s: warning of %s cancelled, the threshold is no longer in force", at, was)
+		head = text("%s: hủy cảnh báo mức %s, ngưỡng không còn hiệu lực", "%s: warning of %s cancelled, the threshold is no longer in force", at, was)
 	case w.State == quantrac.WarningCancel:
-		head = text("Trạm %s: hủy cảnh báo mức %s, số liệu đã được hiệu chỉnh", "Station %s: warning of %s cancelled, the readings were corrected", at, was)
+		head = text("%s: hủy cảnh báo mức %s, số liệu đã được hiệu chỉnh", "%s: warning of %s cancelled, the readings were corrected", at, was)
 	case w.State == quantrac.WarningClear:
-		head = text("Trạm %s: %s đã xuống dưới %s, kết thúc cảnh báo", "Station %s: %s has fallen below %s, end of warning", at, p, s.label(1))
+		head = text("%s: %s đã xuống dưới %s, kết thúc cảnh báo", "%s: %s has fallen below %s, end of warning", at, p, s.label(1))
 	case s.why == byTime:
-		head = text("Trạm %s: cảnh báo mức %s còn hiệu lực", "Station %s: warning of %s remains in force", at, now)
+		head = text("%s: cảnh báo mức %s còn hiệu lực", "%s: warning of %s remains in force", at, now)
 	case w.Level < s.from:
-		head = text("Trạm %s: %s xuống dưới %s, còn mức %s", "Station %s: %s below %s, still at %s", at, p, was, now)
+		head = text("%s: %s xuống dưới %s, còn mức %s", "%s: %s below %s, still at %s", at, p, was, now)
 	case s.why == byCorrection:
-		head = text("Trạm %s: %s ở mức %s theo số liệu đã hiệu chỉnh", "Station %s: %s at %s by corrected readings", at, p, now)
+		head = text("%s: %s ở mức %s theo số liệu đã hiệu chỉnh", "%s: %s at %s by corrected readings", at, p, now)
 	default:
-		head = text("Trạm %s: %s vượt %s", "Station %s: %s above %s", at, p, now)
+		head = text("%s: %s vượt %s", "%s: %s above %s", at, p, now)
 		if w.Value <= w.Threshold {
-			head = text("Trạm %s: %s đạt %s", "Station %s: %s has reached %s", at, p, now)
+			head = text("%s: %s đạt %s", "%s: %s has reached %s", at, p, now)
 		}
 	}
 	river := quantrac.Text{}
 	if s.station.River != "" {
 		river = text(" (%s)", " (%s)", s.station.River)
 	}
-	body = text("Lúc %s, %s tại trạm %s%s là %s", "At %s the %s at station %s%s was %s", when(w.ValidTime), p, at, river, v)
+	body = text("Lúc %s, %s tại %s%s là %s", "At %s the %s at %s%s was %s", when(w.ValidTime), p, s.place(), river, v)
 	if rel := s.against(w.Value); rel.Vi != "" {
 		body = text("%s, %s", "%s, %s", body, rel)
 	}
@@ -262,16 +235,16 @@ func (s *scene) basis() quantrac.Text {
 
 // silence writes a revision of the rule on silent gauges.
 func (s *scene) silence() (head, body quantrac.Text) {
-	at, p, last := s.where(), s.what(), when(s.w.ValidTime)
+	at, p, last := s.head(), s.what(), when(s.w.ValidTime)
 	switch s.w.State {
 	case quantrac.WarningClear:
-		return text("Trạm %s: đã có số liệu %s trở lại", "Station %s: %s readings are back", at, p),
+		return text("%s: đã có số liệu %s trở lại", "%s: %s readings are back", at, p),
 			text("Số liệu dùng được mới nhất: %s lúc %s.", "Newest usable reading: %s at %s.", s.value(s.w.Value), last)
 	case quantrac.WarningCancel:
-		return text("Trạm %s: thôi theo dõi mất số liệu %s", "Station %s: silence of %s is no longer watched", at, p),
+		return text("%s: thôi theo dõi mất số liệu %s", "%s: silence of %s is no longer watched", at, p),
 			text("Không còn ngưỡng nào cho đại lượng này.", "No threshold is registered for it any more.")
 	}
-	return text("Trạm %s: mất số liệu %s", "Station %s: no %s readings", at, p),
+	return text("%s: mất số liệu %s", "%s: no %s readings", at, p),
 		text("Không có số liệu dùng được kể từ %s. Các cảnh báo đang có được giữ nguyên.", "No usable reading since %s. Warnings in force stand.", last)
 }
 
