@@ -115,6 +115,9 @@ func (r roomStats) engine(gauge gaugeFunc, counter counterFunc) {
 	counter("tsdb_read_errors_total", "Pieces of the journal or of blocks that the store found damaged or unreadable.", st.ReadErrors)
 	gauge("tsdb_last_scrub_timestamp_seconds", "When every file of the store was last read whole and checked, 0 for never since the start.", float64(st.LastScrub)/1000)
 	gauge("tsdb_scrub_damage", "1 if the last check of every file of the store found damage.", flag(st.ScrubError != nil))
+	q := r.s.promql.Stats()
+	counter("promql_evaluations_total", "Expressions evaluated, on native paths over columns or by Prometheus' engine.", q.Native, "path", "native")
+	counter("promql_evaluations_total", "Expressions evaluated, on native paths over columns or by Prometheus' engine.", q.Engine, "path", "engine")
 }
 
 func (r roomStats) alerting(gauge gaugeFunc, counter counterFunc) {

@@ -23,6 +23,16 @@
 //   - Requests are bounded in time, series, samples and number at once; over a
 //     limit the answer is an error that names it, never a shortened result.
 //
+// The expressions that dashboards and pages ask most have native paths: selectors
+// and last values, min, max, sum, avg, count, first, last and present over time,
+// rate, increase, delta and deriv, each as it is or aggregated by min, max, sum,
+// avg, count or group, at one time or over a range. They work on columns, and let
+// the store fold (tsdb.DB.Fold). Their answers are the engine's: what they are not
+// sure of they decline (@, subqueries, operators, other functions, anchored and
+// smoothed, grouping by a name that the function drops, series that would become
+// one without their names, the parameter stats), and the engine evaluates.
+// Options.NoNative leaves it everything.
+//
 // Types of Prometheus stay inside: Instant and Range return types of this
 // package made of root types. Use it so:
 //
