@@ -29,7 +29,7 @@ type buffers struct {
 }
 
 // pieceBytes is how much is gathered before it is sent.
-const pieceBytes = 32 << 10
+const pieceBytes = 64 << 10
 
 // newWriter returns a writer; close gives its memory back.
 func newWriter(ctx context.Context, w io.Writer, pool *buffers) *writer {
@@ -148,17 +148,18 @@ func (w *writer) rows(r *rows) {
 	}
 	if points < manyPoints || len(r.list) == 1 {
 		w.each(len(r.list), func(i int) {
-			w.buf = r.list[i].append(w.buf, r.kind)
+			w.buf = append(r.list[i].appendTo(w.buf, r.kind, nil), '}')
 			w.sendPiece()
 		})
 		return
 	}
+	stamps := newStamps(r.grid)
 	w.raw("[")
 	first := true
 	task := ahead.Task[[]byte]{
 		N: len(r.list), Pool: &w.pool.rows,
 		Build: func(_ context.Context, into *[]byte, i int) (int, error) {
-			*into = r.list[i].append((*into)[:0], r.kind)
+			*into = append(r.list[i].appendTo((*into)[:0], r.kind, stamps), '}')
 			return len(r.list[i].points), nil
 		},
 		Show: func(made *[]byte, _ int) (bool, error) {
@@ -177,8 +178,9 @@ func (w *writer) rows(r *rows) {
 	w.raw("]")
 }
 
-// append appends one series of a result.
-func (r row) append(b []byte, kind parser.ValueType) []byte {
+// appendTo appends one series of a result, less the last brace. stamps are those
+// of the grid, nil to write every time anew.
+func (r row) appendTo(b []byte, kind parser.ValueType, stamps *stamps) []byte {
 	b = append(b, `{"metric":{`...)
 	for i, l := range r.labels {
 		if i > 0 {
@@ -187,8 +189,13 @@ func (r row) append(b []byte, kind parser.ValueType) []byte {
 		b = append(appendString(b, l.Name), ':')
 		b = appendString(b, l.Value)
 	}
-	if kind == parser.ValueTypeVector {
-		return append(appendPoint(append(b, `},"value":`...), r.points[0]), '}')
+	switch {
+	case kind == parser.ValueTypeVector:
+		return appendPoint(append(b, `},"value":`...), r.points[0])
+	case stamps == nil:
+		b = appendPoints(append(b, `},"values":[`...), r.points)
+	default:
+		b = stamps.appendPoints(append(b, `},"values":[`...), r.points)
 	}
-	return append(appendPoints(append(b, `},"values":[`...), r.points), "]}"...)
+	return append(b, ']')
 }

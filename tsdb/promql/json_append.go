@@ -70,6 +70,40 @@ func appendPoint(b []byte, p promql.FPoint) []byte {
 	return append(b, '"', ']')
 }
 
+// stamps are the times of a grid as points begin with them: of many series on one
+// grid each time is written once.
+type stamps struct {
+	grid grid
+	text []byte
+	ends []int // in text, of each step
+}
+
+func newStamps(g grid) *stamps {
+	s := &stamps{grid: g, ends: make([]int, g.steps)}
+	for k := range g.steps {
+		s.text = append(appendSeconds(append(s.text, '['), int64(g.at(k))), ',', '"')
+		s.ends[k] = len(s.text)
+	}
+	return s
+}
+
+// appendPoints is appendPoints for points of the grid, rising.
+func (s *stamps) appendPoints(b []byte, ps []promql.FPoint) []byte {
+	k, from := 0, 0
+	for i, p := range ps {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		for int64(s.grid.at(k)) < p.T {
+			from = s.ends[k]
+			k++
+		}
+		b = append(b, s.text[from:s.ends[k]]...)
+		b = append(appendFloat(b, p.F), '"', ']')
+	}
+	return b
+}
+
 func appendSeconds(b []byte, t int64) []byte {
 	if t < 0 {
 		b, t = append(b, '-'), -t

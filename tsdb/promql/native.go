@@ -87,14 +87,14 @@ func (v *view) native(ctx context.Context, expr parser.Expr, g grid, mem *memory
 	if e.reach = e.stale; s.call != nil {
 		e.reach = func(quantrac.Labels) quantrac.Millis { return s.width }
 	}
-	out := &rows{parser.ValueTypeMatrix, mem}
+	out := &rows{parser.ValueTypeMatrix, g, mem}
 	if g.instant {
 		out.kind = parser.ValueTypeVector
 	}
 	if s.agg != nil {
-		e.sink = newGroups(s.agg, g, out)
+		e.sink = newGroups(s.agg, out)
 	} else {
-		e.sink = &rowSink{rows: out, grid: g}
+		e.sink = &rowSink{out}
 	}
 	if s.dropsName() && !sel.oneMetric() {
 		e.names = map[string]bool{}

@@ -30,7 +30,6 @@ type groups struct {
 	op      parser.ItemType
 	by      []string // sorted
 	without bool
-	grid    grid
 	out     *rows
 
 	index map[string]int
@@ -52,10 +51,10 @@ type cell struct {
 	moving   bool    // the mean is moved
 }
 
-func newGroups(agg *parser.AggregateExpr, g grid, out *rows) *groups {
+func newGroups(agg *parser.AggregateExpr, out *rows) *groups {
 	by := slices.Clone(agg.Grouping)
 	slices.Sort(by)
-	return &groups{op: agg.Op, by: slices.Compact(by), without: agg.Without, grid: g, out: out, index: map[string]int{}}
+	return &groups{op: agg.Op, by: slices.Compact(by), without: agg.Without, out: out, index: map[string]int{}}
 }
 
 func (g *groups) add(j *joiner, id quantrac.Labels, _ bool, c columns) error {
@@ -111,11 +110,11 @@ func (g *groups) of(j *joiner, id quantrac.Labels) ([]cell, error) {
 	}
 	i, ok := g.index[string(g.key)]
 	if !ok {
-		if i = len(g.list); (i+1)*g.grid.steps > maxCells {
+		if i = len(g.list); (i+1)*g.out.grid.steps > maxCells {
 			return nil, errDeclined
 		}
 		g.index[string(g.key)] = i
-		g.list = append(g.list, group{g.labels(j, id, meta), make([]cell, g.grid.steps)})
+		g.list = append(g.list, group{g.labels(j, id, meta), make([]cell, g.out.grid.steps)})
 	}
 	return g.list[i].cells, nil
 }
@@ -150,13 +149,13 @@ func labelOf(id, meta quantrac.Labels, name string) string {
 func (g *groups) finish() {
 	var c columns
 	for _, group := range g.list {
-		c.reset(g.grid.steps)
+		c.reset(g.out.grid.steps)
 		for k := range group.cells {
 			if cell := &group.cells[k]; cell.count > 0 {
 				c.set(k, cell.result(g.op))
 			}
 		}
-		g.out.add(group.labels, g.grid, c)
+		g.out.add(group.labels, c)
 	}
 }
 

@@ -297,8 +297,8 @@ func leaveOut[T any](list []T, fails func([]T) bool) []T {
 
 // TestLargeAnswer writes one that is written by several goroutines.
 func TestLargeAnswer(t *testing.T) {
-	r := &rows{parser.ValueTypeMatrix, &memory{}}
-	g := newGrid(testNow-90*minute, testNow, 10*time.Minute)
+	g := newGrid(testNow-90*minute-1, testNow, 10*time.Minute)
+	r := &rows{parser.ValueTypeMatrix, g, &memory{}}
 	var c columns
 	for i := range 3000 {
 		c.reset(g.steps)
@@ -307,7 +307,7 @@ func TestLargeAnswer(t *testing.T) {
 				c.set(k, float64(i)/float64(k+1))
 			}
 		}
-		r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), g, c)
+		r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c)
 	}
 	if got, want := render(r), render(r.engineValue()); got != want {
 		t.Errorf("%d bytes are not those of the engine's result, %d", len(got), len(want))

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -53,25 +54,28 @@ func plausible(rnd *rand.Rand, metric, station, slot int) float64 {
 	return math.Round(100*(12.4+0.6*math.Max(0, math.Sin(2*math.Pi*h/24))+rnd.NormFloat64()*0.012)) / 100
 }
 
-// fillNetwork appends the load and brings it into the shape of a store that has
-// run for long.
+// fillNetwork appends the load to a store that runs, so that it comes into the
+// shape of one that has run for long: what is over is sealed, the rest is not.
 func fillNetwork(b *testing.B, db *tsdb.DB, stations, days int) {
 	rnd := rand.New(rand.NewPCG(2026, 11))
-	ctx := context.Background()
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = db.Run(ctx) }) // the context's error
 	start := networkEnd - quantrac.Millis(days)*day
 	batch := &quantrac.Batch{}
 	appendRows := func(most int) {
 		if len(batch.Rows) <= most {
 			return
 		}
-		if _, err := db.Append(ctx, batch); err != nil {
+		_, err := db.Append(ctx, batch)
+		for quantrac.KindOf(err) == quantrac.Busy {
+			time.Sleep(10 * time.Millisecond)
+			_, err = db.Append(ctx, batch)
+		}
+		if err != nil {
 			b.Fatal(err)
 		}
-		if batch = (&quantrac.Batch{}); db.Stats().HeadBytes > 256<<20 {
-			if err := db.Flush(ctx); err != nil {
-				b.Fatal(err)
-			}
-		}
+		batch = &quantrac.Batch{}
 	}
 	late := make([][]quantrac.Row, stations)
 	for slot := range days * 144 {
@@ -104,9 +108,11 @@ func fillNetwork(b *testing.B, db *tsdb.DB, stations, days int) {
 		batch.Rows = append(batch.Rows, rows...)
 	}
 	appendRows(0)
-	if err := errors.Join(db.Flush(ctx), db.Compact(ctx)); err != nil {
+	if err := db.Flush(ctx); err != nil {
 		b.Fatal(err)
 	}
+	stop()
+	running.Wait()
 }
 
 // openNetwork returns a filled store. QUANTRAC_BENCH_DIR keeps it for the next

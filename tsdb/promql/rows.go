@@ -13,6 +13,7 @@ import (
 // to the engine.
 type rows struct {
 	kind parser.ValueType
+	grid grid
 	*memory
 }
 
@@ -45,11 +46,11 @@ func (r *rows) engineValue() parser.Value {
 }
 
 // add makes a row of columns.
-func (r *rows) add(labels quantrac.Labels, g grid, c columns) {
+func (r *rows) add(labels quantrac.Labels, c columns) {
 	room := r.room(c.points())
 	for k, n := range c.counts {
 		if n > 0 {
-			room = append(room, promql.FPoint{T: int64(g.at(k)), F: c.values[k]})
+			room = append(room, promql.FPoint{T: int64(r.grid.at(k)), F: c.values[k]})
 		}
 	}
 	r.list = append(r.list, row{labels, r.keep(room)})
@@ -60,13 +61,10 @@ func (r *rows) sort() {
 }
 
 // rowSink makes a row of every series.
-type rowSink struct {
-	*rows
-	grid grid
-}
+type rowSink struct{ *rows }
 
 func (s *rowSink) add(j *joiner, id quantrac.Labels, nameless bool, c columns) error {
-	s.rows.add(j.merged(id, nameless), s.grid, c)
+	s.rows.add(j.merged(id, nameless), c)
 	return nil
 }
 
