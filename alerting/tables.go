@@ -116,14 +116,14 @@ func (a *Alerting) warnings(ctx context.Context, stmt string, args ...any) ([]qu
 func query[T any](ctx context.Context, a *Alerting, what string, read func(body string) (T, error), stmt string, args ...any) ([]T, error) {
 	rows, err := a.tables.SQL().QueryContext(ctx, stmt, args...)
 	if err != nil {
-		return nil, fmt.Errorf("alerting: reading %s: %w", what, err)
+		return nil, fmt.Errorf("alerting: %w", a.tables.Wrap("reading "+what, err))
 	}
 	defer rows.Close()
 	var out []T
 	for rows.Next() {
 		var body string
 		if err := rows.Scan(&body); err != nil {
-			return nil, fmt.Errorf("alerting: reading %s: %w", what, err)
+			return nil, fmt.Errorf("alerting: %w", a.tables.Wrap("reading "+what, err))
 		}
 		v, err := read(body)
 		if err != nil {
@@ -131,5 +131,8 @@ func query[T any](ctx context.Context, a *Alerting, what string, read func(body 
 		}
 		out = append(out, v)
 	}
-	return out, errors.Join(rows.Err(), rows.Close())
+	if err := a.tables.Wrap("reading "+what, errors.Join(rows.Err(), rows.Close())); err != nil {
+		return nil, fmt.Errorf("alerting: %w", err)
+	}
+	return out, nil
 }

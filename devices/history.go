@@ -31,7 +31,7 @@ func (r *Registry) Changes(ctx context.Context, kind, id string, before uint64, 
 		WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR object = ?2) AND (?3 = 0 OR commit_number < ?3)
 		ORDER BY commit_number DESC, step DESC LIMIT ?4`, kind, id, before, limit)
 	if err != nil {
-		return nil, fmt.Errorf("registry: changes: %w", err)
+		return nil, fmt.Errorf("registry: %w", r.proj.Wrap("changes", err))
 	}
 	defer rows.Close()
 	out := []Change{}
@@ -44,5 +44,5 @@ func (r *Registry) Changes(ctx context.Context, kind, id string, before uint64, 
 		c.Edit = json.RawMessage(body)
 		out = append(out, c)
 	}
-	return out, rows.Err()
+	return out, r.proj.Wrap("changes", rows.Err())
 }

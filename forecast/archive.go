@@ -115,7 +115,7 @@ func (f *Forecaster) each(ctx context.Context, q Filter, fn func(*Run) error) er
 	}
 	rows, err := f.proj.SQL().QueryContext(ctx, "SELECT id, committed, record FROM runs"+where+" ORDER BY issue DESC, id DESC LIMIT ?", append(args, min(limit, maxRuns))...)
 	if err != nil {
-		return fmt.Errorf("forecast: reading runs: %w", err)
+		return fmt.Errorf("forecast: %w", f.proj.Wrap("reading runs", err))
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -128,7 +128,7 @@ func (f *Forecaster) each(ctx context.Context, q Filter, fn func(*Run) error) er
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("forecast: reading runs: %w", err)
+		return fmt.Errorf("forecast: %w", f.proj.Wrap("reading runs", err))
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func (f *Forecaster) Get(ctx context.Context, id uint64) (*Run, error) {
 		return nil, quantrac.Errorf(quantrac.NotFound, "no forecast run %d", id)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("forecast: reading run %d: %w", id, err)
+		return nil, fmt.Errorf("forecast: %w", f.proj.Wrap(fmt.Sprint("reading run ", id), err))
 	}
 	return r, nil
 }

@@ -197,7 +197,7 @@ func (s *Store) List(ctx context.Context, f Filter) ([]collector.DeadLetter, err
 		ORDER BY id DESC LIMIT ?`,
 		before, f.Device, f.Device, string(own), string(own), string(f.Kind), string(f.Kind), min(f.Limit, 1000))
 	if err != nil {
-		return nil, fmt.Errorf("dead letters: %w", err)
+		return nil, fmt.Errorf("dead letters: %w", s.db.Wrap("listing", err))
 	}
 	defer rows.Close()
 	var out []collector.DeadLetter
@@ -208,7 +208,7 @@ func (s *Store) List(ctx context.Context, f Filter) ([]collector.DeadLetter, err
 		}
 		out = append(out, l)
 	}
-	return out, rows.Err()
+	return out, s.db.Wrap("listing", rows.Err())
 }
 
 // Get returns a letter; NotFound where it was never written or has been let go.
@@ -252,7 +252,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	err := s.db.SQL().QueryRowContext(ctx, `SELECT letters, bytes, dropped_letters, dropped_bytes FROM tally`).
 		Scan(&st.Letters, &st.Bytes, &st.DroppedLetters, &st.DroppedBytes)
 	if err != nil {
-		return st, fmt.Errorf("dead letters: %w", err)
+		return st, fmt.Errorf("dead letters: %w", s.db.Wrap("counting", err))
 	}
 	return st, nil
 }

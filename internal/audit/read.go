@@ -52,7 +52,7 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Entry, error) {
 		WHERE (?1 = 0 OR seq < ?1) AND (?2 = '' OR actor = ?2) AND (?3 = '' OR action = ?3) AND (?4 = '' OR object = ?4)
 		ORDER BY seq DESC LIMIT ?5`, f.Before, f.Actor, f.Action, f.Object, f.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("audit: list: %w", err)
+		return nil, fmt.Errorf("audit: %w", l.proj.Wrap("list", err))
 	}
 	defer rows.Close()
 	var out []Entry
@@ -69,7 +69,7 @@ func (l *Log) List(ctx context.Context, f Filter) ([]Entry, error) {
 		e.Commit = commit
 		out = append(out, e)
 	}
-	return out, rows.Err()
+	return out, l.proj.Wrap("list", rows.Err())
 }
 
 // Verify walks the whole chain and returns its end, or a Corrupt error that
@@ -82,7 +82,7 @@ func (l *Log) Verify(ctx context.Context) (Head, error) {
 	}
 	rows, err := l.proj.SQL().QueryContext(ctx, `SELECT seq, commit_number, hash, payload, time_ms, actor, action, object FROM audit ORDER BY seq`)
 	if err != nil {
-		return Head{}, fmt.Errorf("audit: verify: %w", err)
+		return Head{}, fmt.Errorf("audit: %w", l.proj.Wrap("verify", err))
 	}
 	defer rows.Close()
 	h := Head{Hash: hex.EncodeToString(make([]byte, 32))}
@@ -98,7 +98,7 @@ func (l *Log) Verify(ctx context.Context) (Head, error) {
 	if h.Seq == 0 {
 		h.Hash = ""
 	}
-	return h, rows.Err()
+	return h, l.proj.Wrap("verify", rows.Err())
 }
 
 type row struct {

@@ -226,19 +226,6 @@ func TestTwoFollowers(t *testing.T) {
 	}
 }
 
-func TestNotADatabase(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "p.db")
-	if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 100)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(path, options()); quantrac.KindOf(err) != quantrac.Corrupt || !strings.Contains(err.Error(), path) {
-		t.Errorf("opening nonsense: %v", err)
-	}
-	if _, err := Open(filepath.Join(t.TempDir(), "no", "such", "folder.db"), options()); err == nil {
-		t.Error("opened in a folder that does not exist")
-	}
-}
-
 // TestJournalLostItsEnd: the tables contain more than the journal has.
 func TestJournalLostItsEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p.db")

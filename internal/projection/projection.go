@@ -26,16 +26,12 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/url"
 	"path/filepath"
 	"sync"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"quantrac"
 	"quantrac/internal/journal"
@@ -103,7 +99,8 @@ const Memory = ":memory:"
 
 // Open opens or makes the database at path and brings its tables up to date
 // with the migrations. A database that has seen more migrations than there are
-// is refused with kind Conflict, one that is damaged with kind Corrupt.
+// is refused with kind Conflict, one that is damaged with kind Corrupt: it is
+// read whole for that, as far as that goes in moments.
 func Open(path string, o Options) (*DB, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -152,50 +149,15 @@ func (p *DB) open() error {
 	}
 	p.read.SetMaxOpenConns(8)
 	p.read.SetMaxIdleConns(4)
+	if err := p.check(checkPatience); err != nil {
+		return err
+	}
 	if err := migrate(p.life, p.write, p.o.Migrations); err != nil {
 		return err
 	}
 	err = p.write.QueryRowContext(p.life, "SELECT applied FROM projection_state").Scan(&p.stored)
 	p.applied, p.held = p.stored, p.stored
 	return err
-}
-
-// wrap says which projection an error is of, and gives errors of SQLite a kind.
-func (p *DB) wrap(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	wrapped := fmt.Errorf("projection %s: %s: %w", p.path, doing, err)
-	if quantrac.KindOf(err) != quantrac.KindNone {
-		return wrapped
-	}
-	switch sqliteCode(err) {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return quantrac.WithKind(quantrac.Corrupt, wrapped)
-	}
-	if transient(err) {
-		return quantrac.WithKind(quantrac.Unavailable, wrapped)
-	}
-	return wrapped
-}
-
-// sqliteCode returns the primary result code of an error, 0 where SQLite has
-// no part in it.
-func sqliteCode(err error) int {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		return e.Code() & 0xff
-	}
-	return 0
-}
-
-// transient says whether an error may go away by itself.
-func transient(err error) bool {
-	switch sqliteCode(err) {
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN:
-		return true
-	}
-	return false
 }
 
 // SQL returns the database for reading.
@@ -206,73 +168,6 @@ func (p *DB) Applied() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.applied
-}
-
-// Wait returns when the tables contain commit n, or with the error that keeps
-// them from it: the context's, that of a Run that failed, or Unavailable once
-// the projection is closed, or when the disk has kept them from it once more
-// since the call.
-func (p *DB) Wait(ctx context.Context, n uint64) error {
-	misses := -1
-	return p.until(ctx, func() (bool, error) {
-		if p.applied >= n {
-			return true, nil
-		}
-		if misses < 0 {
-			misses = p.misses
-		}
-		if p.misses > misses {
-			return false, quantrac.Errorf(quantrac.Unavailable, "the tables cannot follow the journal: %w", p.missed)
-		}
-		return false, nil
-	})
-}
-
-// WaitMemory returns when Options.Memory has been given what there is of
-// commits up to n. Those that have been appended have been.
-func (p *DB) WaitMemory(ctx context.Context, n uint64) error {
-	return p.until(ctx, func() (bool, error) { return p.memory.shown.Load() >= n, nil })
-}
-
-// until waits for something that change brings about. It is looked at with the
-// lock held.
-func (p *DB) until(ctx context.Context, done func() (bool, error)) error {
-	for {
-		p.mu.Lock()
-		ok, err := done()
-		switch {
-		case ok || err != nil:
-		case p.failed != nil:
-			err = p.failed
-		case p.closed:
-			err = quantrac.Errorf(quantrac.Unavailable, "projection %s is closed", p.path)
-		}
-		if ok || err != nil {
-			p.mu.Unlock()
-			return err
-		}
-		if p.wake == nil {
-			p.wake = make(chan struct{})
-		}
-		wake := p.wake
-		p.mu.Unlock()
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// change alters what Wait looks at and wakes who waits.
-func (p *DB) change(fn func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fn()
-	if p.wake != nil {
-		close(p.wake)
-		p.wake = nil
-	}
 }
 
 // CatchUp applies what the journal holds now. While somebody else is at it, it
@@ -309,14 +204,6 @@ func (p *DB) Run(ctx context.Context, j *journal.Journal) error {
 		case <-ctx.Done():
 		case <-p.life.Done():
 		}
-	}
-}
-
-// miss notes that the disk has not let the tables follow.
-func (p *DB) miss(err error) {
-	p.change(func() { p.misses, p.missed = p.misses+1, err })
-	if say, left := p.again.Next(time.Now()); say {
-		p.o.Logger.Warn("projection: the tables cannot follow the journal; trying again every second", "path", p.path, "error", err, "not_logged_before", left)
 	}
 }
 
