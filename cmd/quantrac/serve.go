@@ -109,8 +109,8 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer, log *slog.Logger) (er
 		return err
 	}
 	s, err := open(ctx, c, log)
-	if errors.Is(err, context.Canceled) {
-		log.Info("stopped before it was open", "cause", err)
+	if err != nil && ctx.Err() != nil {
+		log.Info("stopped before it was open", "while", err)
 		return nil
 	}
 	if err != nil {

@@ -104,8 +104,15 @@ func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
 		{"page", s.openPage},
 	}
 	for _, step := range steps {
-		if err := step.do(ctx); err != nil {
+		err := step.do(ctx)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, err), s.close())
+		}
+		if step.name == "journal" { // what reads it, for minutes perhaps, ends when it does
+			defer context.AfterFunc(ctx, func() { _ = s.journal.Close() })() // close tells
 		}
 	}
 	if err := s.exportMetrics(); err != nil {

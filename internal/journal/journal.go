@@ -34,6 +34,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"quantrac"
 	"quantrac/internal/vfs"
@@ -136,6 +137,7 @@ type Journal struct {
 	pub   published
 	holds holds
 
+	closing   atomic.Bool // set by Close
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -283,6 +285,7 @@ func (j *Journal) Epoch() uint64 {
 // more than once and returns the same error each time.
 func (j *Journal) Close() error {
 	j.closeOnce.Do(func() {
+		j.closing.Store(true)
 		j.queue.Lock()
 		j.queue.closing = true
 		j.queue.Unlock()

@@ -150,6 +150,9 @@ func (c *cursor) step(ctx context.Context, e Entry, fn func(Entry) error) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c.j.closing.Load() {
+		return c.j.errClosed()
+	}
 	if e.Number != c.next {
 		return quantrac.Errorf(quantrac.Corrupt, "journal %s: commit %d follows where %d was expected", c.j.dir, e.Number, c.next)
 	}

@@ -107,6 +107,29 @@ func TestTailReadsNothingUnfinished(t *testing.T) {
 	equal(t, got, []string{"one", "two"})
 }
 
+// TestCloseEndsReaders: a reader in the middle of a long segment, or of what is
+// in memory, does not go on to its end.
+func TestCloseEndsReaders(t *testing.T) {
+	for _, ring := range []int{-1, 1 << 20} {
+		o := small(nil)
+		o.RingBytes, o.SegmentBytes = ring, 1<<20
+		j := open(t, vfs.NewMem(), o)
+		for i := range 500 {
+			mustAppend(t, j, fmt.Sprint(i))
+		}
+		read := 0
+		err := j.Replay(context.Background(), 0, func(Entry) error {
+			if read++; read == 3 {
+				return j.Close()
+			}
+			return nil
+		})
+		if quantrac.KindOf(err) != quantrac.Unavailable || read != 3 {
+			t.Errorf("ring of %d bytes: %d entries were read, closed after 3: %v", ring, read, err)
+		}
+	}
+}
+
 // TestTailWakes: a reader with nothing to read sleeps, and wakes for a commit,
 // for the end of its context and for the journal's close.
 func TestTailWakes(t *testing.T) {
