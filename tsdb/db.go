@@ -80,9 +80,9 @@ func (o Options) withDefaults() Options {
 }
 
 // openFiles is how many of its files a store holds open at a time: there are
-// some for every thirty days of whatever it holds, and one process may not hold
-// so many.
-const openFiles = 128
+// some for every thirty days of whatever it holds, and a process may hold some
+// hundreds, most of them for connections.
+const openFiles = 64
 
 // DB is an open store. Its methods may be called from any goroutine.
 type DB struct {

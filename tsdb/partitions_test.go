@@ -56,7 +56,7 @@ func TestVeryManyPartitions(t *testing.T) {
 	const wild = 400
 	mem := vfs.NewMem()
 	clock := quantrac.NewManualClock(workStart)
-	mem.SetHandles(140)
+	mem.SetHandles(76)
 	j, err := journal.Open(mem, "journal", journal.Options{Clock: clock, ReserveBytes: -1, MinFreeBytes: -1})
 	if err != nil {
 		t.Fatal(err)
