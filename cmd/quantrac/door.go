@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -84,11 +85,15 @@ func through(t *turnstile.Turnstile, ls []net.Listener) []net.Listener {
 	return out
 }
 
+// named says of what an error is, unless it does so itself.
 func named(name string, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if rest, own := strings.CutPrefix(err.Error(), name); own && (strings.HasPrefix(rest, ": ") || strings.HasPrefix(rest, " ")) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 func closeAll(ls []net.Listener) error {
@@ -161,12 +166,8 @@ func (s *system) hosts() []string {
 	if host, _, err := net.SplitHostPort(s.c.HTTP); err == nil && host != "" {
 		out = append(out, host)
 	}
-	if _, rest, ok := strings.Cut(s.c.BaseURL, "://"); ok {
-		host, _, _ := strings.Cut(rest, "/")
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		out = append(out, host)
+	if u, err := url.Parse(s.c.baseURL()); err == nil {
+		out = append(out, u.Hostname())
 	}
 	return out
 }

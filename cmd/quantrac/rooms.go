@@ -12,11 +12,15 @@ import (
 	"quantrac/devices"
 )
 
-func (s *system) openCollector(context.Context) (err error) {
+func (s *system) openLetters(context.Context) (err error) {
 	if s.letters, err = deadletter.Open(s.path("deadletters.db"), s.journal, deadletter.Options{Logger: s.log}); err != nil {
 		return err
 	}
 	s.own("dead letters", s.letters.Run, s.letters.Close)
+	return nil
+}
+
+func (s *system) openCollector(context.Context) error {
 	bindings := deviceGate{s}
 	s.collector = collector.New(s.db, bindings, s.letters, s.clock, collector.Options{Logger: s.log})
 	s.own("collector", s.collector.Run, s.collector.Close)

@@ -96,8 +96,11 @@ func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
 		do   func(context.Context) error
 	}{
 		{"journal", s.openJournal},
+		{"audit", s.openAudit},
 		{"registry", s.openRegistry},
+		{"accounts", s.openAccounts},
 		{"engine", s.openEngine},
+		{"dead letters", s.openLetters},
 		{"collector", s.openCollector},
 		{"alerting", s.openAlerting},
 		{"forecast", s.openForecast},
@@ -109,7 +112,7 @@ func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", step.name, err), s.close())
+			return nil, errors.Join(named(step.name, err), s.close())
 		}
 		if step.name == "journal" { // what reads it, for minutes perhaps, ends when it does
 			defer context.AfterFunc(ctx, func() { _ = s.journal.Close() })() // close tells
@@ -158,16 +161,24 @@ func (s *system) openJournal(context.Context) (err error) {
 	return nil
 }
 
-func (s *system) openRegistry(context.Context) (err error) {
+func (s *system) openAudit(context.Context) (err error) {
 	if s.audit, err = audit.Open(s.path("audit.db"), s.journal, audit.Options{Clock: s.clock, Logger: s.log}); err != nil {
 		return err
 	}
 	s.own("audit", s.audit.Run, s.audit.Close)
+	return nil
+}
+
+func (s *system) openRegistry(context.Context) (err error) {
 	s.registry, err = devices.Open(s.path("registry.db"), s.journal, devices.Options{Clock: s.clock, Audit: s.audit, Local: s.c.Dev, Logger: s.log})
 	if err != nil {
 		return err
 	}
 	s.own("registry", s.registry.Run, s.registry.Close)
+	return nil
+}
+
+func (s *system) openAccounts(context.Context) (err error) {
 	s.accounts, err = accounts.Open(s.path("accounts.db"), s.journal, accounts.Options{Audit: s.audit, Logger: s.log})
 	if err != nil {
 		return err
@@ -204,7 +215,7 @@ func (s *system) run(ctx context.Context, out io.Writer) error {
 		g.Go(func() error {
 			defer s.parts.begin(r.name)()
 			if err := r.run(gctx); err != nil && gctx.Err() == nil {
-				return fmt.Errorf("%s: %w", r.name, err)
+				return named(r.name, err)
 			}
 			return nil
 		})

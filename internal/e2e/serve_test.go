@@ -1,15 +1,17 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"quantrac/internal/shared"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"quantrac/internal/shared"
 )
 
 // refuses wants a start that fails, and says why.
@@ -51,9 +53,38 @@ func TestServeRefused(t *testing.T) {
 
 	// The folder is none the worse for the failed starts, and has one service.
 	s := start(t, dir, "--dev")
-	refuses(t, []string{dir, "open in another process"}, "--data", dir, "--http", "127.0.0.1:0", "--mqtt", "off")
+	refuses(t, []string{"quantrac: journal " + dir, "open in another process"}, "--data", dir, "--http", "127.0.0.1:0", "--mqtt", "off")
 	refuses(t, []string{dir, "open in another process"}, "--data", dir+"/.", "--http", "127.0.0.1:0", "--mqtt", "off")
 	s.must("GET", "/-/ready", "", "", 200)
+}
+
+// TestServeDamaged: of a damaged folder the start names part and file, each once.
+func TestServeDamaged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start(t, dir, "--dev").stop()
+	for part, name := range map[string]string{
+		"audit": "audit.db", "registry": "registry.db", "accounts": "accounts.db", "engine": "tsdb/manifest",
+		"dead letters": "deadletters.db", "alerting": "alerting/alerting.db", "forecast": "forecast.db",
+	} {
+		path := filepath.Join(dir, name)
+		whole, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path, bytes.Repeat([]byte("bad "), len(whole)/4+1), 0o640)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := quantracRun(t, nil, "serve", "--data", dir, "--http", "127.0.0.1:0", "--mqtt", "off")
+		got.says(t, 1, "quantrac: "+part, path)
+		if strings.Count(got.stderr, path) != 1 || strings.Count(got.stderr, part+": ")+strings.Count(got.stderr, part+" "+dir) != 1 {
+			t.Errorf("not named once: %s", got.stderr)
+		}
+		if err := os.WriteFile(path, whole, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, dir, "--dev")
 }
 
 // TestServeConfigured: serve takes a configuration file, and what config print
