@@ -161,8 +161,12 @@ func TestImportOverHTTP(t *testing.T) {
 	}
 	var bad struct{ Report devices.Report }
 	b.do("POST", "import", "station,family\nb,ship\n", 400, &bad)
-	if len(bad.Report.Errors) == 0 || bad.Report.Errors[0].Line != 2 {
+	if len(bad.Report.Errors) == 0 || bad.Report.Errors[0].Line != 2 || bad.Report.DryRun {
 		t.Errorf("errors = %+v", bad)
+	}
+	b.do("POST", "import?dry_run=1", "station,family\nb,ship\n", 400, &bad)
+	if !bad.Report.DryRun {
+		t.Errorf("errors of a dry run = %+v", bad)
 	}
 }
 

@@ -122,11 +122,14 @@ func (a *api) importCSV(w http.ResponseWriter, r *http.Request) {
 		jsonapi.BadBody(w, err)
 		return
 	}
+	q := r.URL.Query().Get("dry_run")
+	dryRun := q == "true" || q == "1"
 	rep, err := devices.ImportCSV(r.Context(), bytes.NewReader(data), a.reg, true)
+	rep.DryRun = dryRun
 	if err == nil && !mayImport(w, p, rep) {
 		return
 	}
-	if q := r.URL.Query().Get("dry_run"); err == nil && q != "true" && q != "1" {
+	if err == nil && !dryRun {
 		rep, err = devices.ImportCSV(r.Context(), bytes.NewReader(data), a.reg, false)
 	}
 	if err != nil {
