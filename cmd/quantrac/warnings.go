@@ -54,9 +54,10 @@ func (s *system) alertingRoutes(mux *http.ServeMux) {
 	subs := params.NowOnly(outbox.Handler(s.alerting, s.outbox, subscriptionsPath, s.webhook.Check))
 	mux.Handle(subscriptionsPath, subs)
 	mux.Handle(subscriptionsPath+"/", subs)
-	mux.Handle("GET /api/alerting/warnings", params.NowOnly(http.HandlerFunc(s.warningsNow)))
-	mux.HandleFunc("GET /api/alerting/history", s.warningHistory)
+	mux.Handle("GET /api/alerting/warnings", s.publicOnly(params.NowOnly(http.HandlerFunc(s.warningsNow))))
+	mux.Handle("GET /api/alerting/history", s.publicOnly(http.HandlerFunc(s.warningHistory)))
 	streamPath, handler := stream.New(s.alerting, stream.Options{Stop: s.stopping})
+	handler = s.publicOnly(handler)
 	mux.Handle(streamPath, handler)
 	mux.Handle(quantracv1connect.WarningServiceWatchProcedure, s.gates.lasting(handler))
 	if s.c.OpenData {
@@ -64,6 +65,15 @@ func (s *system) alertingRoutes(mux *http.ServeMux) {
 		mux.Handle("/open/cap/", feed)
 		mux.Handle("/open/cap", feed)
 	}
+}
+
+// publicOnly lets everybody through where anything is public that shows
+// warnings, the page or the feed, and otherwise staff.
+func (s *system) publicOnly(next http.Handler) http.Handler {
+	if s.c.PublicPage || s.c.OpenData {
+		return next
+	}
+	return staffOnly(next)
 }
 
 // warningsNow answers the open episodes, each by its newest revision: what is

@@ -152,8 +152,8 @@ func TestMetricsAreForStaff(t *testing.T) {
 	outside(s.bearer(token.Secret)).want(200, "GET", "/metrics", "")
 }
 
-// TestPageForStaff: an operator may keep the page to signed-in staff. A proxy's
-// header makes a local request one from outside.
+// TestPageForStaff: an operator may keep the page and the warnings to signed-in
+// staff. A proxy's header makes a local request one from outside.
 func TestPageForStaff(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--dev", "--no-public-page")
@@ -165,9 +165,24 @@ func TestPageForStaff(t *testing.T) {
 			t.Errorf("%s: %s", path, got.body)
 		}
 	}
+	const watch = "/quantrac.v1.WarningService/Watch"
+	for _, path := range []string{"/api/alerting/warnings", "/api/alerting/history"} {
+		outside.want(401, "GET", path, "")
+		s.nobody().want(200, "GET", path, "")
+	}
+	outside.want(401, "POST", watch, "{}")
 	outside.want(200, "GET", "/", "") // with the sign-in form
 	if got := s.nobody().want(200, "GET", "/api/page/state", ""); !strings.Contains(string(got.body), `"staff":true`) {
 		t.Errorf("the page for staff: %s", got.body)
+	}
+	s.stop()
+
+	// Open data hold the public warnings: there is nothing to keep back.
+	s = start(t, t.TempDir(), "--dev", "--no-public-page", "--open-data")
+	outside.base = s.http
+	outside.want(401, "GET", "/api/page/state", "")
+	for _, path := range []string{"/api/alerting/warnings", "/api/alerting/history", "/open/cap"} {
+		outside.want(200, "GET", path, "")
 	}
 }
 
