@@ -23,6 +23,11 @@ func (c *configCheckCmd) Run(out io.Writer) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	for _, text := range c.advise() {
+		if _, err := fmt.Fprintln(out, "note:", text); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintln(out, "configuration is good")
 	return err
 }

@@ -10,9 +10,9 @@ import (
 // greet says where to look.
 func (s *system) greet(out io.Writer, d *door) {
 	host := d.http[0].Addr().String()
-	if h, _, err := net.SplitHostPort(s.c.HTTP); err == nil && h == "localhost" {
+	if h, _, err := net.SplitHostPort(s.c.HTTP); err == nil {
 		_, port, _ := net.SplitHostPort(host)
-		host = net.JoinHostPort("localhost", port)
+		host = net.JoinHostPort(reachable(h), port)
 	}
 	fmt.Fprintf(out, "Quantrac %s, data in %s\n", version, s.c.Data)
 	fmt.Fprintf(out, "  page         http://%s/\n", host)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"quantrac"
@@ -32,10 +31,10 @@ type serveCmd struct {
 
 	Clock string `default:"system" enum:"system,replay" help:"Where the time comes from: the machine, or a replay with --drive-clock (${enum})."`
 
-	PublicPage bool   `name:"public-page" default:"true" negatable:"" env:"QUANTRAC_PUBLIC_PAGE" help:"Show the phone page to everybody; otherwise to signed-in staff only."`
+	PublicPage bool   `name:"public-page" default:"true" negatable:"" env:"QUANTRAC_PUBLIC_PAGE" help:"Show the phone page and the public warnings to everybody; otherwise to signed-in staff only (with --open-data the warnings stay public)."`
 	OpenData   bool   `name:"open-data" env:"QUANTRAC_OPEN_DATA" help:"Serve the CAP feed and open data under /open."`
 	Sender     string `name:"cap-sender" default:"quantrac.invalid" env:"QUANTRAC_CAP_SENDER" help:"Sender in CAP messages: an address or domain of the operator."`
-	BaseURL    string `name:"base-url" env:"QUANTRAC_BASE_URL" help:"Address under which people reach the page, for links in messages; by default that of --http."`
+	BaseURL    string `name:"base-url" env:"QUANTRAC_BASE_URL" help:"Address under which people reach the page, for links in messages; by default that of --http, by the machine's name where that is every address."`
 
 	TrustedProxies []string `name:"trusted-proxies" sep:"," placeholder:"ADDRESS" env:"QUANTRAC_TRUSTED_PROXIES" help:"Proxies in front of the service, by address or network: their X-Forwarded-For and X-Forwarded-Proto are believed, nobody else's."`
 
@@ -75,7 +74,7 @@ func (c *serveCmd) check() error {
 	_, err := parseRetention(c.Retention)
 	errs = append(errs, named("retention", err))
 	_, err = accounts.ParseProxies(c.TrustedProxies)
-	errs = append(errs, named("trusted-proxies", err))
+	errs = append(errs, named("trusted-proxies", err), named("base-url", checkBaseURL(c.BaseURL)))
 	return errors.Join(errs...)
 }
 
@@ -108,6 +107,9 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer, log *slog.Logger) (er
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return err
 	}
+	for _, text := range c.advise() {
+		log.Warn(text)
+	}
 	s, err := open(ctx, c, log)
 	if err != nil && ctx.Err() != nil {
 		log.Info("stopped before it was open", "while", err)
@@ -139,12 +141,4 @@ func (c *serveCmd) minFree() int64 {
 		return -1
 	}
 	return c.MinFree
-}
-
-// baseURL is where people reach the page.
-func (c *serveCmd) baseURL() string {
-	if c.BaseURL != "" {
-		return strings.TrimSuffix(c.BaseURL, "/")
-	}
-	return "http://" + c.HTTP
 }

@@ -126,6 +126,9 @@ func TestSettingsRefused(t *testing.T) {
 		"--silence-hold=-1s":                            "silence-hold",
 		"--mqtt-broker 192.0.2.1:1883":                  "mqtt-broker",
 		"--mqtt-broker http://192.0.2.1":                `mqtt-broker: "http://192.0.2.1": scheme "http"`,
+		"--base-url quantrac.example.vn":                `base-url: "quantrac.example.vn": write https://HOST`,
+		"--base-url mqtt://quantrac.example.vn":         "write https://HOST",
+		"--base-url https://:8420":                      "write https://HOST",
 		"--mqtt-broker mqtt://an:geheim@192.0.2.1:1883": "mqtt-broker: mqtt://an:xxxxx@192.0.2.1:1883: leave the password out",
 	} {
 		dir := filepath.Join(t.TempDir(), "data")
@@ -187,8 +190,13 @@ retention:
 	wants(quantracRun(t, env, "config", "print", "--http", "localhost:8423", "--no-public-page", "--data", "d"), "data: d", "http: localhost:8423", "public-page: false")
 	got := quantracRun(t, env, "config", "check")
 	got.says(t, 0)
-	if !strings.Contains(got.stdout, "good") {
+	if !strings.Contains(got.stdout, "good") || strings.Contains(got.stdout, "note") {
 		t.Errorf("config check says %q", got.stdout)
+	}
+	got = quantracRun(t, env, "config", "check", "--http", ":8420")
+	got.says(t, 0)
+	if !strings.Contains(got.stdout, "note: base-url is not set: links in messages lead to http://") || !strings.Contains(got.stdout, "good") {
+		t.Errorf("config check of a service on every address says %q", got.stdout)
 	}
 }
 
