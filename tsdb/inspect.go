@@ -156,7 +156,7 @@ func (f *Folder) block(path string, info *FileInfo, read func(*block.Reader) err
 }
 
 func (f *Folder) commits(path string, info *FileInfo, read func(*commits.File) error) error {
-	c, err := commits.Open(f.handles, path)
+	c, err := commits.Open(f.handles, path, nil)
 	if err != nil {
 		return err
 	}

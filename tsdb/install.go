@@ -64,7 +64,7 @@ func (o *output) file(write func(f vfs.File) error) error {
 		return o.db.writing(name, err)
 	}
 	var err error
-	o.commits, err = commits.Open(o.db.handles, o.db.path(name))
+	o.commits, err = commits.Open(o.db.handles, o.db.path(name), o.db.j.Correct)
 	return err
 }
 

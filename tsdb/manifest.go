@@ -117,7 +117,7 @@ func (db *DB) openFiles() error {
 	var files []*commits.File
 	db.log = commits.NewLog(nil) // of nothing, should the files not open
 	for _, name := range db.files.manifest.Commits {
-		f, err := commits.Open(db.handles, db.path(name))
+		f, err := commits.Open(db.handles, db.path(name), db.j.Correct)
 		if err != nil {
 			for _, f := range files {
 				_ = f.Close() // the first error is the one to tell

@@ -12,6 +12,7 @@ import (
 	"quantrac/internal/journal"
 	"quantrac/internal/vfs"
 	"quantrac/tsdb"
+	"quantrac/tsdb/tsdbtest"
 )
 
 var errNoSpace = syscall.ENOSPC
@@ -380,4 +381,101 @@ func TestCancelled(t *testing.T) {
 	if err := db.Flush(context.Background()); err != nil {
 		t.Error(err)
 	}
+}
+
+// Commits of a clock that was years ahead, in files of the store before it was
+// found out, count as made when it was: reads as of a time find them and what
+// came after, also once the files have been merged.
+func TestClockThatWasAhead(t *testing.T) {
+	mem := vfs.NewMem()
+	clock := &tsdbtest.Clock{}
+	ctx := context.Background()
+	const day = 24 * 3_600_000
+	slot := 0
+	add := func(t *testing.T, db *tsdb.DB, at quantrac.Millis) {
+		t.Helper()
+		clock.Set(at)
+		slot++
+		mustAppend(t, db, readings(row("a", slot, "v", float64(slot))))
+	}
+	use := func(accept bool, fn func(t *testing.T, db *tsdb.DB)) {
+		t.Helper()
+		t.Run("", func(t *testing.T) {
+			j, err := journal.Open(mem, "journal", journal.Options{Clock: clock, AcceptClock: accept, ReserveBytes: -1, MinFreeBytes: -1, SegmentBytes: 2000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := tsdb.Open(mem, "tsdb", j, tsdb.Options{Clock: clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fn(t, db)
+			if err := errors.Join(db.Close(), j.Close()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	flush := func(t *testing.T, db *tsdb.DB) {
+		t.Helper()
+		if err := db.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const wrong = workStart + 10_000*day
+	use(false, func(t *testing.T, db *tsdb.DB) {
+		add(t, db, workStart+1*day)
+		flush(t, db)
+		add(t, db, wrong)
+		add(t, db, wrong+day)
+		flush(t, db)
+		add(t, db, wrong+2*day) // in the journal alone
+	})
+	check := func(t *testing.T, db *tsdb.DB, want map[quantrac.Millis]int) {
+		t.Helper()
+		for at, n := range want {
+			got := 0
+			for s, err := range db.Select(ctx, tsdb.Query{From: quantrac.MinMillis, To: quantrac.MaxMillis, AsOf: at}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += len(s.Times)
+			}
+			if got != n {
+				t.Errorf("as of %s: %d values, want %d", at, got, n)
+			}
+		}
+	}
+	// revised is when the second value was committed.
+	revised := func(t *testing.T, db *tsdb.DB) {
+		t.Helper()
+		revs, err := db.Revisions(ctx, quantrac.NewLabels("__name__", "v", "station", "a"), row("a", 2, "v", 1.0).Time)
+		if err != nil || len(revs) != 1 || revs[0].Commit.Time != workStart+5*day {
+			t.Errorf("revisions %+v, %v, want one of %s", revs, err, workStart+5*day)
+		}
+	}
+	clock.Set(workStart + 5*day)
+	want := map[quantrac.Millis]int{workStart: 0, workStart + 1*day: 1, workStart + 5*day - 1: 1, workStart + 5*day: 4}
+	use(true, func(t *testing.T, db *tsdb.DB) {
+		check(t, db, want)
+		add(t, db, workStart+6*day)
+		flush(t, db)
+		add(t, db, workStart+7*day)
+		for at, n := range map[quantrac.Millis]int{workStart + 6*day - 1: 4, workStart + 6*day: 5, workStart + 7*day: 6, wrong: 6} {
+			want[at] = n
+		}
+		check(t, db, want)
+	})
+	use(false, func(t *testing.T, db *tsdb.DB) {
+		check(t, db, want)
+		revised(t, db)
+		flush(t, db)
+		if err := db.Compact(ctx); err != nil {
+			t.Fatal(err)
+		}
+		check(t, db, want)
+	})
+	use(false, func(t *testing.T, db *tsdb.DB) {
+		check(t, db, want)
+		revised(t, db)
+	})
 }

@@ -10,7 +10,8 @@
 //     are there or none.
 //   - Every record has a commit number of its own, 1, 2, 3 …, without gaps, and
 //     a commit time that never goes backwards, also over restarts: Open refuses
-//     while the clock stands before the last commit.
+//     while the clock stands before the last commit, unless it is told that the
+//     clock was wrong then.
 //   - OnCommit callbacks and readers see records in the order of their numbers
 //     and only once they are durable.
 //   - Damage to what was acknowledged is an error of kind Corrupt that names
@@ -70,6 +71,10 @@ type Options struct {
 	// at the beginning until then: Open does not compare it with the last
 	// commit. Whoever drives it begins no earlier than Last.
 	Driven bool
+	// AcceptClock lets the journal be opened while the clock stands before the
+	// last commit: what was committed so far counts as committed by now. For an
+	// operator who has seen that the clock is right and was wrong then.
+	AcceptClock bool
 	// SegmentBytes is when a new segment file is begun; 64 MiB.
 	SegmentBytes int64
 	// MinFreeBytes is the free disk space below which records that are not
@@ -120,6 +125,8 @@ type Journal struct {
 	dir  string
 	o    Options
 	lock io.Closer
+	// marks of a clock that was wrong; they do not change once the journal is open.
+	marks []clockMark
 
 	// queue is where Append calls meet.
 	queue struct {
@@ -222,19 +229,20 @@ func Open(fsys vfs.FS, dir string, o Options) (*Journal, error) {
 
 // open does what Open does once the lock is held.
 func (j *Journal) open() error {
+	if err := j.loadMarks(); err != nil {
+		return err
+	}
 	if err := j.recover(); err != nil {
 		return err
 	}
 	if err := j.holds.load(); err != nil {
 		return err
 	}
-	if now, last := j.o.Clock.Now(), j.pub.last; now < last.Time && !j.o.Driven {
-		return quantrac.Errorf(quantrac.Unavailable,
-			"journal %s: the clock says %s, but the last commit (number %d) was made at %s: set the clock right, or wait %s, and start again",
-			j.dir, now, last.Number, last.Time, last.Time.Sub(now))
-	}
 	if j.o.Epoch != 0 && j.o.Epoch < j.pub.epoch {
 		return quantrac.Errorf(quantrac.Conflict, "journal %s is of epoch %d; it cannot be opened for the earlier epoch %d", j.dir, j.pub.epoch, j.o.Epoch)
+	}
+	if err := j.checkClock(); err != nil {
+		return err
 	}
 	fresh := len(j.pub.segments) == 0
 	if fresh || j.o.Epoch > j.pub.epoch {

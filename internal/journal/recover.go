@@ -149,7 +149,7 @@ type end struct {
 // recoverLast reads the last segment, cuts a torn end off, and makes sure that
 // what is left is on the disk.
 func (j *Journal) recoverLast(f vfs.File, s found) error {
-	e, err := scanLast(f, s)
+	e, err := j.scanLast(f, s)
 	if err != nil {
 		return err
 	}
@@ -197,8 +197,8 @@ func rewrite(f vfs.File, from, to int64) error {
 // scanLast reads the records of the last segment up to its end or the first
 // damage, and decides whether damage is the torn end of a write that was never
 // acknowledged or loss of what was.
-func scanLast(f vfs.File, s found) (end, error) {
-	e := end{last: quantrac.Commit{Number: s.header.first - 1, Time: s.previous}, good: headerSize, group: headerSize}
+func (j *Journal) scanLast(f vfs.File, s found) (end, error) {
+	e := end{last: j.Correct(quantrac.Commit{Number: s.header.first - 1, Time: s.previous}), good: headerSize, group: headerSize}
 	r := frameReader{f: f, path: s.path, off: headerSize, end: s.size}
 	seen, group := e.last, int64(headerSize) // also of calls that are not whole
 	for {
@@ -224,10 +224,11 @@ func scanLast(f vfs.File, s found) (end, error) {
 			e.clean = true
 			return e, nil
 		}
-		if fr.entry.Number != seen.Number+1 || fr.entry.Time < seen.Time {
-			return e, corrupt(s.path, at, "commit %d of %s follows commit %d of %s", fr.entry.Number, fr.entry.Time, seen.Number, seen.Time)
+		c := j.Correct(fr.entry.Commit)
+		if c.Number != seen.Number+1 || c.Time < seen.Time {
+			return e, corrupt(s.path, at, "commit %d of %s follows commit %d of %s", c.Number, c.Time, seen.Number, seen.Time)
 		}
-		seen = fr.entry.Commit
+		seen = c
 		if fr.index == 0 {
 			group = at
 		}

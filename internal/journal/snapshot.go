@@ -47,6 +47,11 @@ func (j *Journal) snapshot(dir string) error {
 			return err
 		}
 	}
+	if len(j.marks) > 0 {
+		if err := vfs.WriteFile(j.fs, filepath.Join(dir, filepath.Base(j.clockPath())), encodeMarks(j.marks), 0o640); err != nil {
+			return err
+		}
+	}
 	return vfs.WriteFile(j.fs, filepath.Join(dir, filepath.Base(j.holds.path())), j.holds.encode(), 0o640)
 }
 

@@ -157,6 +157,7 @@ func (c *cursor) step(ctx context.Context, e Entry, fn func(Entry) error) error 
 		return quantrac.Errorf(quantrac.Corrupt, "journal %s: commit %d follows where %d was expected", c.j.dir, e.Number, c.next)
 	}
 	c.next++
+	e.Commit = c.j.Correct(e.Commit)
 	return fn(e)
 }
 

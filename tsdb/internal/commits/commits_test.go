@@ -23,7 +23,7 @@ func writeFile(t *testing.T, fsys vfs.FS, name string, write func(f vfs.File) er
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open(files.New(fsys, 1), name)
+	f, err := Open(files.New(fsys, 1), name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestLog(t *testing.T) {
 	}
 	var opened []*File
 	for _, n := range names {
-		f, err := Open(files.New(fsys, 1), n)
+		f, err := Open(files.New(fsys, 1), n, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func openBytes(t *testing.T, data []byte) (*File, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Open(files.New(fsys, 1), "f")
+	return Open(files.New(fsys, 1), "f", nil)
 }
 
 // Every single damaged byte is noticed: on opening, or when its page is read.

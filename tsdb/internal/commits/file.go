@@ -32,12 +32,14 @@ type page struct {
 	offset      int64
 	size        int
 	count       int
-	first, last quantrac.Commit
+	first, last quantrac.Commit    // as they count
+	said        [2]quantrac.Commit // the two as the file has them
 }
 
 // File is an open file of commits.
 type File struct {
 	f       *files.File
+	correct func(quantrac.Commit) quantrac.Commit // nil where all times are right
 	path    string
 	pages   []page
 	first   quantrac.Commit
@@ -58,18 +60,27 @@ func (f *File) Count() int { return f.count }
 // Close closes the file.
 func (f *File) Close() error { return f.f.Close() }
 
-// Open opens a file of commits.
-func Open(set *files.Set, path string) (*File, error) {
+// Open opens a file of commits. Their times are those of the clock then; correct
+// says, if it is not nil, what they count as: where the clock was wrong.
+func Open(set *files.Set, path string, correct func(quantrac.Commit) quantrac.Commit) (*File, error) {
 	h, err := set.Open(path)
 	if err != nil {
 		return nil, quantrac.WithKind(quantrac.Unavailable, err)
 	}
-	f := &File{f: h, path: path}
+	f := &File{f: h, path: path, correct: correct}
 	if err := f.open(); err != nil {
 		_ = h.Close() // it was only read
 		return nil, err
 	}
 	return f, nil
+}
+
+// counted returns a commit of the file with the time that it counts as made at.
+func (f *File) counted(c quantrac.Commit) quantrac.Commit {
+	if f.correct == nil {
+		return c
+	}
+	return f.correct(c)
 }
 
 func (f *File) corrupt(offset int64, err error) error {
@@ -150,14 +161,16 @@ func (f *File) directory(dir []byte, end int64) error {
 		n, t := uvarint(), uvarint()
 		return quantrac.Commit{Number: n, Time: quantrac.Millis(int64(t>>1) ^ -int64(t&1))}
 	}
-	offset := int64(headerSize)
+	offset, before := int64(headerSize), quantrac.Commit{}
 	for n := uvarint(); n > 0 && !short; n-- {
 		p := page{offset: offset, size: int(min(uvarint(), 1<<30)), count: int(min(uvarint(), 1<<30)), first: commit(), last: commit()}
 		if p.count < 1 || p.count > pageLen || p.first.Number > p.last.Number || p.first.Time > p.last.Time ||
-			len(f.pages) > 0 && (p.first.Number <= f.last.Number || p.first.Time < f.last.Time) {
-			return fmt.Errorf("page of %d commits from %v to %v after %v", p.count, p.first, p.last, f.last)
+			len(f.pages) > 0 && (p.first.Number <= before.Number || p.first.Time < before.Time) {
+			return fmt.Errorf("page of %d commits from %v to %v after %v", p.count, p.first, p.last, before)
 		}
-		offset += int64(p.size)
+		offset, before = offset+int64(p.size), p.last
+		p.said = [2]quantrac.Commit{p.first, p.last}
+		p.first, p.last = f.counted(p.first), f.counted(p.last)
 		f.last = p.last
 		f.count += p.count
 		f.pages = append(f.pages, p)
@@ -192,6 +205,9 @@ func (f *File) read(p *page) ([]quantrac.Commit, error) {
 	if err != nil {
 		return nil, f.corrupt(p.offset, err)
 	}
+	for i := range out {
+		out[i] = f.counted(out[i])
+	}
 	return out, nil
 }
 
@@ -216,8 +232,8 @@ func decodePage(buf []byte, p *page) ([]quantrac.Commit, error) {
 	for i := range out {
 		out[i] = quantrac.Commit{Number: uint64(numbers[i]), Time: quantrac.Millis(times[i])}
 	}
-	if out[0] != p.first || out[p.count-1] != p.last {
-		return nil, fmt.Errorf("page holds %v to %v, the directory says %v to %v", out[0], out[p.count-1], p.first, p.last)
+	if out[0] != p.said[0] || out[p.count-1] != p.said[1] {
+		return nil, fmt.Errorf("page holds %v to %v, the directory says %v to %v", out[0], out[p.count-1], p.said[0], p.said[1])
 	}
 	return out, nil
 }

@@ -64,7 +64,7 @@ func (e *fileWriter) page(cs []quantrac.Commit) error {
 	e.buf = binary.AppendUvarint(e.buf, uint64(len(numbers)))
 	e.buf = codec.AppendInts(append(e.buf, numbers...), e.ints)
 	binary.LittleEndian.PutUint32(e.buf, checksum(e.buf[4:]))
-	e.pages = append(e.pages, page{e.offset, len(e.buf), len(cs), cs[0], cs[len(cs)-1]})
+	e.pages = append(e.pages, page{offset: e.offset, size: len(e.buf), count: len(cs), first: cs[0], last: cs[len(cs)-1]})
 	return e.write(e.buf)
 }
 
