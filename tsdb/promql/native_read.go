@@ -95,22 +95,20 @@ func (e *evaluation) scan(ctx context.Context) error {
 // slide moves the window over a series. It returns how many samples the widest
 // window holds, and the last.
 func (e *evaluation) slide(first quantrac.Millis, times []quantrac.Millis, values []float64) (widest, last int) {
-	times, values = dropStale(times, values)
+	w := &e.window
+	w.times, w.values = dropStale(times, values)
+	w.lo, w.hi = 0, 0
+	if e.function.timed {
+		w.clock.set(w.times)
+	}
 	e.columns.reset(e.steps)
-	lo, hi := 0, 0
 	for k := range e.steps {
-		end := first + quantrac.Millis(k)*e.step
-		for hi < len(times) && times[hi] <= end {
-			hi++
-		}
-		for lo < hi && times[lo] <= end-e.width {
-			lo++
-		}
-		if last = hi - lo; last == 0 {
+		w.move(first+quantrac.Millis(k)*e.step, e.width)
+		if last = w.hi - w.lo; last == 0 {
 			continue
 		}
 		widest = max(widest, last)
-		if v, ok := e.function.value(window{times[lo:hi], values[lo:hi], end - e.width, end}); ok {
+		if v, ok := e.function.value(w); ok {
 			e.columns.set(k, v)
 		}
 	}

@@ -9,16 +9,35 @@ import (
 	"github.com/prometheus/prometheus/util/kahansum"
 )
 
-// window is the samples of a series in (start, end], at least one.
+// window is where a function looks at a series: at the samples from lo to before
+// hi, those in (start, end]. There is at least one.
 type window struct {
-	times      []quantrac.Millis
-	values     []float64
+	times      []quantrac.Millis // of the series
+	values     []float64         // likewise
+	lo, hi     int
 	start, end quantrac.Millis
+	clock      clock // of the series, for functions that are timed
 }
 
-func (w window) rate() (float64, bool)     { return w.change(true, true) }
-func (w window) increase() (float64, bool) { return w.change(true, false) }
-func (w window) delta() (float64, bool)    { return w.change(false, false) }
+// samples returns those in the window.
+func (w *window) samples() ([]quantrac.Millis, []float64) {
+	return w.times[w.lo:w.hi], w.values[w.lo:w.hi]
+}
+
+// move moves the window on, to an end that lies after the one before.
+func (w *window) move(end, width quantrac.Millis) {
+	w.start, w.end = end-width, end
+	for w.hi < len(w.times) && w.times[w.hi] <= end {
+		w.hi++
+	}
+	for w.lo < w.hi && w.times[w.lo] <= w.start {
+		w.lo++
+	}
+}
+
+func (w *window) rate() (float64, bool)     { return w.change(true, true) }
+func (w *window) increase() (float64, bool) { return w.change(true, false) }
+func (w *window) delta() (float64, bool)    { return w.change(false, false) }
 
 // seconds returns a time span in seconds.
 func seconds(d quantrac.Millis) float64 { return float64(d) / 1000 }
@@ -26,29 +45,30 @@ func seconds(d quantrac.Millis) float64 { return float64(d) / 1000 }
 // change is the difference of the last value and the first, stretched to the
 // whole window as far as the distance of the samples allows. A counter's resets
 // are made up for.
-func (w window) change(counter, perSecond bool) (float64, bool) {
-	n := len(w.values) - 1
+func (w *window) change(counter, perSecond bool) (float64, bool) {
+	times, values := w.samples()
+	n := len(values) - 1
 	if n == 0 {
 		return 0, false
 	}
-	result := w.values[n] - w.values[0]
+	result := values[n] - values[0]
 	if counter {
-		for i, v := range w.values[1:] {
-			if v < w.values[i] {
-				result += w.values[i]
+		for i, v := range values[1:] {
+			if v < values[i] {
+				result += values[i]
 			}
 		}
 	}
-	sampled := seconds(w.times[n] - w.times[0])
+	sampled := seconds(times[n] - times[0])
 	between := sampled / float64(n)
 	near := between * 1.1
-	toStart, toEnd := seconds(w.times[0]-w.start), seconds(w.end-w.times[n])
+	toStart, toEnd := seconds(times[0]-w.start), seconds(w.end-times[n])
 	if toStart >= near {
 		toStart = between / 2
 	}
-	if counter && result > 0 && w.values[0] >= 0 {
+	if counter && result > 0 && values[0] >= 0 {
 		// It was not below zero: no further back than where it would have been.
-		if toZero := sampled * (w.values[0] / result); toZero < toStart {
+		if toZero := sampled * (values[0] / result); toZero < toStart {
 			toStart = toZero
 		}
 	}
@@ -72,33 +92,46 @@ func plus(v, sum, c float64) (float64, float64) {
 }
 
 // slope is that of the regression line, per second.
-func (w window) slope() (float64, bool) {
-	if len(w.values) < 2 {
+func (w *window) slope() (float64, bool) {
+	if w.hi-w.lo < 2 {
 		return 0, false
 	}
-	// Times in whole seconds, as almost all are, sum up exactly as numbers; only
-	// the values need compensated sums.
-	var x, xx, odd quantrac.Millis
+	x, xx, whole := w.clock.sums(w.lo, w.hi)
+	if !whole {
+		return w.slopeOfParts(), true
+	}
+	values := w.values[w.lo:w.hi]
+	seconds := w.clock.seconds[w.lo:w.hi][:len(values)]
 	var y, yc, xy, xyc float64
-	varies := false
-	first, value := w.times[0], w.values[0]
-	for i, v := range w.values {
-		d := w.times[i] - first
-		odd |= d % 1000
-		d /= 1000
-		x += d
-		xx += d * d
+	first, value, varies := seconds[0], values[0], false
+	for i, v := range values {
 		y, yc = plus(v, y, yc)
-		xy, xyc = plus(float64(float64(d)*v), xy, xyc)
+		xy, xyc = plus(float64(float64(seconds[i]-first)*v), xy, xyc)
 		varies = varies || v != value
 	}
-	const exact = 1 << 53
-	n := quantrac.Millis(len(w.values))
-	span := (w.times[n-1] - first) / 1000
-	if odd != 0 || yc != yc || xyc != xyc || !varies || span > 1<<20 || xx > exact {
+	if !varies || yc != yc || xyc != xyc {
 		return w.slopeOfAny(), true
 	}
-	return slope(float64(n), float64(x), y+yc, xy+xyc, float64(xx)), true
+	return slope(float64(len(values)), float64(x), y+yc, xy+xyc, float64(xx)), true
+}
+
+// slopeOfParts is slope where times are not whole seconds apart.
+func (w *window) slopeOfParts() float64 {
+	times, values := w.samples()
+	var x, xc, y, yc, xy, xyc, xx, xxc float64
+	varies := false
+	for i, v := range values {
+		d := float64(times[i]-times[0]) / 1e3
+		x, xc = plus(d, x, xc)
+		y, yc = plus(v, y, yc)
+		xy, xyc = plus(float64(d*v), xy, xyc)
+		xx, xxc = plus(float64(d*d), xx, xxc)
+		varies = varies || v != values[0]
+	}
+	if !varies || yc != yc || xyc != xyc {
+		return w.slopeOfAny()
+	}
+	return slope(float64(len(values)), x+xc, y+yc, xy+xyc, xx+xxc)
 }
 
 // slope works out the slope from sums.
@@ -108,22 +141,24 @@ func slope(n, x, y, xy, xx float64) float64 {
 	return covariance / variance
 }
 
-// slopeOfAny is slope by the same steps as the engine's regression.
-func (w window) slopeOfAny() float64 {
+// slopeOfAny is slope by the same steps as the engine's regression: of values
+// that are not finite, or all the same.
+func (w *window) slopeOfAny() float64 {
+	times, values := w.samples()
 	var n float64
 	var x, xc, y, yc, xy, xyc, xx, xxc float64
 	varies := false
-	for i, v := range w.values {
+	for i, v := range values {
 		n++
-		d := float64(w.times[i]-w.times[0]) / 1e3
+		d := float64(times[i]-times[0]) / 1e3
 		x, xc = kahansum.Inc(d, x, xc)
 		y, yc = kahansum.Inc(v, y, yc)
 		xy, xyc = kahansum.Inc(d*v, xy, xyc)
 		xx, xxc = kahansum.Inc(d*d, xx, xxc)
-		varies = varies || i > 0 && v != w.values[0]
+		varies = varies || i > 0 && v != values[0]
 	}
 	if !varies {
-		if math.IsInf(w.values[0], 0) {
+		if math.IsInf(values[0], 0) {
 			return math.NaN()
 		}
 		return 0

@@ -153,7 +153,7 @@ func openNetwork(b *testing.B, stations, days int) *tsdb.DB {
 	return db
 }
 
-// networkQueries are requests by the names of ../../…/peers.md.
+// networkQueries are the requests that the peers were asked, and some beside them.
 func networkQueries() [][2]string {
 	at := func(t quantrac.Millis) string { return fmt.Sprintf("%d.%03d", t/1000, t%1000) }
 	span := func(query string, back, step quantrac.Millis) string {
@@ -178,7 +178,19 @@ func networkQueries() [][2]string {
 }
 
 func BenchmarkNetwork(b *testing.B) {
-	db := openNetwork(b, networkStations, networkDays)
+	compareOver(b, openNetwork(b, networkStations, networkDays), networkQueries())
+}
+
+// BenchmarkDecade asks for ten years of daily maxima, days as people count them.
+func BenchmarkDecade(b *testing.B) {
+	const years = 10
+	midnight, _ := networkEnd.Day()
+	compareOver(b, openNetwork(b, 10, years*365), [][2]string{{"maxima", fmt.Sprintf("query_range?query=max_over_time(water_level_meters[1d])&start=%d&end=%d&step=86400",
+		(midnight-(years*365-1)*day)/second, midnight/second)}})
+}
+
+// compareOver measures queries over HTTP, by native paths and by the engine.
+func compareOver(b *testing.B, db *tsdb.DB, queries [][2]string) {
 	reg := newTestRegistry()
 	for _, m := range networkMetrics {
 		reg.intervals[m] = 10 * time.Minute
@@ -187,7 +199,7 @@ func BenchmarkNetwork(b *testing.B) {
 		api := New(db, reg, Options{Clock: quantrac.NewManualClock(networkEnd + minute), NoNative: path == "engine"})
 		srv := httptest.NewServer(api.Handler())
 		b.Cleanup(srv.Close)
-		for _, q := range networkQueries() {
+		for _, q := range queries {
 			b.Run(q[0]+"/"+path, func(b *testing.B) {
 				b.ReportAllocs()
 				var bytes int64

@@ -24,7 +24,8 @@ type shape struct {
 // are worked out from the samples of a window.
 type rangeFunction struct {
 	fold  tsdb.FoldOp
-	value func(window) (float64, bool) // nil for a fold
+	value func(*window) (float64, bool) // nil for a fold
+	timed bool                          // value looks at the window's clock
 	// present makes 1 of a count.
 	present bool
 	// keepsName is set where the result is one of the samples.
@@ -43,10 +44,10 @@ var rangeFunctions = map[string]rangeFunction{
 	"present_over_time": {fold: tsdb.FoldCount, present: true},
 	"first_over_time":   {fold: tsdb.FoldFirst, keepsName: true},
 	"last_over_time":    {fold: tsdb.FoldLast, keepsName: true},
-	"rate":              {value: window.rate, counter: true},
-	"increase":          {value: window.increase, counter: true},
-	"delta":             {value: window.delta},
-	"deriv":             {value: window.slope},
+	"rate":              {value: (*window).rate, counter: true},
+	"increase":          {value: (*window).increase, counter: true},
+	"delta":             {value: (*window).delta},
+	"deriv":             {value: (*window).slope, timed: true},
 }
 
 // shapeOf returns the shape of an expression that has been preprocessed; ok is
