@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,8 @@ func TestBrowser(t *testing.T) {
 	b := newBrowser(t)
 	n := newNetwork()
 	p, _ := runPage(t, n, Options{OpenData: true, SignIn: true}, quantrac.Principal{})
-	srv := serve(t, signInFake(p, nil))
+	var away atomic.Bool
+	srv := serve(t, behindProxy(signInFake(p, nil), &away))
 	tb := b.tab(390, 844, "light")
 	tb.open(srv.URL + "/")
 	tb.until("all stations", `document.querySelectorAll('.station').length === 31`)
@@ -96,12 +98,20 @@ func TestBrowser(t *testing.T) {
 	if f := b.complaints(); len(f) > 0 {
 		t.Errorf("the browser complains: %q", f)
 	}
+	t.Run("many warnings", func(t *testing.T) { manyWarnings(t, tb, n) })
 	t.Run("offline", func(t *testing.T) {
+		tb.until("the live line", `document.querySelector('.line').classList.contains('live')`)
+		n.rise("tram-chim", 2.41)
+		tb.until("the newest reading, kept as it came", `caches.open('data').then(c => c.match('/api/page/state')).then(r => r?.json()).then(s => s?.stations.find(x => x.id === 'tram-chim').readings[0].value === 2.41)`)
 		tb.until("the service worker", `navigator.serviceWorker.ready.then(r => !!r.active && !!navigator.serviceWorker.controller)`)
-		tb.eval(`fetch('/api/page/state').then(r => r.text()).then(() => 1)`) // through the worker
+		const kept = `document.querySelectorAll('.station').length === 31 && document.querySelector('.line.offline').innerText.includes('Ngoại tuyến. Số liệu lưu lúc 03:20') &&
+			document.querySelector('[href$="tram-chim"].station').innerText.includes('2,41 m') && document.querySelectorAll('.warning').length === 3`
+		away.Store(true) // the proxy is there, the centre is not
+		tb.open(srv.URL + "/?away")
+		tb.until("the kept figures behind a proxy", kept)
 		shut(srv)
 		tb.open(srv.URL + "/?offline")
-		tb.until("the kept figures, marked", `document.querySelectorAll('.station').length === 31 && document.querySelector('.line.offline').innerText.includes('Ngoại tuyến. Số liệu lưu lúc')`)
+		tb.until("the kept figures, marked", kept)
 	})
 }
 

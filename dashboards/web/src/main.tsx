@@ -9,12 +9,13 @@ import { Banners, Header, LineStatus } from './views/header';
 import { filtered, Filters, StationList, type Filter } from './views/list';
 import { SignIn } from './views/signin';
 import { StationPage } from './views/station';
-import { Warnings } from './views/warnings';
+import { AllWarnings, Warnings } from './views/warnings';
 import { FamilySign, StateShape } from './shapes';
 import { stationName } from './words';
 import './style.css';
 
-type Route = { view: 'list' | 'map' | 'sign-in' | 'station'; id: string };
+type View = 'list' | 'map' | 'warnings' | 'sign-in' | 'station';
+type Route = { view: View; id: string };
 
 // Messages of the first versions link to a station as /?station=ID.
 function understandOldLink(): void {
@@ -31,7 +32,7 @@ function route(): Route {
       return { view: 'list', id: '' }; // a mangled link
     }
   }
-  return { view: view === 'map' || view === 'sign-in' ? view : 'list', id: '' };
+  return { view: view === 'map' || view === 'warnings' || view === 'sign-in' ? view : 'list', id: '' };
 }
 
 const wideQuery = window.matchMedia('(min-width: 1000px)');
@@ -72,7 +73,7 @@ function App() {
         <div class="status"><Banners /><LineStatus /></div>
         {side && (
           <aside>
-            <Warnings list={s.state.warnings} heading open={wide || r.view !== 'map'} />
+            <Warnings list={s.state.warnings} few={wide ? 5 : r.view === 'map' ? 1 : 3} open={wide || r.view !== 'map'} />
             {!wide && <Tabs view={r.view} />}
             <Filters stations={stations} filter={filter} set={setFilter} />
             {(wide || r.view === 'list') && <StationList stations={stations} filter={filter} now={at} current={r.id} />}
@@ -82,6 +83,7 @@ function App() {
           <main>
             {r.view === 'station' ? <StationPage id={r.id} now={at} wide={wide} />
               : r.view === 'sign-in' ? <SignIn />
+              : r.view === 'warnings' ? <AllWarnings wide={wide} />
                 : <MapView stations={shown} now={at} />}
           </main>
         )}

@@ -27,7 +27,7 @@ export interface Station {
 
 export interface Warning {
   id: string; revision: number; state: string; rule: string; audience: string; station: string; level: number; value: number;
-  unit?: string; valid_time_ms: number; onset_ms: number; sent_ms: number; authority?: string; simulated: boolean;
+  kind?: Kind; station_name: Text; unit?: string; valid_time_ms: number; onset_ms: number; sent_ms: number; authority?: string; simulated: boolean;
   headline: Text; detail: Text; advice: Text;
 }
 

@@ -61,6 +61,7 @@ export function apply(u: Update, announce: (w: Warning) => string): void {
   }
   store.state = { ...s, version: u.version, trouble: u.trouble, warnings: u.warnings ?? s.warnings, stations };
   setClock(u.now);
+  remember(rememberEvery);
   changed();
 }
 
@@ -86,6 +87,7 @@ export async function loadState(): Promise<boolean> {
     store.state = body;
     store.failed = store.refused = false;
     if (offline) store.line = 'offline';
+    else remember(0);
     changed();
     return !offline;
   } catch (err) {
@@ -139,8 +141,34 @@ export async function setupNeeded(): Promise<boolean> {
   }
 }
 
+// The newest figures are kept where the service worker looks when the centre is
+// away. It sees only what is asked for: not what the live line brings, and not the
+// first answer, which came before it was there.
+const rememberEvery = 10_000;
+let due = 0; // timer, 0 for none
+
+function remember(wait: number): void {
+  if (!due) due = window.setTimeout(() => void write(), wait);
+}
+
+async function write(): Promise<void> {
+  clearTimeout(due);
+  due = 0;
+  if (!store.state || !store.heard || !('caches' in window)) return;
+  const headers = { 'Content-Type': 'application/json', 'Quantrac-Now': String(store.heard), 'Quantrac-Saved': String(store.heard - store.offset) };
+  try {
+    await (await caches.open('data')).put('/api/page/state', new Response(JSON.stringify(store.state), { headers }));
+  } catch { /* no room on the phone, or storage is switched off */ }
+}
+
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'hidden' && store.line === 'live') void write();
+});
+
 // forget takes what only staff may see off the phone.
 function forget(): void {
+  clearTimeout(due);
+  due = 0;
   navigator.serviceWorker?.controller?.postMessage('forget');
 }
 

@@ -36,12 +36,19 @@ sw.addEventListener('fetch', (e) => {
   }
 });
 
-// page is the newest one where the network answers, else the kept one.
+// away says that the centre is not there, in the words of a proxy before it.
+function away(res: Response): boolean {
+  return res.status >= 502 && res.status <= 504;
+}
+
+// page is the newest one where the centre answers, else the kept one.
 async function page(req: Request): Promise<Response> {
+  const kept = () => caches.match('/');
   try {
-    return await fetch(req, { signal: AbortSignal.timeout(patience) });
+    const res = await fetch(req, { signal: AbortSignal.timeout(patience) });
+    return (away(res) && (await kept())) || res;
   } catch {
-    return (await caches.match('/')) ?? Response.error();
+    return (await kept()) ?? Response.error();
   }
 }
 
@@ -50,7 +57,7 @@ async function figures(req: Request): Promise<Response> {
   try {
     const res = await fetch(req, { signal: AbortSignal.timeout(patience) });
     if (res.ok) await keep(cache, req, res.clone());
-    return res;
+    return (away(res) && (await cache.match(req.url, { ignoreVary: true }))) || res;
   } catch (err) {
     const hit = await cache.match(req.url, { ignoreVary: true });
     if (hit) return hit;

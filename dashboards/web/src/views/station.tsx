@@ -6,7 +6,8 @@ import { colours, dashes } from '../lines';
 import { Arrow, StateShape } from '../shapes';
 import { csvURL, loadDetail, store } from '../store';
 import { dayChange, distance, isCode, rate, stateWord, stationName, trendWindow, troubleText, valueText } from '../words';
-import { Warnings } from './warnings';
+import { Back } from './back';
+import { StationWarnings } from './warnings';
 
 export function StationPage({ id, now, wide }: { id: string; now: number; wide: boolean }) {
   const w = t();
@@ -30,7 +31,7 @@ export function StationPage({ id, now, wide }: { id: string; now: number; wide: 
         {s.simulated && <span class="badge sim">{w.simulatedBoth}</span>}
         {[w.family[s.family], s.river, s.commune].filter(Boolean).join(' · ')}
       </p>
-      {warnings.length > 0 && <Warnings list={warnings} heading={false} />}
+      {warnings.length > 0 && <StationWarnings list={warnings} />}
       {(s.family !== 'insect' || troubleText(main, now)) && <Now s={s} r={main} now={now} />}
       {s.night && <NightTable s={s} />}
       {s.readings.length > 1 && s.family !== 'insect' && <Measured s={s} now={now} drawn={drawn} pick={setSeries} />}
@@ -38,10 +39,6 @@ export function StationPage({ id, now, wide }: { id: string; now: number; wide: 
       <About s={s} r={main} />
     </article>
   );
-}
-
-function Back({ wide }: { wide: boolean }) {
-  return <a class="back" href="#/"><svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d="M14.500 5l-7 7 7 7" /></svg>{wide ? t().backMap : t().back}</a>;
 }
 
 // Now is the reading one looks for first: as large as it can be.
