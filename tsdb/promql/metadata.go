@@ -12,10 +12,9 @@ import (
 // joiner adds metadata to label sets, as of one instant. It keeps what it has
 // looked up, for one query and one goroutine.
 type joiner struct {
-	reg   Registry
-	at    quantrac.Millis
-	known map[string]quantrac.Labels // by station
-	last  struct {                   // asked for
+	reg  Registry
+	at   quantrac.Millis
+	last struct { // asked for
 		station string
 		labels  quantrac.Labels
 	}
