@@ -202,9 +202,10 @@ func localOrStaff(next http.Handler) http.Handler {
 	})
 }
 
+// adminOnly lets administrators of the whole network through.
 func adminOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if quantrac.PrincipalFrom(r.Context()).Role != quantrac.RoleAdmin {
+		if p := quantrac.PrincipalFrom(r.Context()); p.Role != quantrac.RoleAdmin || p.Stations != nil {
 			jsonapi.Fail(w, quantrac.Errorf(quantrac.Denied, "administrators only"))
 			return
 		}
