@@ -1,28 +1,20 @@
 package promql
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"quantrac"
-	"quantrac/tsdb"
-	"quantrac/tsdb/tsdbtest"
 
-	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/util/annotations"
 )
 
 // TestNative asks random expressions of the shapes that have native paths, and
@@ -71,230 +63,6 @@ func TestNative(t *testing.T) {
 	}
 }
 
-// nativeCase is data and a request of them.
-type nativeCase struct {
-	open      func(testing.TB, quantrac.Clock) tsdbtest.Engine
-	changes   []change
-	request   request
-	most      int // samples in memory
-	principal []string
-}
-
-func (c nativeCase) String() string {
-	r := c.request
-	out := fmt.Sprintf("%s\nfrom %d to %d by %s, lookback %s, as of %d, %d samples, stations %q\n", r.expr, r.start, r.end, r.step, r.lookback, r.asOf, c.most, c.principal)
-	for _, change := range c.changes {
-		out += change.String() + "\n"
-	}
-	return out
-}
-
-// load makes a store of the data.
-func (c nativeCase) load(t testing.TB) *API {
-	clock := quantrac.NewManualClock(testNow - 3*hour)
-	e := c.open(t, clock)
-	for _, change := range c.changes {
-		clock.Set(change.at)
-		var err error
-		if change.batch == nil {
-			err = e.Flush(context.Background())
-			if change.merge && err == nil {
-				err = e.Compact(context.Background())
-			}
-		} else {
-			_, err = e.Append(context.Background(), change.batch)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return New(e, nativeRegistry(), Options{Clock: clock})
-}
-
-// tally counts cases by how they went.
-type tally struct{ native, declined, answers, rounded int }
-
-func (t *tally) add(o tally) {
-	t.native, t.declined, t.answers, t.rounded = t.native+o.native, t.declined+o.declined, t.answers+o.answers, t.rounded+o.rounded
-}
-
-// difference evaluates both ways and says where they differ.
-func (c nativeCase) difference(api *API) (string, tally) {
-	ctx := context.Background()
-	if c.principal != nil {
-		ctx = quantrac.WithPrincipal(ctx, quantrac.Principal{Stations: c.principal})
-	}
-	v, expr, aerr := api.prepare(&c.request)
-	if aerr != nil {
-		return "", tally{} // neither is asked
-	}
-	v.maxSamples = c.most
-	got, notes, err := v.native(ctx, expr, newGrid(c.request.start, c.request.end, c.request.step), &memory{})
-	if errors.Is(err, errDeclined) {
-		return "", tally{declined: 1}
-	}
-	res, done := c.byEngine(ctx, api)
-	defer done()
-	how := tally{native: 1}
-	if s, _ := shapeOf(expr); err == nil && s.folds() && errors.As(res.Err, new(promql.ErrTooManySamples)) {
-		return "", how // the engine holds the windows in memory
-	}
-	if err != nil || res.Err != nil {
-		if fmt.Sprint(err) != fmt.Sprint(res.Err) {
-			return fmt.Sprintf("native path: %v\nengine: %v", err, res.Err), how
-		}
-		return "", how
-	}
-	how.answers = min(1, len(got.list))
-	a, b := spell(got.engineValue()), spell(res.Value)
-	a, b = append(a, remarks(notes, c.request.expr)), append(b, remarks(res.Warnings, c.request.expr))
-	if tolerance := c.tolerance(expr); tolerance == 0 {
-		a, b = append(a, spelling{text: render(got)}), append(b, spelling{text: render(res.Value)})
-	} else {
-		how.rounded = 1
-		near(a, b, tolerance)
-	}
-	if slices.EqualFunc(a, b, spelling.equal) {
-		return "", how
-	}
-	return fmt.Sprintf("native path:\n%v\nengine:\n%v", a, b), how
-}
-
-// byEngine evaluates with an engine that may hold as much as the case says. What
-// our querier reads for it is not limited: a native path does not hold that.
-func (c nativeCase) byEngine(ctx context.Context, api *API) (*promql.Result, func()) {
-	o := engineOptions(Options{MaxSamples: c.most, Timeout: time.Minute})
-	v, _, _ := api.prepare(&c.request)
-	v.maxSamples = 1 << 40
-	limited := &API{engine: promql.NewEngine(o)}
-	q, res, aerr := limited.engineRun(ctx, v, &c.request)
-	if aerr != nil {
-		return &promql.Result{Err: aerr}, func() {}
-	}
-	return res, q.Close
-}
-
-// tolerance is by how much sums and averages over a day or more may differ, which
-// blocks have summed up: for each sample by the rounding of the largest. All else
-// is the same to the last bit.
-func (c nativeCase) tolerance(expr parser.Expr) float64 {
-	s, _ := shapeOf(expr)
-	if s.width < day || s.function.fold != tsdb.FoldSum && s.function.fold != tsdb.FoldAvg || !s.folds() {
-		return 0
-	}
-	samples, largest := 0, 0.0
-	for _, change := range c.changes {
-		if change.batch == nil {
-			continue
-		}
-		for _, r := range change.batch.Rows {
-			samples++
-			if v := math.Abs(r.Cells[0].Value); !math.IsInf(v, 0) {
-				largest = max(largest, v)
-			}
-		}
-	}
-	return float64(samples) * largest * 0x1p-53
-}
-
-// spelling is a line of a report: text, or a value with its bits.
-type spelling struct {
-	text  string
-	value float64
-}
-
-func (s spelling) String() string {
-	return fmt.Sprintf("%s %v(%x)\n", s.text, s.value, math.Float64bits(s.value))
-}
-
-// equal takes one NaN for another, what is calculated with one may be either, but
-// for a stale marker.
-func (s spelling) equal(o spelling) bool {
-	nan := s.value != s.value && o.value != o.value && value.IsStaleNaN(s.value) == value.IsStaleNaN(o.value)
-	return s.text == o.text && (quantrac.SameValue(s.value, o.value) || nan)
-}
-
-// near makes values of a that are near those of b the same.
-func near(a, b []spelling, tolerance float64) {
-	for i := range min(len(a), len(b)) {
-		if math.Abs(a[i].value-b[i].value) <= tolerance {
-			a[i].value = b[i].value
-		}
-	}
-}
-
-// spell writes a result out.
-func spell(v parser.Value) []spelling {
-	out := []spelling{{text: string(v.Type())}}
-	switch v := v.(type) {
-	case promql.Vector:
-		for _, s := range v {
-			out = append(out, spelling{fmt.Sprint(s.Metric, " ", s.T), s.F})
-		}
-	case promql.Matrix:
-		for _, s := range v {
-			for _, p := range s.Floats {
-				out = append(out, spelling{fmt.Sprint(s.Metric, " ", p.T), p.F})
-			}
-		}
-	}
-	return out
-}
-
-// render writes a result as JSON.
-func render(v parser.Value) string {
-	var out bytes.Buffer
-	w := newWriter(context.Background(), &out, &buffers{})
-	w.value(v)
-	w.close()
-	return out.String()
-}
-
-// remarks returns annotations sorted: they come in no order.
-func remarks(notes annotations.Annotations, expr string) spelling {
-	warnings, infos := notes.AsStrings(expr, 0, 0)
-	all := append(warnings, infos...)
-	slices.Sort(all)
-	return spelling{text: strings.Join(all, "\n")}
-}
-
-// shrink leaves out changes, rows and times as long as the two still differ.
-func (c *nativeCase) shrink(t testing.TB) {
-	differs := func() bool {
-		diff, _ := c.difference(c.load(t))
-		return diff != ""
-	}
-	c.changes = leaveOut(c.changes, func(cs []change) bool { c.changes = cs; return differs() })
-	for i := range c.changes {
-		if b := c.changes[i].batch; b != nil {
-			b.Rows = leaveOut(b.Rows, func(rows []quantrac.Row) bool { b.Rows = rows; return len(rows) > 0 && differs() })
-		}
-	}
-	for step := quantrac.Millis(c.request.step.Milliseconds()); step > 0 && c.request.start+step <= c.request.end; {
-		if c.request.start += step; !differs() {
-			c.request.start -= step
-			break
-		}
-	}
-}
-
-// leaveOut returns what is left of a list when as much as possible is left out,
-// many at a time and then one by one, while fails says that it fails.
-func leaveOut[T any](list []T, fails func([]T) bool) []T {
-	for n := (len(list) + 1) / 2; n > 0; n /= 2 {
-		for at := 0; at+n <= len(list); {
-			shorter := slices.Delete(slices.Clone(list), at, at+n)
-			if fails(shorter) {
-				list = shorter
-			} else {
-				at += n
-			}
-		}
-	}
-	fails(list) // what was tried last may have been too short
-	return list
-}
-
 // TestLargeAnswer writes one that is written by several goroutines.
 func TestLargeAnswer(t *testing.T) {
 	g := newGrid(testNow-90*minute-1, testNow, 10*time.Minute)
@@ -323,6 +91,65 @@ func TestLargeAnswer(t *testing.T) {
 type refusing struct{}
 
 func (refusing) Write([]byte) (int, error) { return 0, errors.New("no") }
+
+// TestPaths says which expressions go which way.
+func TestPaths(t *testing.T) {
+	e, clock := openFixture(t)
+	api := New(e, newTestRegistry(), Options{Clock: clock})
+	f := func(expr string, native bool) {
+		t.Helper()
+		before := api.Stats()
+		_, err1 := api.Instant(context.Background(), expr, testNow)
+		_, err2 := api.Range(context.Background(), expr, testNow-hour, testNow, 10*time.Minute)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		after := api.Stats()
+		if got, engine := after.Native-before.Native, after.Engine-before.Engine; got+engine != 2 || (got == 2) != native || got == 1 {
+			t.Errorf("%s: %d evaluations on native paths, %d by the engine", expr, got, engine)
+		}
+	}
+	const m = "water_level_meters"
+	f(m, true)
+	f(m+" offset 10m", true)
+	f("("+m+`{river="Tiền"})`, true)
+	f("max by (river) ("+m+")", true)
+	f("group without (station) (("+m+"))", true)
+	for name := range rangeFunctions {
+		f(name+"("+m+"[1h])", true)
+		f("sum by (commune) ("+name+"("+m+"[1h] offset 5m))", true)
+	}
+	f(`rate({__name__=~"water.*"}[1h])`, true)
+	f("max by (__name__) (last_over_time("+m+"[1h]))", true)
+	f("max by (__name__) (max_over_time("+m+"[1h]))", false)
+	f("1", false)
+	f(m+" * 2", false)
+	f("-"+m, false)
+	f(m+" @ end()", false)
+	f("max_over_time("+m+"[1h:10m])", false)
+	f("max_over_time("+m+"[1h] @ 1795392000)", false)
+	f("stddev_over_time("+m+"[1h])", false)
+	f("topk(1, "+m+")", false)
+	f("quantile(0.5, "+m+")", false)
+	f("max(max("+m+"))", false)
+	f("abs("+m+")", false)
+
+	// Stations whose levels and forecasts would become one series.
+	f(`last_over_time({__name__=~".+"}[1h])`, true)
+	e2 := openOracle(t, clock)
+	put(t, e2, quantrac.NewLabels("station", "tq"), "a", testNow-hour, 10*minute, 1, 2, 3)
+	put(t, e2, quantrac.NewLabels("station", "tq"), "b", testNow-20*minute, 10*minute, 4, 5, 6)
+	api = New(e2, newTestRegistry(), Options{Clock: clock})
+	if _, err := api.Instant(context.Background(), `max_over_time({__name__=~"a|b"}[15m])`, testNow-50*minute); err != nil || api.Stats().Native != 1 {
+		t.Errorf("two metrics, one at a time: %v, %+v", err, api.Stats())
+	}
+	if _, err := api.Instant(context.Background(), `max_over_time({__name__=~"a|b"}[1h])`, testNow); err == nil || api.Stats().Engine != 1 {
+		t.Errorf("two metrics that become one: %v, %+v", err, api.Stats())
+	}
+	api = New(e, newTestRegistry(), Options{Clock: clock, NoNative: true})
+	f("1", false)
+	f(m, false)
+}
 
 func TestLeaveOut(t *testing.T) {
 	list := []int{9, 1, 9, 9, 2, 9, 9, 9, 3, 9, 9}
