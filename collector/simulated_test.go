@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"quantrac"
@@ -57,20 +58,33 @@ func TestMadeUp(t *testing.T) {
 // markingRegistry marks stations, as one on a developer's machine does.
 type markingRegistry struct {
 	fakeRegistry
+	mu     sync.Mutex
+	marks  map[string]*quantrac.Binding // by device
 	marked int
 }
 
+func (r *markingRegistry) Binding(device string) (*quantrac.Binding, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if b := r.marks[device]; b != nil {
+		return b, true
+	}
+	return r.fakeRegistry.Binding(device)
+}
+
 func (r *markingRegistry) MarkSimulated(device string) (*quantrac.Binding, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	b := *r.fakeRegistry[device]
 	b.Simulated = true
-	r.fakeRegistry[device] = &b
+	r.marks[device] = &b
 	r.marked++
 	return &b, true
 }
 
 func TestMadeUpMarksItsStation(t *testing.T) {
 	r := newRig(t, Options{})
-	marking := &markingRegistry{fakeRegistry: r.registry}
+	marking := &markingRegistry{fakeRegistry: r.registry, marks: map[string]*quantrac.Binding{}}
 	r.Collector = New(r.store, marking, r.dead, r.clock, Options{})
 	t.Cleanup(func() { r.Close() })
 	for _, payload := range []string{measured, madeUpObs, madeUpObs} {
@@ -78,7 +92,7 @@ func TestMadeUpMarksItsStation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if marking.marked != 1 || !r.registry["d1"].Simulated {
+	if b, _ := marking.Binding("d1"); marking.marked != 1 || !b.Simulated {
 		t.Errorf("marked %d times, want once", marking.marked)
 	}
 	r.wantLetters("")

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,19 +229,22 @@ func (h *heavy) Revisions(_ context.Context, after uint64, limit int) ([]quantra
 func TestSlowReader(t *testing.T) {
 	src := &heavy{n: 120} // 12 MB
 	path, h := stream.New(src, stream.Options{SendTimeout: 200 * time.Millisecond})
-	ended := make(chan struct{}, 1)
+	_, patient := stream.New(src, stream.Options{}) // for one who reads, slow as the machine may be
+	var streams atomic.Int32
+	ended := make(chan struct{})
 	mux := http.NewServeMux()
 	mux.Handle(path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r)
-		select {
-		case ended <- struct{}{}:
-		default:
+		if streams.Add(1) > 1 {
+			patient.ServeHTTP(w, r)
+			return
 		}
+		h.ServeHTTP(w, r)
+		close(ended)
 	}))
 	srv := httptest.NewServer(mux)
 	defer srv.Close()
 	c := quantracv1connect.NewWarningServiceClient(srv.Client(), srv.URL)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	seen := uint64(0)
 	for lives := 1; ; lives++ {

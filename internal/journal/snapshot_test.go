@@ -33,13 +33,13 @@ func TestSnapshot(t *testing.T) {
 		put()
 	}
 	for round := range 5 {
+		before := j.Last().Number
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for range 60 {
 				put()
 			}
 		})
-		before := j.Last().Number
 		dir := fmt.Sprintf("copies/%d", round)
 		if err := j.Snapshot(dir); err != nil {
 			t.Fatal(err)
