@@ -136,6 +136,9 @@ func (s *system) routes() http.Handler {
 	mux.Handle("/api/admin/", params.NowOnly((&snapshots{sys: s}).handler()))
 	s.alertingRoutes(mux)
 	s.forecastRoutes(mux)
+	if s.steady != nil {
+		mux.Handle("POST /api/clock/accept", adminOnly(http.HandlerFunc(s.acceptClock)))
+	}
 	if s.driven != nil {
 		mux.Handle("PUT /api/clock", adminOnly(clockHandler(s.driven, s.settled)))
 	}

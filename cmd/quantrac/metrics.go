@@ -82,6 +82,9 @@ func (r roomStats) journal(gauge gaugeFunc, counter counterFunc) {
 	counter("journal_refused_appends_total", "Appends to the journal that failed.", st.Refused)
 	counter("journal_sync_errors_total", "Syncs of the journal that failed.", st.SyncErrors)
 	gauge("journal_full", "1 while the journal takes only warnings and their like for want of disk space.", flag(st.Full))
+	if c := r.s.steady; c != nil {
+		gauge("clock_refused_seconds", "How far the machine's clock has jumped from the one that the service goes by, 0 while it is believed.", c.refused().Seconds())
+	}
 	gauge("journal_last_commit", "Number of the newest commit in the journal.", float64(st.Last))
 	for name, at := range st.Passed {
 		gauge("journal_reader_lag_commits", "Commits of the journal that a reader has still to apply.", behind(st.Last, at), "reader", name)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"quantrac"
 	"quantrac/devices/accounts"
 )
 
@@ -39,6 +38,8 @@ type serveCmd struct {
 	TrustedProxies []string `name:"trusted-proxies" sep:"," placeholder:"ADDRESS" env:"QUANTRAC_TRUSTED_PROXIES" help:"Proxies in front of the service, by address or network: their X-Forwarded-For and X-Forwarded-Proto are believed, nobody else's."`
 
 	WebhookPrivate bool `name:"webhook-private" env:"QUANTRAC_WEBHOOK_PRIVATE" help:"Let webhooks go to private addresses and without TLS: receivers on the province's own network."`
+
+	AcceptClock string `name:"accept-clock" once:"" placeholder:"TIME" help:"Once, when the start is refused because of the machine's clock, and that is right: the time by another clock. What was committed by a clock that was ahead then counts as committed now."`
 
 	SilenceHold time.Duration `name:"silence-hold" default:"30m" env:"QUANTRAC_SILENCE_HOLD" help:"How long after it goes stale a silent series is reported to staff."`
 	Retention   []string      `name:"retention" sep:"," placeholder:"PATTERN=DURATION" env:"QUANTRAC_RETENTION" help:"How long values are kept, by the name of their property: battery_*=2y. The first that matches counts; what matches none is kept for ever."`
@@ -123,16 +124,6 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer, log *slog.Logger) (er
 		return nil
 	}
 	return s.run(ctx, out)
-}
-
-// newClock returns the clock of the service and, where a replay drives it, the
-// handle to set it.
-func (c *serveCmd) newClock() (quantrac.Clock, *quantrac.ManualClock) {
-	if c.Clock == "replay" {
-		m := quantrac.NewManualClock(0)
-		return m, m
-	}
-	return quantrac.SystemClock{}, nil
 }
 
 // minFree is the setting as the journal takes it, where 0 means its default.

@@ -102,7 +102,7 @@ func (s *settings) judge(flags []*kong.Flag) error {
 	known := map[string]*kong.Flag{}
 	var names []string
 	for _, f := range flags {
-		if f.Name != "help" && f.Name != "config" {
+		if f.Name != "help" && f.Name != "config" && !f.Tag.Has("once") { // which is no setting to leave standing
 			known[f.Name], names = f, append(names, f.Name)
 		}
 	}

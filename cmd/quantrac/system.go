@@ -39,6 +39,7 @@ type system struct {
 	log    *slog.Logger
 	clock  quantrac.Clock
 	driven *quantrac.ManualClock // the clock, where a replay drives it
+	steady *steadyClock          // the clock, where it is the machine's
 
 	gates     *gates
 	metrics   *prometheus.Registry
@@ -85,7 +86,7 @@ type namedFunc struct {
 // what judges it. A failure closes what is open.
 func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
 	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), topics: map[string]*topic.Sender{}, stopping: make(chan struct{}), guests: make(chan struct{}), closed: make(chan struct{})}
-	s.clock, s.driven = c.newClock()
+	s.newClock()
 	files, err := openFiles()
 	if err != nil {
 		return nil, fmt.Errorf("how many files may be open: %w", err)
@@ -147,14 +148,24 @@ func (s *system) openJournal(context.Context) (err error) {
 	if err := vfs.OS().MkdirAll(s.c.Data, 0o750); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	accepted, err := s.acceptedClock()
+	if err != nil {
+		return named("accept-clock", err)
+	}
 	s.journal, err = journal.Open(vfs.OS(), s.path("journal"), journal.Options{
-		Clock: s.clock, MinFreeBytes: s.c.minFree(), Logger: s.log, Driven: s.driven != nil,
+		Clock: s.clock, MinFreeBytes: s.c.minFree(), Logger: s.log, Driven: s.driven != nil, AcceptClock: accepted,
 	})
+	if errors.Is(err, journal.ErrClock) {
+		err = fmt.Errorf("%w. %s", err, wayOut)
+	}
 	if err != nil {
 		return err
 	}
 	s.own("journal", nil, s.journal.Close)
 	s.forgetSnapshot()
+	if err := s.checkPause(accepted); err != nil {
+		return err
+	}
 	if s.driven != nil {
 		s.driven.Set(s.journal.Last().Time)
 	}
@@ -166,6 +177,7 @@ func (s *system) openAudit(context.Context) (err error) {
 		return err
 	}
 	s.own("audit", s.audit.Run, s.audit.Close)
+	s.recordAcceptance()
 	return nil
 }
 
@@ -179,7 +191,7 @@ func (s *system) openRegistry(context.Context) (err error) {
 }
 
 func (s *system) openAccounts(context.Context) (err error) {
-	s.accounts, err = accounts.Open(s.path("accounts.db"), s.journal, accounts.Options{Audit: s.audit, Logger: s.log})
+	s.accounts, err = accounts.Open(s.path("accounts.db"), s.journal, accounts.Options{Clock: s.realClock(), Audit: s.audit, Logger: s.log})
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,75 @@ func TestClockBehindData(t *testing.T) {
 	s.must("PUT", "/api/clock", "", "tomorrow", http.StatusBadRequest)
 }
 
+// TestClockAccepted: what was committed lies ahead of the machine's clock, which
+// was wrong then. An operator who says what time it is by another clock gets the
+// service going, for good, and into the audit log.
+func TestClockAccepted(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := start(t, data, "--dev", "--clock", "replay")
+	s.setClock(time.Now().Add(3000 * 24 * time.Hour))
+	importStations(s, gaugeHeader+gaugeRow("gauge", [3]float64{1, 2, 3}, 0, 0, time.Minute))
+	s.nobody().want(http.StatusNoContent, "PUT", "/api/auth/accounts/hoa", `{"role":"technician"}`)
+	s.nobody().want(http.StatusNoContent, "POST", "/api/auth/accounts/hoa/password", `{"password":"mat khau dai hon"}`)
+	s.stop()
+	for args, want := range map[string]string{"": "--accept-clock=TIME", "--accept-clock=2020-01-01T00:00:00Z": "is not about", "--accept-clock=soon": "neither RFC 3339"} {
+		all := []string{"serve", "--data", data, "--dev", "--http", "127.0.0.1:0", "--mqtt", "off"}
+		if args != "" {
+			all = append(all, args)
+		}
+		if r := quantracRun(t, nil, all...); r.code != 1 || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: status %d, want %q in %s", args, r.code, want, r.stderr)
+		}
+	}
+	s = start(t, data, "--dev", "--accept-clock", time.Now().Add(-time.Hour).Format(time.RFC3339))
+	now := time.Now().Truncate(time.Second)
+	s.publish(s.device("gauge"), "v1/gauge/obs", fmt.Sprintf(`{"time": %d, "values": {"water_level_meters": 2.5}}`, now.UnixMilli()))
+	eventually(t, "the warning", func() error {
+		if all := warningHistory(s); len(all) != 1 || all[0].Level != 2 || all[0].ValidTime != now.UnixMilli() {
+			return fmt.Errorf("warnings %+v", all)
+		}
+		return nil
+	})
+	works := func() {
+		t.Helper()
+		login := s.nobody().want(http.StatusOK, "POST", "/api/auth/login", `{"name":"hoa","password":"mat khau dai hon"}`)
+		cookie, _, _ := strings.Cut(login.header.Get("Set-Cookie"), ";")
+		hoa := s.nobody()
+		hoa.header.Set("Cookie", cookie)
+		var who struct{ Name string }
+		if hoa.want(http.StatusOK, "GET", "/api/auth/session", "").json(t, &who); who.Name != "hoa" {
+			t.Errorf("signed in as %q", who.Name)
+		}
+		// As of a minute from now it is known, and a minute before it was not.
+		for after, want := range map[time.Duration]int{time.Minute: 1, -time.Minute: 0} {
+			got, err := s.query("/api/v1/query", `water_level_meters{station="gauge"}`, "time", fmt.Sprint(now.Unix()+1), "asof", fmt.Sprint(now.Add(after).Unix()))
+			if err != nil || len(got) != want {
+				t.Errorf("as of %s from now: %v, %v", after, got, err)
+			}
+		}
+		var entries []struct{ Action, Actor string }
+		if s.nobody().want(http.StatusOK, "GET", "/api/auth/audit?action=clock.accept", "").json(t, &entries); len(entries) == 0 || entries[len(entries)-1].Actor != "serve --accept-clock" {
+			t.Errorf("in the audit log: %+v", entries)
+		}
+	}
+	works()
+	s.stop()
+	s = start(t, data, "--dev")
+	works()
+
+	// While it runs, nobody has to be believed who does not know the time.
+	accept := func(at time.Time, want int) {
+		t.Helper()
+		s.nobody().want(want, "POST", "/api/clock/accept", fmt.Sprintf(`{"time": %q}`, at.Format(time.RFC3339)))
+	}
+	accept(time.Now().Add(-48*time.Hour), http.StatusConflict)
+	accept(time.Now(), http.StatusNoContent)
+	if off := s.metric("quantrac_clock_refused_seconds"); off != 0 {
+		t.Errorf("a clock that has not jumped is refused by %v s", off)
+	}
+}
+
 // TestClockIsNotDriven: nobody sets the clock of a service that runs on the
 // machine's.
 func TestClockIsNotDriven(t *testing.T) {
