@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -57,6 +58,33 @@ row 11, time: 2096-10-02T14:06:40.000+07:00: time lies more than a year ahead of
 row 12, time: 1843-03-31T23:53:20.000+07:00: time lies before 1900, earlier than any instrument record`
 	if said := strings.Join(faults, "\n"); got.Good != 7 || got.Bad != 5 || said != want {
 		t.Errorf("%d good, %d bad\n%s\nwant 7 and 5\n%s", got.Good, got.Bad, said, want)
+	}
+}
+
+// Very many rows make letters of a size that can be kept, which offer times as if
+// they were one.
+func TestOpenClientQuarantineIsCut(t *testing.T) {
+	r := newRig(t, Options{})
+	var lines strings.Builder
+	for i := range 2500 {
+		fmt.Fprintf(&lines, "water,station=tq level_meters=%d %d000000\n", i, 1_000_000_000_000+i)
+	}
+	if _, err := r.Write(t.Context(), Writing{Lines: []byte(lines.String())}); err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int
+	n := 0
+	for _, l := range r.dead.letters {
+		sizes = append(sizes, len(l.Rows))
+		for _, row := range l.Rows {
+			if row.Offered != start-quantrac.Millis(2499-n) {
+				t.Fatalf("row %d is offered %d", n, row.Offered)
+			}
+			n++
+		}
+	}
+	if fmt.Sprint(sizes) != "[1000 1000 500]" {
+		t.Errorf("letters of %d rows", sizes)
 	}
 }
 

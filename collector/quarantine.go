@@ -14,18 +14,28 @@ type quarantine struct {
 	device, source string
 	received       quantrac.Millis
 	letters        []DeadLetter
+	newest         map[string]quantrac.Millis // time of a row, by verdict
 }
+
+// maxLetterRows is how many rows a letter holds; of more there are several.
+const maxLetterRows = 1000
 
 // add keeps a row and returns what its sender is told.
 func (q *quarantine) add(index int, row quantrac.Row, v quantrac.TimeVerdict) decode.Fault {
 	l := q.letter(v.String())
 	l.Rows = append(l.Rows, offered(row))
+	if t, ok := q.newest[l.Reason]; !ok || row.Time > t {
+		if q.newest == nil {
+			q.newest = map[string]quantrac.Millis{}
+		}
+		q.newest[l.Reason] = row.Time
+	}
 	return decode.Fault{Row: index, Field: "time", Reason: l.Reason + ": kept in quarantine"}
 }
 
 func (q *quarantine) letter(reason string) *DeadLetter {
 	for i := range q.letters {
-		if q.letters[i].Reason == reason {
+		if q.letters[i].Reason == reason && len(q.letters[i].Rows) < maxLetterRows {
 			return &q.letters[i]
 		}
 	}
@@ -36,22 +46,15 @@ func (q *quarantine) letter(reason string) *DeadLetter {
 // close returns the letters, each with the times that it offers.
 func (q *quarantine) close() []DeadLetter {
 	for i := range q.letters {
-		offer(q.letters[i].Rows, q.received)
-	}
-	return q.letters
-}
-
-// offer fills in the offered times of rows that are in quarantine.
-func offer(rows []OfferedRow, received quantrac.Millis) {
-	newest := quantrac.MinMillis
-	for _, r := range rows {
-		newest = max(newest, r.Time)
-	}
-	for i := range rows {
-		if t := received - (newest - rows[i].Time); t >= quantrac.EarliestReading {
-			rows[i].Offered = t
+		l := &q.letters[i]
+		for k := range l.Rows {
+			r := &l.Rows[k]
+			if t := q.received - (q.newest[l.Reason] - r.Time); t >= quantrac.EarliestReading {
+				r.Offered = t
+			}
 		}
 	}
+	return q.letters
 }
 
 func offered(r quantrac.Row) OfferedRow {

@@ -92,11 +92,23 @@ func (s *Store) Put(ctx context.Context, letters ...collector.DeadLetter) error 
 		}
 		recs[i] = journal.Record{Kind: quantrac.RecordDeadLetter, Data: append([]byte{recordVersion}, b...)}
 	}
-	if _, err := s.j.Append(ctx, recs...); err != nil {
-		return fmt.Errorf("dead letters: %w", err)
+	for len(recs) > 0 {
+		n, size := 0, 0
+		for n < len(recs) && (n == 0 || size+len(recs[n].Data) <= appendBytes) {
+			size += len(recs[n].Data)
+			n++
+		}
+		if _, err := s.j.Append(ctx, recs[:n]...); err != nil {
+			return fmt.Errorf("dead letters: %w", err)
+		}
+		recs = recs[n:]
 	}
 	return nil
 }
+
+// appendBytes is how much is appended at once: the letters of one message may be
+// more than the journal takes.
+const appendBytes = 8 << 20
 
 // decode reads the data of a record.
 func decode(data []byte) (collector.DeadLetter, error) {

@@ -75,6 +75,24 @@ func TestKeptAcrossRestart(t *testing.T) {
 	}
 }
 
+// Letters that are together more than the journal takes at once are kept, each.
+func TestManyAtOnce(t *testing.T) {
+	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{MaxPayload: 6 << 20, MaxBytes: 1 << 30})
+	defer j.Close()
+	defer s.Close()
+	var letters []collector.DeadLetter
+	for i := range 9 {
+		letters = append(letters, letter(fmt.Sprint("d", i), "x", bytes.Repeat([]byte{byte(i)}, 5<<20)))
+	}
+	if err := s.Put(t.Context(), letters...); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, s, j)
+	if got, err := s.List(t.Context(), Filter{}); err != nil || len(got) != len(letters) || got[0].Device != "d8" {
+		t.Errorf("%d letters kept, %v, want %d", len(got), err, len(letters))
+	}
+}
+
 func TestBounds(t *testing.T) {
 	s, j := open(t, vfs.NewMem(), filepath.Join(t.TempDir(), "l.db"), Options{MaxLetters: 10, MaxBytes: 2500, MaxPayload: 100})
 	defer j.Close()
