@@ -92,6 +92,12 @@ func TestWhoSeesForecasts(t *testing.T) {
 		}
 		return nil
 	})
+	eventually(t, "the page knows the station", func() error {
+		if got := viewer.do("GET", "/api/page/station/below", ""); got.status != http.StatusOK {
+			return fmt.Errorf("%d %s", got.status, got.body)
+		}
+		return nil
+	})
 	sees := func(who *asker, name string, forecasts, warning, public bool) {
 		t.Helper()
 		for _, path := range api {
