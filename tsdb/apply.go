@@ -5,6 +5,7 @@ import (
 
 	"quantrac"
 	"quantrac/internal/journal"
+	"quantrac/tsdb/internal/block"
 	"quantrac/tsdb/internal/commits"
 	"quantrac/tsdb/internal/rows"
 )
@@ -23,7 +24,9 @@ type applier struct {
 	row    rows.Row
 	humans map[*group]bool // all groups with rows by people
 	found  lookup
-	sc     scratch
+	// covering is of the late row at hand.
+	covering []block.Chunk
+	sc       scratch
 }
 
 // maxShapes bounds the lists of properties remembered, should every row have

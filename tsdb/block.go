@@ -67,13 +67,23 @@ func (b *blockFile) sort() {
 	slices.Sort(b.ids)
 }
 
+// position says where in the file a group is, false where the block has none.
+func (b *blockFile) position(id uint32) (int, bool) {
+	i := int(id) // of a block that has all groups
+	if i >= len(b.ids) || b.ids[i] != id {
+		var ok bool
+		if i, ok = slices.BinarySearch(b.ids, id); !ok {
+			return 0, false
+		}
+	}
+	return int(b.place[i]), true
+}
+
 // entry reads the entry of a group, false where the block has none.
 func (b *blockFile) entry(id uint32, bg *block.Group) (position int, ok bool, err error) {
-	i, ok := slices.BinarySearch(b.ids, id)
-	if !ok {
+	if position, ok = b.position(id); !ok {
 		return 0, false, nil
 	}
-	position = int(b.place[i])
 	err = b.r.Group(position, bg)
 	return position, err == nil, err
 }

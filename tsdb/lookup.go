@@ -1,16 +1,16 @@
 package tsdb
 
 import (
+	"quantrac/tsdb/internal/block"
 	"quantrac/tsdb/internal/rows"
 )
 
 // lookup is the chunk that the applying goroutine has decoded last: a backlog
 // that is sent again meets the same one over and over.
 type lookup struct {
-	block *blockFile
-	chunk int
-	id    uint32
-	table *rows.Table
+	block  *blockFile
+	offset int64
+	table  *rows.Table
 }
 
 // dropRedelivered marks as absent the cells of a row that equal an earlier
@@ -43,15 +43,20 @@ func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 
 // dropInBlock marks as absent the cells of r that a block holds already.
 func (db *DB) dropInBlock(b *blockFile, g *group, r *rows.Row) (dropped int, err error) {
-	bg := &db.apply.w.sc.group
-	if ok, err := b.group(g, bg); !ok {
+	if r.Time < b.info.First || r.Time > b.info.Last {
+		return 0, nil
+	}
+	position, ok := b.position(g.id)
+	if !ok {
+		return 0, nil
+	}
+	w := &db.apply.w
+	var columns int
+	if w.covering, columns, err = b.r.Covering(w.covering[:0], position, r.Time); err != nil {
 		return 0, err
 	}
-	for i := range bg.Chunks {
-		if c := &bg.Chunks[i]; c.First > r.Time || c.Last < r.Time {
-			continue
-		}
-		t, err := db.chunkAt(b, g.id, bg, i, r.Time)
+	for i := range w.covering {
+		t, err := db.chunkAt(b, g, &w.covering[i], columns, r.Time)
 		if err != nil {
 			return dropped, err
 		}
@@ -91,28 +96,32 @@ func dropSeen(t seen, r *rows.Row) int {
 }
 
 // chunkAt returns a chunk's rows if one of them has the time, else nil.
-func (db *DB) chunkAt(b *blockFile, id uint32, bg *blockGroup, chunk int, t int64) (*rows.Table, error) {
+func (db *DB) chunkAt(b *blockFile, g *group, c *block.Chunk, columns int, t int64) (*rows.Table, error) {
 	w := &db.apply.w
-	if f := &w.found; f.block == b && f.id == id && f.chunk == chunk {
+	if f := &w.found; f.block == b && f.offset == c.Offset {
 		return f.table, nil
 	}
 	// Most of what is late is new. Should a glance miss a row, its redelivery is
 	// left out when the two are merged, as everywhere else.
-	may, buf, err := b.r.MayHave(&bg.Chunks[chunk], len(bg.cols), t, w.sc.buf)
+	may, buf, err := b.r.MayHave(c, columns, t, w.sc.buf)
 	w.sc.buf = buf
 	if err != nil || !may {
 		return nil, err
 	}
-	if w.sc.buf, err = b.r.Read(&w.sc.data, &bg.Chunks[chunk], len(bg.cols), w.sc.buf); err != nil {
+	if w.sc.buf, err = b.r.Read(&w.sc.data, c, columns, w.sc.buf); err != nil {
 		return nil, err
 	}
 	if _, ok, err := w.sc.data.FindTime(t); !ok || err != nil {
+		return nil, err
+	}
+	bg := &w.sc.group
+	if ok, err := b.group(g, bg); !ok || err != nil {
 		return nil, err
 	}
 	table, err := w.sc.data.Table(bg.cols, canonicalNaN)
 	if err != nil {
 		return nil, err
 	}
-	w.found = lookup{b, chunk, id, table}
+	w.found = lookup{b, c.Offset, table}
 	return table, nil
 }

@@ -216,3 +216,38 @@ func (d *directory) read(g *Group, position int, labels *quantrac.Labels) error 
 	r.group(g, d, at.chunk, labels)
 	return r.err
 }
+
+// covering appends to dst the chunks of the group at a position that may have
+// rows of a time, and says how many columns they have. It skips the rest of the
+// entry, which opening the block has checked.
+func (d *directory) covering(dst []Chunk, position int, t int64) (chunks []Chunk, columns int, err error) {
+	at := d.at[position]
+	end := d.at[position+1].entry
+	r := indexReader{data: d.entries[at.entry:end], size: int(end)}
+	r.skip(2 * r.uvarint())
+	properties := r.uvarint()
+	r.skip(properties)
+	if b := r.bytes(1); r.err == nil && b[0] == spansOwn {
+		r.skip(2 * properties)
+	}
+	offset := at.chunk
+	for range r.count(7) {
+		size, rows := r.uvarint(), r.uvarint()
+		flags := r.bytes(1)
+		first := d.info.First + int64(r.uvarint())
+		last := first + int64(r.uvarint())
+		if r.err != nil || first > t {
+			break // they are in the order of time
+		}
+		if last < t {
+			r.skip(2)
+		} else {
+			c := Chunk{Offset: offset, Size: uint32(size), Rows: uint32(rows), Flags: flags[0], First: first, Last: last}
+			c.MinCommit = d.info.MinCommit + r.uvarint()
+			c.MaxCommit = c.MinCommit + r.uvarint()
+			dst = append(dst, c)
+		}
+		offset += int64(size)
+	}
+	return dst, int(properties), r.err
+}

@@ -138,6 +138,22 @@ func (r *indexReader) uvarint() uint64 {
 	return v
 }
 
+// skip goes past so many numbers.
+func (r *indexReader) skip(n uint64) {
+	for i, b := range r.data {
+		if n == 0 {
+			r.data = r.data[i:]
+			return
+		}
+		if b < 0x80 {
+			n--
+		}
+	}
+	if r.data = r.data[len(r.data):]; n > 0 {
+		r.fail(errors.New("numbers are cut short"))
+	}
+}
+
 func (r *indexReader) varint() int64 {
 	u := r.uvarint()
 	return int64(u>>1) ^ -int64(u&1)

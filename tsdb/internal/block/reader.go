@@ -72,6 +72,16 @@ func (r *Reader) Group(position int, g *Group) error {
 	return nil
 }
 
+// Covering appends to dst the chunks that may have rows of a time, of the group at
+// a position of the file, and says how many columns they have.
+func (r *Reader) Covering(dst []Chunk, position int, t int64) (chunks []Chunk, columns int, err error) {
+	chunks, columns, err = r.index.covering(dst, position, t)
+	if err != nil {
+		err = r.corrupt(r.start, err)
+	}
+	return chunks, columns, err
+}
+
 func (r *Reader) corrupt(offset int64, err error) error {
 	return quantrac.Errorf(quantrac.Corrupt, "block %s, offset %d: %w", r.path, offset, err)
 }
