@@ -18,13 +18,14 @@ import (
 // bytes.
 func DecodeBatch(data []byte, wanted func(station []byte) bool) (*quantrac.Batch, error) {
 	var d batchDecoder
-	if err := d.open(data); err != nil {
-		return nil, err
-	}
+	d.begin(data)
+	groups := d.wanted(wanted)
 	b := d.head
-	groups, any := d.wanted(wanted)
-	if !any {
+	if d.err == nil && groups == nil {
 		return &b, nil
+	}
+	if d.rows(); d.err != nil {
+		return nil, d.err
 	}
 	if wanted == nil {
 		b.Rows = make([]quantrac.Row, 0, min(d.nRows, len(data)/4))
@@ -52,15 +53,27 @@ func DecodeBatch(data []byte, wanted func(station []byte) bool) (*quantrac.Batch
 	return &b, nil
 }
 
-// wanted returns the label sets of the groups that are wanted, nil for others.
-func (d *batchDecoder) wanted(wanted func(station []byte) bool) (groups []quantrac.Labels, any bool) {
-	groups = make([]quantrac.Labels, len(d.groups))
-	for i, raw := range d.groups {
-		if wanted == nil || wanted(stationOf(raw)) {
-			groups[i], any = decodeLabels(raw), true
+// wanted returns the label sets of the groups that are wanted, nil for others;
+// nil where none of them is.
+func (d *batchDecoder) wanted(wanted func(station []byte) bool) []quantrac.Labels {
+	var groups []quantrac.Labels
+	for i := range d.nGroups {
+		raw := d.rawGroup()
+		if d.err != nil {
+			return nil
 		}
+		if wanted != nil && !wanted(stationOf(raw)) {
+			continue
+		}
+		if groups == nil {
+			groups = make([]quantrac.Labels, d.nGroups)
+		}
+		groups[i] = decodeLabels(raw)
 	}
-	return groups, any || wanted == nil
+	if wanted == nil && groups == nil {
+		groups = []quantrac.Labels{} // a batch without rows
+	}
+	return groups
 }
 
 // stationOf finds the station in a key that batchDecoder.open has walked.
@@ -87,10 +100,11 @@ type batchDecoder struct {
 	off  int
 	err  error
 
-	head   quantrac.Batch // less the rows
-	groups [][]byte       // label sets, as their keys (quantrac.Labels.AppendKey)
-	shapes []payloadShape
-	nRows  int // rows not yet read
+	head    quantrac.Batch // less the rows
+	nGroups int
+	groups  [][]byte // label sets, as their keys (quantrac.Labels.AppendKey)
+	shapes  []payloadShape
+	nRows   int // rows not yet read
 
 	// The row that next has read.
 	group     int
@@ -145,14 +159,24 @@ func (d *batchDecoder) bytes(what string) []byte {
 
 // open reads everything in front of the rows.
 func (d *batchDecoder) open(data []byte) error {
+	d.begin(data)
+	for range d.nGroups {
+		d.groups = append(d.groups, d.rawGroup())
+	}
+	d.rows()
+	return d.err
+}
+
+// begin reads what stands in front of the label sets.
+func (d *batchDecoder) begin(data []byte) {
 	*d = batchDecoder{data: data, groups: d.groups[:0], shapes: d.shapes[:0], values: d.values, qualities: d.qualities}
 	if len(data) < 2 {
 		d.fail("%d bytes are no batch", len(data))
-		return d.err
+		return
 	}
 	if data[0] != payloadVersion {
 		d.fail("version %d, this program reads %d", data[0], payloadVersion)
-		return d.err
+		return
 	}
 	d.head.Kind = quantrac.BatchKind(data[1])
 	d.off = 2
@@ -167,14 +191,25 @@ func (d *batchDecoder) open(data []byte) error {
 		d.head.Issue = quantrac.Millis(d.varint("issue time"))
 	default:
 		d.fail("kind %d is unknown", data[1])
+		return
 	}
-	for n := d.count("groups", 1); n > 0 && d.err == nil; n-- {
-		labels := d.count("labels", 2)
-		from := d.off
-		for i := 0; i < 2*labels && d.err == nil; i++ {
-			d.bytes("label")
-		}
-		d.groups = append(d.groups, data[from:d.off])
+	d.nGroups = d.count("groups", 1)
+}
+
+// rawGroup reads a label set, as its key.
+func (d *batchDecoder) rawGroup() []byte {
+	labels := d.count("labels", 2)
+	from := d.off
+	for i := 0; i < 2*labels && d.err == nil; i++ {
+		d.bytes("label")
+	}
+	return d.data[from:d.off]
+}
+
+// rows reads what stands between the label sets and the rows.
+func (d *batchDecoder) rows() {
+	if d.err != nil {
+		return
 	}
 	for n := d.count("shapes", 1); n > 0 && d.err == nil; n-- {
 		from := d.off
@@ -182,10 +217,9 @@ func (d *batchDecoder) open(data []byte) error {
 		for i := range props {
 			props[i] = string(d.bytes("property"))
 		}
-		d.shapes = append(d.shapes, payloadShape{data[from:d.off], props})
+		d.shapes = append(d.shapes, payloadShape{d.data[from:d.off], props})
 	}
 	d.nRows = d.count("rows", 4)
-	return d.err
 }
 
 // next reads one row; false at the end and on damage, which err tells apart.
@@ -204,8 +238,8 @@ func (d *batchDecoder) next() bool {
 	if d.err != nil {
 		return false
 	}
-	if group >= uint64(len(d.groups)) || shape >= uint64(len(d.shapes)) {
-		d.fail("group %d of %d, shape %d of %d", group, len(d.groups), shape, len(d.shapes))
+	if group >= uint64(d.nGroups) || shape >= uint64(len(d.shapes)) {
+		d.fail("group %d of %d, shape %d of %d", group, d.nGroups, shape, len(d.shapes))
 		return false
 	}
 	d.group, d.shape = int(group), int(shape)

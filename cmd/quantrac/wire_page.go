@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"iter"
-	"maps"
-	"slices"
 
 	"quantrac"
 	"quantrac/dashboards"
@@ -59,14 +57,16 @@ type pageFeed struct {
 
 func (f pageFeed) Changes(ctx context.Context) iter.Seq2[dashboards.Change, error] {
 	return func(yield func(dashboards.Change, error) bool) {
+		shown := f.stations()
 		for e, err := range f.j.Tail(ctx, f.j.Last().Number) {
 			if err != nil {
 				yield(dashboards.Change{}, err)
 				return
 			}
-			c, err := changeOf(e)
+			c, err := changeOf(e, shown)
 			if c.Registry { // the page reads it at once
 				err = f.reg.Wait(ctx, e.Number)
+				shown = f.stations()
 			}
 			if !yield(c, err) || err != nil {
 				return
@@ -75,21 +75,33 @@ func (f pageFeed) Changes(ctx context.Context) iter.Seq2[dashboards.Change, erro
 	}
 }
 
-func changeOf(e journal.Entry) (dashboards.Change, error) {
+// stations are those the page shows: all of the registry.
+func (f pageFeed) stations() map[string]bool {
+	out := map[string]bool{}
+	for _, s := range f.reg.Records() {
+		out[s.ID] = true
+	}
+	return out
+}
+
+func changeOf(e journal.Entry, shown map[string]bool) (dashboards.Change, error) {
 	switch e.Kind {
 	case quantrac.RecordRegistry:
 		return dashboards.Change{Registry: true}, nil
 	case quantrac.RecordWarning:
 		return dashboards.Change{Warnings: true}, nil
 	case quantrac.RecordBatch:
+		var c dashboards.Change
 		seen := map[string]bool{}
 		_, err := tsdb.DecodeBatch(e.Data, func(station []byte) bool {
-			if len(station) > 0 && !seen[string(station)] {
-				seen[string(station)] = true
+			if shown[string(station)] && !seen[string(station)] {
+				id := string(station)
+				seen[id] = true
+				c.Stations = append(c.Stations, id)
 			}
 			return false
 		})
-		return dashboards.Change{Stations: slices.Collect(maps.Keys(seen))}, err
+		return c, err
 	}
 	return dashboards.Change{}, nil
 }
