@@ -129,13 +129,13 @@ func (s *state) blocksOf(first int64) []*blockFile {
 	return s.blocks[from:to]
 }
 
-// table reads a chunk of a group whole, in the group's columns.
-func (b *blockFile) table(g *blockGroup, chunk int, sc *scratch) (*rows.Table, error) {
+// table reads a chunk of a group whole into t, in the group's columns.
+func (b *blockFile) table(t *rows.Table, g *blockGroup, chunk int, sc *scratch) error {
 	var err error
 	if sc.buf, err = b.r.Read(&sc.data, &g.Chunks[chunk], len(g.cols), sc.buf); err != nil {
-		return nil, err
+		return err
 	}
-	return sc.data.Table(g.cols, canonicalNaN)
+	return sc.data.Table(t, g.cols, canonicalNaN)
 }
 
 // learn takes from a group of a block, while the store is opened, what is known

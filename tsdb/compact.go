@@ -119,13 +119,14 @@ type merging struct {
 func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) error {
 	out := &output{db: db}
 	var sc scratch
+	var buf tables
 	err := out.block(old[0].info.Partition, func(w *block.Writer, ids *[]uint32) error {
 		w.Small = how.small
 		for _, g := range db.groupsOf(old) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			t, err := mergeGroup(old, g, &sc)
+			t, err := mergeGroup(old, g, &sc, &buf)
 			if err != nil {
 				return err
 			}
@@ -169,22 +170,23 @@ func (db *DB) groupsOf(blocks []*blockFile) []*group {
 	return out
 }
 
-func mergeGroup(blocks []*blockFile, g *group, sc *scratch) (*rows.Table, error) {
-	var tables []*rows.Table
+// mergeGroup joins what blocks have of a group; the table is gone when ts is used
+// again.
+func mergeGroup(blocks []*blockFile, g *group, sc *scratch, ts *tables) (*rows.Table, error) {
+	n := 0
 	for _, b := range blocks {
 		ok, err := b.group(g, &sc.group)
 		if err != nil {
 			return nil, err
 		}
 		for i := 0; ok && i < len(sc.group.Chunks); i++ {
-			t, err := b.table(&sc.group, i, sc)
-			if err != nil {
+			if err := b.table(ts.part(n), &sc.group, i, sc); err != nil {
 				return nil, err
 			}
-			tables = append(tables, t)
+			n++
 		}
 	}
-	return rows.Merge(tables, minTime, maxTime), nil
+	return ts.merger.Merge(ts.parts[:n]), nil
 }
 
 // mergeCommits makes one file of all files of commits.

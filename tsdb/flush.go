@@ -8,7 +8,6 @@ import (
 	"quantrac/internal/vfs"
 	"quantrac/tsdb/internal/block"
 	"quantrac/tsdb/internal/commits"
-	"quantrac/tsdb/internal/rows"
 )
 
 // Flush moves what had been applied when it was called into block files, and
@@ -125,12 +124,12 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 		list := parts[first]
 		slices.SortFunc(list, func(a, b headPart) int { return a.g.labels.Compare(b.g.labels) })
 		err := out.block(first, func(w *block.Writer, ids *[]uint32) error {
-			buf := &rows.Table{}
+			var buf tables
 			for _, p := range list {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				t := p.hg.table(buf, first, first+partitionLen-1)
+				t := p.hg.table(&buf, first, first+partitionLen-1)
 				if t.Len() > 0 {
 					*ids = append(*ids, p.g.id)
 				}

@@ -81,17 +81,29 @@ func (hg *headGroup) add(r *rows.Row, columns int) int {
 	return size
 }
 
-// table returns the rows between two times, both inclusive; buf is for reuse.
-func (hg *headGroup) table(buf *rows.Table, from, to int64) *rows.Table {
-	if len(hg.runs) == 1 && !hg.runs[0].Repeats {
-		run := hg.runs[0]
-		return run.Table(buf, run.Find(from), run.Find(to+1))
+// tables is memory for the rows of a group as a table.
+type tables struct {
+	parts  []*rows.Table // used again
+	merger rows.Merger
+}
+
+// part returns the i-th of the tables that are to be joined, as it was left.
+func (ts *tables) part(i int) *rows.Table {
+	if i == len(ts.parts) {
+		ts.parts = append(ts.parts, &rows.Table{})
 	}
-	var tables []*rows.Table
+	return ts.parts[i]
+}
+
+// table returns the rows between two times, both inclusive; it is gone when ts is
+// used again.
+func (hg *headGroup) table(ts *tables, from, to int64) *rows.Table {
+	n := 0
 	for _, run := range hg.runs {
 		if i, k := run.Find(from), run.Find(to+1); i < k {
-			tables = append(tables, run.Table(nil, i, k))
+			run.Table(ts.part(n), i, k)
+			n++
 		}
 	}
-	return rows.Merge(tables, minTime, maxTime)
+	return ts.merger.Merge(ts.parts[:n])
 }

@@ -118,8 +118,8 @@ func (db *DB) chunkAt(b *blockFile, g *group, c *block.Chunk, columns int, t int
 	if ok, err := b.group(g, bg); !ok || err != nil {
 		return nil, err
 	}
-	table, err := w.sc.data.Table(bg.cols, canonicalNaN)
-	if err != nil {
+	table := &rows.Table{}
+	if err := w.sc.data.Table(table, bg.cols, canonicalNaN); err != nil {
 		return nil, err
 	}
 	w.found = lookup{b, c.Offset, table}

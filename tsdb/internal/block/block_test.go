@@ -138,8 +138,8 @@ func readAll(r *Reader, groups []group) ([]*rows.Table, error) {
 			if _, err := r.Read(&d, &g.Chunks[k], len(cols), nil); err != nil {
 				return nil, err
 			}
-			t, err := d.Table(cols, math.NaN())
-			if err != nil {
+			t := &rows.Table{}
+			if err := d.Table(t, cols, math.NaN()); err != nil {
 				return nil, err
 			}
 			for j, at := range t.Times {
@@ -262,7 +262,7 @@ func testRoundTrip(t *testing.T, small bool) {
 			}
 		}
 		total += s.table.Len()
-		cells += s.table.Cells
+		cells += cellsOf(s.table)
 	}
 	if in := r.Info(); in.Rows != int64(total) || in.Cells != int64(cells) || in.Partition != 1_788_000_000_000 {
 		t.Errorf("info %+v, want %d rows of %d cells", in, total, cells)
@@ -348,7 +348,8 @@ func FuzzChunk(f *testing.F) {
 		if err := d.parse(data, &Chunk{Rows: uint32(n)}, len(cols)); err != nil {
 			return
 		}
-		tb, err := d.Table(cols, math.NaN())
+		tb := &rows.Table{}
+		err := d.Table(tb, cols, math.NaN())
 		if err == nil && tb.Len() != n {
 			t.Fatalf("%d rows, want %d", tb.Len(), n)
 		}

@@ -210,38 +210,39 @@ func glance(data []byte, columns int) ([]byte, bool) {
 	return data[:min(size, uint64(len(data)))], size <= uint64(len(data))
 }
 
-// Table decodes a chunk whole; cols[i] is the column of the result that takes
-// the chunk's column i. Missing cells get the value nan.
-func (d *Data) Table(cols []int, nan float64) (*rows.Table, error) {
-	t := &rows.Table{}
+// Table decodes a chunk whole into t, in the place of what that held; cols[i] is
+// the column of t that takes the chunk's column i. Missing cells get the value nan.
+func (d *Data) Table(t *rows.Table, cols []int, nan float64) error {
+	columns := 0
+	for _, c := range cols {
+		columns = max(columns, c+1)
+	}
+	t.Reset(columns)
 	var err error
-	if t.Times, err = d.Times(nil); err != nil {
-		return nil, err
+	if t.Times, err = d.Times(t.Times); err != nil {
+		return err
 	}
-	if t.Commits, err = d.Commits(nil); err != nil {
-		return nil, err
+	if t.Commits, err = d.Commits(t.Commits); err != nil {
+		return err
 	}
-	if t.Received, err = d.Received(nil, t.Times); err != nil {
-		return nil, err
+	if t.Received, err = d.Received(t.Received, t.Times); err != nil {
+		return err
 	}
-	if t.Kinds, err = d.Kinds(nil); err != nil {
-		return nil, err
+	if t.Kinds, err = d.Kinds(t.Kinds); err != nil {
+		return err
 	}
 	for i, c := range cols {
-		for len(t.Cols) <= c {
-			t.Cols = append(t.Cols, rows.Column{})
-		}
-		if t.Cols[c], err = d.Column(rows.Column{}, i, nan); err != nil {
-			return nil, err
+		if t.Cols[c], err = d.Column(t.Cols[c], i, nan); err != nil {
+			return err
 		}
 	}
 	for i := range t.Times {
 		if i > 0 && (t.Times[i] < t.Times[i-1] || t.Times[i] == t.Times[i-1] && t.Commits[i] < t.Commits[i-1]) {
-			return nil, d.wrap("times", fmt.Errorf("row %d lies before the one before it", i))
+			return d.wrap("times", fmt.Errorf("row %d lies before the one before it", i))
 		}
 		t.Repeats = t.Repeats || i > 0 && t.Times[i] == t.Times[i-1]
 		t.Humans = t.Humans || t.Kinds[i] == rows.Human
 		t.MaxCommit = max(t.MaxCommit, t.Commits[i])
 	}
-	return t, nil
+	return nil
 }

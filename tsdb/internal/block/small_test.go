@@ -67,7 +67,7 @@ func BenchmarkWrite(b *testing.B) {
 				n = len(writeAs(b, []sample{s}, small))
 			}
 			b.ReportMetric(float64(n)/float64(s.table.Len()), "B/row")
-			b.ReportMetric(float64(s.table.Cells)*float64(b.N)/b.Elapsed().Seconds(), "cells/s")
+			b.ReportMetric(float64(cellsOf(s.table))*float64(b.N)/b.Elapsed().Seconds(), "cells/s")
 		})
 	}
 }

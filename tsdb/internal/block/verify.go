@@ -61,14 +61,14 @@ func (r *Reader) table(g *Group, buf *[]byte) (*rows.Table, error) {
 		cols[i] = i
 	}
 	out := &rows.Table{Cols: make([]rows.Column, len(cols))}
+	t := &rows.Table{}
 	for i := range g.Chunks {
 		var d Data
 		var err error
 		if *buf, err = r.Read(&d, &g.Chunks[i], len(cols), *buf); err != nil {
 			return nil, err
 		}
-		t, err := d.Table(cols, math.NaN())
-		if err != nil {
+		if err := d.Table(t, cols, math.NaN()); err != nil {
 			return nil, err
 		}
 		out.Times = append(out.Times, t.Times...)

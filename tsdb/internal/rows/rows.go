@@ -30,11 +30,9 @@ type Table struct {
 	Kinds    []uint8
 	Cols     []Column // by the group's column number
 
-	Repeats   bool   // a time occurs more than once
-	Humans    bool   // there are rows of kind Human
-	MaxCommit uint64 //
-	Cells     int    // present ones
-	room      int    // rows that Grow has made room for
+	Repeats   bool // a time occurs more than once
+	Humans    bool // there are rows of kind Human
+	MaxCommit uint64
 }
 
 // Column is the cells of one property. Rows beyond its end are absent.
@@ -78,8 +76,7 @@ func (t *Table) Append(r *Row) int {
 			// A new array: readers may hold the old one.
 			t.Cols = append(make([]Column, 0, c+1), t.Cols...)[:c+1]
 		}
-		size += 9 * t.Cols[c].put(n, t.room, r.Values[i], r.Quality[i])
-		t.Cells++
+		size += 9 * t.Cols[c].put(n, r.Values[i], r.Quality[i])
 	}
 	t.Times = append(t.Times, r.Time)
 	t.Commits = append(t.Commits, r.Commit)
@@ -89,23 +86,25 @@ func (t *Table) Append(r *Row) int {
 }
 
 // put sets the cell of row n, the last one, and returns how many cells longer
-// the column is. A new column has room for so many.
-func (c *Column) put(n, room int, v float64, q uint8) int {
+// the column is.
+func (c *Column) put(n int, v float64, q uint8) int {
 	before := len(c.Values)
-	if c.Values == nil && room > 0 {
-		c.Values, c.Qualities = make([]float64, 0, room), make([]uint8, 0, room)
-	}
 	if before > n { // twice in one row: the later wins
 		c.Values[n], c.Qualities[n] = v, q
 		return 0
 	}
+	c.reach(n)
+	c.Values = append(c.Values, v)
+	c.Qualities = append(c.Qualities, q)
+	return len(c.Values) - before
+}
+
+// reach makes a column at least n cells long; what is new is absent.
+func (c *Column) reach(n int) {
 	for len(c.Values) < n {
 		c.Values = append(c.Values, 0)
 		c.Qualities = append(c.Qualities, Absent)
 	}
-	c.Values = append(c.Values, v)
-	c.Qualities = append(c.Qualities, q)
-	return len(c.Values) - before
 }
 
 // Quality returns the quality of a cell, Absent where there is none.
@@ -139,48 +138,6 @@ func (t *Table) Find(time int64) int {
 	return lo
 }
 
-// Merge joins tables and drops the redelivered cells that it meets. Rows before
-// from or after to are left out. The result may be one of the tables itself,
-// and is not to be changed.
-func Merge(tables []*Table, from, to int64) *Table {
-	if len(tables) == 1 && !tables[0].Repeats && tables[0].Times[0] >= from && tables[0].Last() <= to {
-		return tables[0]
-	}
-	m := merger{out: &Table{}}
-	type cursor struct {
-		*Table
-		at, end int
-	}
-	var in []cursor
-	total := 0
-	for _, t := range tables {
-		c := cursor{t, t.Find(from), t.Len()}
-		if to < math.MaxInt64 {
-			c.end = t.Find(to + 1)
-		}
-		if c.at < c.end {
-			in = append(in, c)
-			total += c.end - c.at
-		}
-	}
-	m.out.Grow(total)
-	for len(in) > 0 {
-		first := 0
-		for i := 1; i < len(in); i++ {
-			a, b := &in[i], &in[first]
-			if ta, tb := a.Times[a.at], b.Times[b.at]; ta < tb || ta == tb && a.Commits[a.at] < b.Commits[b.at] {
-				first = i
-			}
-		}
-		c := &in[first]
-		m.add(c.Table, c.at)
-		if c.at++; c.at == c.end {
-			in = append(in[:first], in[first+1:]...)
-		}
-	}
-	return m.out
-}
-
 // Without returns a table less some columns, and less the rows that have no
 // cell in any other.
 func (t *Table) Without(columns []bool) *Table {
@@ -199,51 +156,6 @@ func (t *Table) Without(columns []bool) *Table {
 		}
 	}
 	return out
-}
-
-// Grow makes room in an empty table for n rows.
-func (t *Table) Grow(n int) {
-	t.room = n
-	t.Times = make([]int64, 0, n)
-	t.Commits = make([]uint64, 0, n)
-	t.Received = make([]int64, 0, n)
-	t.Kinds = make([]uint8, 0, n)
-}
-
-type merger struct {
-	out *Table
-	row Row
-}
-
-// add appends row i of t, less its redelivered cells.
-func (m *merger) add(t *Table, i int) {
-	r := &m.row
-	r.Time, r.Commit, r.Received, r.Kind = t.Times[i], t.Commits[i], t.Received[i], t.Kinds[i]
-	r.Cols, r.Values, r.Quality = r.Cols[:0], r.Values[:0], r.Quality[:0]
-	for c := range t.Cols {
-		q := t.Quality(i, c)
-		if q == Absent {
-			continue
-		}
-		v := t.Cols[c].Values[i]
-		if r.Kind == Reading && m.redelivered(r.Time, c, v) {
-			continue
-		}
-		r.Cols, r.Values, r.Quality = append(r.Cols, c), append(r.Values, v), append(r.Quality, q)
-	}
-	if len(r.Cols) > 0 {
-		m.out.Append(r)
-	}
-}
-
-func (m *merger) redelivered(time int64, col int, v float64) bool {
-	t := m.out
-	for i := t.Len() - 1; i >= 0 && t.Times[i] == time; i-- {
-		if t.Kinds[i] != Human && t.Quality(i, col) != Absent && Same(t.Cols[col].Values[i], v) {
-			return true
-		}
-	}
-	return false
 }
 
 // Same says whether two values are equal bit for bit.

@@ -59,7 +59,7 @@ func TestMergeDropsRedelivered(t *testing.T) {
 	put(b, 20, 6, Forecast, 9)   // again, but a forecast
 	put(c, 20, 7, Reading, -1, 3)
 	put(c, 20, 8, Reading, 9)
-	m := Merge([]*Table{a, b, c}, -1<<62, 1<<62)
+	m := new(Merger).Merge([]*Table{a, b, c})
 	type row struct {
 		time   int64
 		commit uint64
@@ -74,10 +74,51 @@ func TestMergeDropsRedelivered(t *testing.T) {
 			t.Errorf("row %d: got %v, want %v", i, got, w)
 		}
 	}
-	if !m.Repeats || !m.Humans || m.MaxCommit != 7 || m.Cells != 8 {
-		t.Errorf("repeats %v humans %v max commit %d cells %d", m.Repeats, m.Humans, m.MaxCommit, m.Cells)
+	if !m.Repeats || !m.Humans || m.MaxCommit != 7 {
+		t.Errorf("repeats %v humans %v max commit %d", m.Repeats, m.Humans, m.MaxCommit)
 	}
-	if part := Merge([]*Table{a, b, c}, 20, 20); part.Len() != 3 {
-		t.Errorf("from 20 to 20: %d rows, want 3", part.Len())
+}
+
+// TestMergeIsRowByRow joins random tables, some of few rows between others', and
+// compares with the same rows put one by one.
+func TestMergeIsRowByRow(t *testing.T) {
+	var m Merger // its memory is used again
+	for seed := range uint64(300) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		tables := make([]*Table, 1+rnd.IntN(4))
+		for i := range tables {
+			tables[i] = &Table{}
+		}
+		columns, time := 1+rnd.IntN(4), int64(0)
+		var all []Row
+		for commit := range uint64(rnd.IntN(60)) {
+			if time += int64(rnd.IntN(4)); rnd.IntN(3) > 0 {
+				time += 5
+			}
+			r := randomRow(rnd, time, commit, columns)
+			r.Cols, r.Quality, r.Values = append(r.Cols, columns), append(r.Quality, 1), append(r.Values, 0) // no row is empty
+			for k := range r.Values {
+				r.Values[k] = float64(rnd.IntN(3))
+			}
+			tables[rnd.IntN(len(tables))].Append(r)
+			all = append(all, *r)
+		}
+		slow := Merger{}
+		for i := range all {
+			one := &Table{}
+			one.Append(&all[i])
+			for c := range one.Cols {
+				one.Cols[c].reach(1)
+			}
+			slow.add(one, 0)
+		}
+		got := m.Merge(tables)
+		sameRows(t, got, &slow.out)
+		if got.Humans != slow.out.Humans || got.MaxCommit != slow.out.MaxCommit {
+			t.Errorf("seed %d: humans %t to commit %d, want %t %d", seed, got.Humans, got.MaxCommit, slow.out.Humans, slow.out.MaxCommit)
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
 	}
 }

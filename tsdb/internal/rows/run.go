@@ -241,12 +241,17 @@ func (r *Run) before(i int, other *Run, k int) bool {
 // Shared appends the times, commits, received times and kinds of the rows from
 // from to before to.
 func (r *Run) Shared(times []int64, commits []uint64, received []int64, kinds []uint8, from, to int) ([]int64, []uint64, []int64, []uint8) {
-	for i := from; i < to; i++ {
-		w := r.row(i)
-		times = append(times, int64(w[0]))
-		commits = append(commits, w[1])
-		received = append(received, int64(w[2])>>kindBits)
-		kinds = append(kinds, uint8(w[2]&(1<<kindBits-1)))
+	for from < to {
+		page, at := place(from)
+		end := min(to, pageStart(page+1))
+		w := r.pages[page][at*r.stride:]
+		for ; from < end; from++ {
+			times = append(times, int64(w[0]))
+			commits = append(commits, w[1])
+			received = append(received, int64(w[2])>>kindBits)
+			kinds = append(kinds, uint8(w[2]&(1<<kindBits-1)))
+			w = w[r.stride:]
+		}
 	}
 	return times, commits, received, kinds
 }
@@ -262,41 +267,32 @@ func (r *Run) Times(dst []int64, from, to int) []int64 {
 // Column appends the cells of a column in the rows from from to before to.
 func (r *Run) Column(dst Column, col, from, to int) Column {
 	if col >= r.columns {
-		for range to - from {
-			dst.Values, dst.Qualities = append(dst.Values, 0), append(dst.Qualities, Absent)
-		}
+		dst.reach(len(dst.Values) + to - from)
 		return dst
 	}
+	dst.Values, dst.Qualities = slices.Grow(dst.Values, to-from), slices.Grow(dst.Qualities, to-from)
 	quality, shift := headWords+col/cellsPerWord, col%cellsPerWord*cellBits
 	value := headWords + qualityWords(r.columns) + col
-	for i := from; i < to; i++ {
-		w := r.row(i)
-		dst.Values = append(dst.Values, math.Float64frombits(w[value]))
-		dst.Qualities = append(dst.Qualities, uint8(w[quality]>>shift)&Absent)
+	for from < to {
+		page, at := place(from)
+		end := min(to, pageStart(page+1))
+		w := r.pages[page][at*r.stride:]
+		for ; from < end; from++ {
+			dst.Values = append(dst.Values, math.Float64frombits(w[value]))
+			dst.Qualities = append(dst.Qualities, uint8(w[quality]>>shift)&Absent)
+			w = w[r.stride:]
+		}
 	}
 	return dst
 }
 
 // Table puts the rows from from to before to into a table, in the place of what
-// that held, and returns it; nil makes a new one.
-func (r *Run) Table(t *Table, from, to int) *Table {
-	if t == nil {
-		t = &Table{}
+// that held.
+func (r *Run) Table(t *Table, from, to int) {
+	t.Reset(r.columns)
+	t.Times, t.Commits, t.Received, t.Kinds = r.Shared(t.Times, t.Commits, t.Received, t.Kinds, from, to)
+	t.Repeats, t.Humans, t.MaxCommit = r.Repeats, r.Humans, r.MaxCommit
+	for c := range t.Cols {
+		t.Cols[c] = r.Column(t.Cols[c], c, from, to)
 	}
-	t.Times, t.Commits, t.Received, t.Kinds = r.Shared(t.Times[:0], t.Commits[:0], t.Received[:0], t.Kinds[:0], from, to)
-	t.Repeats, t.Humans, t.MaxCommit, t.Cells = r.Repeats, r.Humans, r.MaxCommit, 0
-	t.Cols = t.Cols[:min(len(t.Cols), r.columns)]
-	for c := range r.columns {
-		if c == len(t.Cols) {
-			t.Cols = append(t.Cols, Column{})
-		}
-		col := &t.Cols[c]
-		*col = r.Column(Column{col.Values[:0], col.Qualities[:0]}, c, from, to)
-		for _, q := range col.Qualities {
-			if q != Absent {
-				t.Cells++
-			}
-		}
-	}
-	return t
 }
