@@ -152,6 +152,33 @@ func (ls Labels) AppendKey(dst []byte) []byte {
 // Key returns AppendKey as a string, to serve as a map key.
 func (ls Labels) Key() string { return string(ls.AppendKey(nil)) }
 
+// CutLabel takes the first label off a key that AppendKey wrote, and returns the
+// rest of it; both are pieces of the key's memory. Of an empty key, or of what is
+// none, it returns an empty label and nothing.
+func CutLabel(key string) (l Label, rest string) {
+	if l.Name, rest = cutString(key); rest == "" {
+		return Label{}, ""
+	}
+	l.Value, rest = cutString(rest)
+	return l, rest
+}
+
+func cutString(key string) (s, rest string) {
+	n, width := 0, 0
+	for width < len(key) && width < 4 {
+		b := key[width]
+		n |= int(b&0x7f) << (7 * width)
+		width++
+		if b < 0x80 {
+			break
+		}
+	}
+	if n > len(key)-width {
+		return "", ""
+	}
+	return key[width : width+n], key[width+n:]
+}
+
 func appendString(dst []byte, s string) []byte {
 	n := uint64(len(s))
 	for n >= 0x80 {

@@ -117,7 +117,7 @@ func (db *DB) applyBatch(e journal.Entry) error {
 	}
 	w.groups, w.shapes = w.groups[:0], w.shapes[:0]
 	for _, key := range w.dec.groups {
-		w.groups = append(w.groups, db.groupOf(key, nil))
+		w.groups = append(w.groups, db.groupOf(key))
 	}
 	for _, s := range w.dec.shapes {
 		sh := w.known[string(s.key)]
@@ -125,7 +125,7 @@ func (db *DB) applyBatch(e journal.Entry) error {
 			if len(w.known) >= maxShapes {
 				clear(w.known)
 			}
-			sh = &shape{s.props}
+			sh = &shape{props: s.props}
 			w.known[string(s.key)] = sh
 		}
 		w.shapes = append(w.shapes, sh)
@@ -164,8 +164,8 @@ func change(number uint64, b *quantrac.Batch) *commits.Change {
 func (db *DB) forgetLast(commit uint64) {
 	for g := range db.apply.w.humans {
 		g.mu.Lock()
-		for _, s := range g.series {
-			s.set(lastUnknown, lastValue{})
+		for i := range int(g.count) {
+			g.at(i).set(lastUnknown, lastValue{}, 0)
 		}
 		g.forgetFolds()
 		g.touched = commit
@@ -197,7 +197,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	}
 	hg := h.make(g.id)
 	g.mu.Lock()
-	size := hg.add(r, len(g.series))
+	size := hg.add(r, int(g.count))
 	if r.Kind == rows.Human && !g.humans {
 		g.humans = true
 		w.humans[g] = true
@@ -206,14 +206,16 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	alone := r.Time > g.newest
 	for i, col := range r.Cols {
 		if r.Quality[i] != rows.Absent {
-			s := g.series[col]
+			s := g.at(col)
 			s.extend(r.Time)
 			s.observe(r, i, commit, alone, g.humans)
 		}
 	}
 	g.touched = commit.Number
-	for _, f := range g.folds {
-		f.forget(r.Time)
+	if g.more != nil {
+		for _, f := range g.more.folds {
+			f.forget(r.Time)
+		}
 	}
 	g.newest = max(g.newest, r.Time)
 	g.mu.Unlock()
@@ -241,16 +243,16 @@ func (s *series) observe(r *rows.Row, i int, commit quantrac.Commit, alone, huma
 		return // what is seen at the last value's time stays
 	case r.Kind == rows.Human, humans && !alone:
 		// A person's word may stand over the cell, or be gone: look it up.
-		s.set(lastUnknown, lastValue{})
+		s.set(lastUnknown, lastValue{}, 0)
 		return
 	}
 	if !countsAsLast(r.Quality[i], r.Time, commit) {
 		if s.state == lastKnown && r.Time == s.value.time {
-			s.set(lastUnknown, lastValue{}) // the one before it in time
+			s.set(lastUnknown, lastValue{}, 0) // the one before it in time
 		}
 		return
 	}
-	s.set(lastKnown, lastValue{time: r.Time, value: r.Values[i], received: r.Received, commit: commit, quality: r.Quality[i]})
+	s.set(lastKnown, lastValue{time: r.Time, value: r.Values[i], received: r.Received, commit: commit}, r.Quality[i])
 }
 
 // countsAsLast says whether a visible value may be a last value.

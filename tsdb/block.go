@@ -96,8 +96,8 @@ func (b *blockFile) group(g *group, bg *blockGroup) (bool, error) {
 	if bg.position, ok, err = b.entry(g.id, &bg.Group); !ok {
 		return false, err
 	}
-	g.mu.RLock()
-	defer g.mu.RUnlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	bg.cols = bg.cols[:0]
 	for _, p := range bg.Properties {
 		bg.cols = append(bg.cols, g.find(p))
@@ -141,7 +141,7 @@ func (b *blockFile) table(t *rows.Table, g *blockGroup, chunk int, sc *scratch) 
 // learn takes from a group of a block, while the store is opened, what is known
 // of it and its series without reading rows, and returns its id.
 func (db *DB) learn(labels quantrac.Labels, bg *block.Group) uint32 {
-	g := db.groupOf(labels.AppendKey(nil), labels)
+	g := db.groupOf(labels.AppendKey(nil))
 	for i := range bg.Chunks {
 		c := &bg.Chunks[i]
 		g.newest = max(g.newest, c.Last)
@@ -151,7 +151,7 @@ func (db *DB) learn(labels quantrac.Labels, bg *block.Group) uint32 {
 		db.apply.w.humans[g] = true
 	}
 	for k, c := range db.columnsOf(g, bg.Properties) {
-		s := g.series[c]
+		s := g.at(c)
 		s.extend(bg.First[k])
 		s.extend(bg.Last[k])
 		s.state = lastUnknown

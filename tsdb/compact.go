@@ -137,7 +137,7 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 			if t.Len() > 0 {
 				*ids = append(*ids, g.id)
 			}
-			if err := w.Group(g.labels, properties, t); err != nil {
+			if err := w.Group(g.labels(), properties, t); err != nil {
 				return err
 			}
 		}
@@ -155,18 +155,17 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 
 // groupsOf returns the groups of blocks, sorted by labels.
 func (db *DB) groupsOf(blocks []*blockFile) []*group {
-	all := *db.groups.Load()
 	seen := map[uint32]bool{}
 	var out []*group
 	for _, b := range blocks {
 		for _, id := range b.ids {
 			if !seen[id] {
 				seen[id] = true
-				out = append(out, all[id])
+				out = append(out, db.groups.at(id))
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b *group) int { return a.labels.Compare(b.labels) })
+	slices.SortFunc(out, func(a, b *group) int { return compareKeys(a.key, b.key) })
 	return out
 }
 

@@ -100,11 +100,11 @@ func (v *view) daysIn(sc *scratch, b *blockFile, t target, op FoldOp) error {
 			return nil
 		}
 	}
-	number, ok := b.r.DayPage(t.s.property, sc.group.position)
+	number, ok := b.r.DayPage(t.s.metric.name, sc.group.position)
 	if !ok {
 		return nil
 	}
-	page, err := v.db.days.get(dayKey{b, t.s.property, number})
+	page, err := v.db.days.get(dayKey{b, t.s.metric.name, number})
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/VictoriaMetrics/fastcache"
-
 	"quantrac"
 	"quantrac/internal/journal"
 	"quantrac/internal/vfs"
@@ -34,9 +32,6 @@ type Options struct {
 	// FlushInterval is how long rows stay in the head at most, for the sake of
 	// restarts and of the journal's length; 6 hours. Negative: no limit.
 	FlushInterval time.Duration
-	// CacheBytes bounds the cache in front of the resolution of groups;
-	// 32 MiB, which is also the least.
-	CacheBytes int
 	// DayBytes bounds what is kept in memory of the sums by days; 64 MiB.
 	DayBytes int
 	// FoldBytes bounds what is kept in memory of series folded over windows;
@@ -60,9 +55,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.FlushInterval == 0 {
 		o.FlushInterval = 6 * time.Hour
-	}
-	if o.CacheBytes <= 0 {
-		o.CacheBytes = 32 << 20
 	}
 	if o.DayBytes <= 0 {
 		o.DayBytes = 64 << 20
@@ -96,15 +88,12 @@ type DB struct {
 
 	days  dayCache
 	folds foldCache
-	index index.Index
-	cache *fastcache.Cache // key of a group → its number
+	index *index.Index
 	log   *commits.Log
 	order order
 
-	// groups is every group by its number; it only grows, and a reader's copy
-	// of the slice stays valid.
-	groups atomic.Pointer[[]*group]
-	nobody group // stands in the place of removed ones
+	groups  groupTable
+	metrics map[string]*metric // by name; of the applying goroutine
 
 	// apply is held for writing while a commit is applied or the state
 	// changes, for reading while a reader takes its view of both.
@@ -169,13 +158,13 @@ func (db *DB) release(s *state) {
 // NotFound where the journal no longer has what the store has not.
 func Open(fsys vfs.FS, dir string, j *journal.Journal, o Options) (*DB, error) {
 	db := &DB{fs: fsys, dir: dir, j: j, o: o.withDefaults(), handles: files.New(fsys, openFiles), wake: make(chan struct{}, 1)}
-	db.groups.Store(&[]*group{})
+	db.index = index.New(func(id uint32) string { return db.groups.at(id).key })
+	db.metrics = map[string]*metric{}
 	db.pool.New = func() any { return &appender{} }
 	db.scratch.New = func() any { return &scratch{} }
 	db.receipts.m = map[uint64]counts{}
 	db.apply.w.humans = map[*group]bool{}
 	db.days.most, db.folds.most = db.o.DayBytes, db.o.FoldBytes
-	db.cache = fastcache.New(db.o.CacheBytes)
 	if err := db.open(); err != nil {
 		return nil, errors.Join(err, db.abandon())
 	}
@@ -284,7 +273,6 @@ func (db *DB) abandon() error {
 			errs = append(errs, f.Close())
 		}
 	}
-	db.cache.Reset()
 	return errors.Join(errs...)
 }
 

@@ -48,9 +48,10 @@ func (db *DB) visibleRows(ctx context.Context, d Deletion) ([]quantrac.Row, erro
 }
 
 func appendMissing(rows []quantrac.Row, t target, times []quantrac.Millis) []quantrac.Row {
-	cells := []quantrac.Cell{{Property: t.s.property, Value: canonicalNaN, Quality: quantrac.Missing}}
+	cells := []quantrac.Cell{{Property: t.s.metric.name, Value: canonicalNaN, Quality: quantrac.Missing}}
+	labels := t.g.labels()
 	for _, at := range times {
-		rows = append(rows, quantrac.Row{Group: t.g.labels, Time: at, Cells: cells})
+		rows = append(rows, quantrac.Row{Group: labels, Time: at, Cells: cells})
 	}
 	return rows
 }
@@ -69,7 +70,7 @@ func (db *DB) appendForecast(ctx context.Context, b *quantrac.Batch) (quantrac.R
 		if !ok {
 			continue // nothing was said of it before
 		}
-		g := (*db.groups.Load())[id]
+		g := db.groups.at(id)
 		if groups[g] == nil {
 			groups[g] = map[cellOf]struct{}{}
 		}
@@ -95,11 +96,8 @@ type cellOf struct {
 // unsaid appends a row to Missing for every device value of a group after the
 // issue time that a run does not say again.
 func (db *DB) unsaid(ctx context.Context, out []quantrac.Row, g *group, said map[cellOf]struct{}, issue quantrac.Millis) ([]quantrac.Row, error) {
-	g.mu.RLock()
-	series := g.series
-	g.mu.RUnlock()
 	var ts []target
-	for col, s := range series {
+	for col, s := range g.all() {
 		ts = append(ts, target{g, col, s})
 	}
 	v := db.view()
@@ -109,7 +107,7 @@ func (db *DB) unsaid(ctx context.Context, out []quantrac.Row, g *group, said map
 	err := v.run(ctx, q, ts, func(t target, s *Series) bool {
 		times := s.Times[:0]
 		for _, at := range s.Times {
-			if _, ok := said[cellOf{t.s.property, at}]; !ok {
+			if _, ok := said[cellOf{t.s.metric.name, at}]; !ok {
 				times = append(times, at)
 			}
 		}

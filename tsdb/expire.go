@@ -80,14 +80,13 @@ type expiry struct {
 }
 
 func (e *expiry) over(g *group, property string) bool {
-	keep := e.db.o.Retention(g.labels, property)
+	keep := e.db.o.Retention(g.labels(), property)
 	return keep > 0 && e.age > keep
 }
 
 // scan returns the groups of a block that have columns that are over, and
 // whether anything is not.
 func (e *expiry) scan(b *blockFile) (kept bool, gone []uint32, err error) {
-	groups := *e.db.groups.Load()
 	var bg block.Group
 	for i, id := range b.ids {
 		if err := b.r.Group(int(b.place[i]), &bg); err != nil {
@@ -95,7 +94,7 @@ func (e *expiry) scan(b *blockFile) (kept bool, gone []uint32, err error) {
 		}
 		over := 0
 		for _, p := range bg.Properties {
-			if e.over(groups[id], p) {
+			if e.over(e.db.groups.at(id), p) {
 				over++
 			}
 		}
@@ -124,7 +123,7 @@ func (e *expiry) drop(g *group, properties []string, t *rows.Table) *rows.Table 
 // forgetExpired brings up to date what memory says of groups that have lost
 // values. It holds up the applying of commits for a few groups at a time.
 func (db *DB) forgetExpired(ctx context.Context, touched map[uint32]bool) error {
-	gone := forgotten{series: map[*series]bool{}}
+	var gone []uint32
 	var some []uint32
 	for id := range touched {
 		if some = append(some, id); len(some) < 256 {
@@ -141,35 +140,26 @@ func (db *DB) forgetExpired(ctx context.Context, touched map[uint32]bool) error 
 	if err := db.forgetGroups(some, &gone); err != nil {
 		return err
 	}
-	db.order.remove(gone.series)
-	db.letGoOf(gone.groups)
+	db.order.remove(&db.groups, gone)
+	db.letGoOf(gone)
 	return nil
 }
 
-// forgotten is what is not there any more.
-type forgotten struct {
-	series map[*series]bool
-	groups []uint32
-}
-
-func (db *DB) forgetGroups(ids []uint32, gone *forgotten) error {
+// forgetGroups appends to gone those of the groups that have no rows left.
+func (db *DB) forgetGroups(ids []uint32, gone *[]uint32) error {
 	db.apply.Lock()
 	defer db.apply.Unlock()
 	if db.apply.closed {
 		return nil
 	}
-	groups := *db.groups.Load()
 	for _, id := range ids {
-		g := groups[id]
+		g := db.groups.at(id)
 		left, err := db.spans(g)
 		if err != nil {
 			return err
 		}
 		if !left {
-			for _, s := range g.series {
-				gone.series[s] = true
-			}
-			gone.groups = append(gone.groups, id)
+			*gone = append(*gone, id)
 			db.removeGroup(g)
 		}
 	}
@@ -182,9 +172,10 @@ func (db *DB) spans(g *group) (any bool, err error) {
 	s := db.apply.state
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, x := range g.series {
+	for i := range int(g.count) {
+		x := g.at(i)
 		x.first, x.last = math.MaxInt64, math.MinInt64
-		x.set(lastUnknown, lastValue{})
+		x.set(lastUnknown, lastValue{}, 0)
 	}
 	g.forgetFolds()
 	var bg block.Group
@@ -194,7 +185,7 @@ func (db *DB) spans(g *group) (any bool, err error) {
 			return false, err
 		}
 		for i := 0; ok && i < len(bg.Properties); i++ {
-			x := g.series[g.find(bg.Properties[i])]
+			x := g.at(g.find(bg.Properties[i]))
 			x.extend(bg.First[i])
 			x.extend(bg.Last[i])
 		}
@@ -202,8 +193,10 @@ func (db *DB) spans(g *group) (any bool, err error) {
 	}
 	for _, h := range s.heads {
 		if hg := h.group(g.id); hg != nil {
-			for _, run := range hg.runs {
-				for _, x := range g.series {
+			for n := range hg.count() {
+				run := hg.run(n)
+				for i := range int(g.count) {
+					x := g.at(i)
 					x.extend(run.Time(0))
 					x.extend(run.Last())
 				}
@@ -217,14 +210,9 @@ func (db *DB) spans(g *group) (any bool, err error) {
 // removeGroup takes a group without rows out of memory. Its number is not given
 // again: a query under way may hold it. The caller holds apply.
 func (db *DB) removeGroup(g *group) {
-	properties := make([]string, len(g.series))
-	for i, s := range g.series {
-		properties[i] = s.property
-	}
-	db.index.Remove(g.id, g.labels, properties)
-	db.cache.Del(g.labels.AppendKey(nil))
+	db.index.Remove(g.id, g.key, g.properties())
 	delete(db.apply.w.humans, g)
-	db.stats.series.Add(-int64(len(g.series)))
+	db.stats.series.Add(-int64(g.count))
 	db.stats.removed.Add(1)
 }
 
@@ -235,9 +223,5 @@ func (db *DB) letGoOf(ids []uint32) {
 	}
 	db.apply.Lock()
 	defer db.apply.Unlock()
-	groups := append([]*group(nil), *db.groups.Load()...)
-	for _, id := range ids {
-		groups[id] = &db.nobody
-	}
-	db.groups.Store(&groups)
+	db.groups.remove(ids)
 }

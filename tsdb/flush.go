@@ -105,14 +105,13 @@ func (db *DB) advance(commit uint64) error {
 // into, and its commits.
 func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 	parts := map[int64][]headPart{}
-	groups := *db.groups.Load()
 	h.mu.RLock()
 	touched := h.touched // nobody adds to a sealed head
 	h.mu.RUnlock()
 	for _, id := range touched {
 		hg := h.group(id)
 		for first := range hg.partitions() {
-			parts[first] = append(parts[first], headPart{groups[id], hg})
+			parts[first] = append(parts[first], headPart{db.groups.at(id), hg})
 		}
 	}
 	firsts := make([]int64, 0, len(parts))
@@ -122,7 +121,7 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 	slices.Sort(firsts)
 	for _, first := range firsts {
 		list := parts[first]
-		slices.SortFunc(list, func(a, b headPart) int { return a.g.labels.Compare(b.g.labels) })
+		slices.SortFunc(list, func(a, b headPart) int { return compareKeys(a.g.key, b.g.key) })
 		err := out.block(first, func(w *block.Writer, ids *[]uint32) error {
 			var buf tables
 			for _, p := range list {
@@ -133,7 +132,7 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 				if t.Len() > 0 {
 					*ids = append(*ids, p.g.id)
 				}
-				if err := w.Group(p.g.labels, p.g.properties(), t); err != nil {
+				if err := w.Group(p.g.labels(), p.g.properties(), t); err != nil {
 					return err
 				}
 			}
@@ -159,23 +158,13 @@ type headPart struct {
 // partitions returns the first times of the partitions that the runs reach into.
 func (hg *headGroup) partitions() map[int64]struct{} {
 	out := map[int64]struct{}{}
-	for _, run := range hg.runs {
+	for n := range hg.count() {
+		run := hg.run(n)
 		for i := 0; i < run.Len(); {
 			first, last := partitionOf(run.Time(i))
 			out[first] = struct{}{}
 			i = run.Find(last + 1)
 		}
-	}
-	return out
-}
-
-// properties returns the names of the group's columns.
-func (g *group) properties() []string {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	out := make([]string, len(g.series))
-	for i, s := range g.series {
-		out[i] = s.property
 	}
 	return out
 }

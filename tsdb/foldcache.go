@@ -110,8 +110,8 @@ func (v *view) foldSome(ctx context.Context, sc *scratch, out *Folded, t target,
 // recall takes what is kept of the windows, keptUnknown for the others, and says
 // whether anything is.
 func (v *view) recall(out *Folded, t target, w Windows, op FoldOp) bool {
-	t.g.mu.RLock()
-	defer t.g.mu.RUnlock()
+	t.g.mu.Lock()
+	defer t.g.mu.Unlock()
 	if t.g.touched > v.AsOf {
 		return false // what is kept knows more than this view
 	}
@@ -133,7 +133,7 @@ func (v *view) recall(out *Folded, t target, w Windows, op FoldOp) bool {
 
 // kept finds what is kept of a column. The group's mu is held.
 func (g *group) kept(col int, op FoldOp, w Windows) *keptFold {
-	for _, f := range g.folds {
+	for _, f := range g.folds() {
 		if f.col == col && f.op == op && f.width == int64(w.Width) && (w.end(0)-f.first)%f.width == 0 {
 			return f
 		}
@@ -152,7 +152,8 @@ func (v *view) keep(out *Folded, t target, w Windows, op FoldOp) {
 	f := g.kept(t.col, op, w)
 	if f == nil {
 		f = &keptFold{g: g, col: t.col, op: op, width: int64(w.Width)}
-		g.folds = append(g.folds, f)
+		more := g.rare()
+		more.folds = append(more.folds, f)
 	}
 	f.put(w.end(0), out.Counts, out.Values)
 	f.used.Store(true)
@@ -227,12 +228,12 @@ func (c *foldCache) settle(f *keptFold, size int) {
 func (g *group) letGo(f *keptFold) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.folds = slices.DeleteFunc(g.folds, func(x *keptFold) bool { return x == f })
+	g.more.folds = slices.DeleteFunc(g.more.folds, func(x *keptFold) bool { return x == f })
 }
 
 // forgetFolds takes back all windows of a group. Its mu is held.
 func (g *group) forgetFolds() {
-	for _, f := range g.folds {
+	for _, f := range g.folds() {
 		f.counts, f.values = f.counts[:0], f.values[:0]
 	}
 }

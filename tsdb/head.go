@@ -12,7 +12,7 @@ import (
 // head is the rows that are not in blocks. One goroutine at a time adds to it.
 type head struct {
 	mu      sync.RWMutex
-	groups  []*headGroup // by number; nil where a group has no rows here
+	pieces  []*headPiece // by number; nil where no group has rows here
 	touched []uint32     // numbers of the groups that have
 
 	bytes atomic.Int64
@@ -25,21 +25,49 @@ type head struct {
 	changes []*commits.Change
 }
 
+type headPiece [1 << pieceBits]*headGroup
+
 // headGroup is the rows of one group in a head, in runs of their own order in
 // time: live rows make one run, late ones others. The group's mu guards it.
 type headGroup struct {
-	runs []*rows.Run // longer ones first, roughly
+	first rows.Run // it has no rows before the group is given one
+	late  *lateRuns
+}
+
+// lateRuns are runs beside the first, longer ones first, roughly.
+type lateRuns struct{ list []*rows.Run }
+
+// count returns how many runs there are.
+func (hg *headGroup) count() int {
+	switch {
+	case hg.first.Len() == 0:
+		return 0
+	case hg.late == nil:
+		return 1
+	}
+	return 1 + len(hg.late.list)
+}
+
+func (hg *headGroup) run(i int) *rows.Run {
+	if i == 0 {
+		return &hg.first
+	}
+	return hg.late.list[i-1]
 }
 
 // group returns the rows of a group, nil for none.
 func (h *head) group(id uint32) *headGroup {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if int(id) >= len(h.groups) {
+	k := int(id >> pieceBits)
+	if k >= len(h.pieces) || h.pieces[k] == nil {
 		return nil
 	}
-	return h.groups[id]
+	return h.pieces[k][id&(1<<pieceBits-1)]
 }
+
+// emptyGroup is about what a group takes in a head beside its rows, in bytes.
+const emptyGroup = 96
 
 // make returns the rows of a group, none at first.
 func (h *head) make(id uint32) *headGroup {
@@ -48,36 +76,50 @@ func (h *head) make(id uint32) *headGroup {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for int(id) >= len(h.groups) {
-		h.groups = append(h.groups, make([]*headGroup, len(h.groups)+64)...)
+	k := int(id >> pieceBits)
+	for k >= len(h.pieces) {
+		h.pieces = append(h.pieces, nil)
+	}
+	if h.pieces[k] == nil {
+		h.pieces[k] = &headPiece{}
+		h.bytes.Add(8 << pieceBits)
 	}
 	g := &headGroup{}
-	h.groups[id] = g
+	h.pieces[k][id&(1<<pieceBits-1)] = g
 	h.touched = append(h.touched, id)
-	h.bytes.Add(512)
+	h.bytes.Add(emptyGroup)
 	return g
 }
 
 // add adds a row of a group of so many columns and returns the growth in bytes.
 // The group's mu is held.
 func (hg *headGroup) add(r *rows.Row, columns int) int {
-	for _, run := range hg.runs {
-		if run.Last() <= r.Time {
+	if hg.first.Len() == 0 {
+		hg.first = rows.NewRun(columns)
+		return hg.first.Append(r)
+	}
+	for i := range hg.count() {
+		if run := hg.run(i); run.Last() <= r.Time {
 			return run.Append(r)
 		}
 	}
 	run := rows.NewRun(columns)
 	size := run.Append(r)
-	hg.runs = append(hg.runs, run)
+	if hg.late == nil {
+		hg.late = &lateRuns{}
+	}
+	l := append(hg.late.list, &run)
 	// Keep few runs: join the last two while they are of a size, so that each
 	// row is copied a number of times that grows with the logarithm only.
-	for n := len(hg.runs); n > 2; n = len(hg.runs) {
-		a, b := hg.runs[n-2], hg.runs[n-1]
-		if a.Len() > 2*b.Len() && n < 8 {
+	for n := len(l); n > 1; n = len(l) {
+		a, b := l[n-2], l[n-1]
+		if a.Len() > 2*b.Len() && n < 7 {
 			break
 		}
-		hg.runs = append(hg.runs[:n-2:n-2], rows.Join(a, b))
+		joined := rows.Join(a, b)
+		l = append(l[:n-2:n-2], &joined)
 	}
+	hg.late.list = l
 	return size
 }
 
@@ -99,7 +141,8 @@ func (ts *tables) part(i int) *rows.Table {
 // used again.
 func (hg *headGroup) table(ts *tables, from, to int64) *rows.Table {
 	n := 0
-	for _, run := range hg.runs {
+	for r := range hg.count() {
+		run := hg.run(r)
 		if i, k := run.Find(from), run.Find(to+1); i < k {
 			run.Table(ts.part(n), i, k)
 			n++

@@ -39,12 +39,15 @@ func TestSeriesOrder(t *testing.T) {
 				pairs = append(pairs, name, string(rune('a'+rnd.IntN(2))))
 			}
 		}
-		return target{g: &group{labels: quantrac.NewLabels(pairs...)}, s: &series{property: string(rune('p' + rnd.IntN(2)))}}
+		return target{g: &group{key: quantrac.NewLabels(pairs...).Key()}, s: &series{metric: &metric{string(rune('p' + rnd.IntN(2)))}}}
 	}
 	for range 20_000 {
 		a, b := random(), random()
 		if got, want := a.compare(b), a.labels().Compare(b.labels()); got != want {
 			t.Fatalf("%v and %v: %d, want %d", a.labels(), b.labels(), got, want)
+		}
+		if got, want := compareKeys(a.g.key, b.g.key), a.g.labels().Compare(b.g.labels()); got != want {
+			t.Fatalf("groups %v and %v: %d, want %d", a.g.labels(), b.g.labels(), got, want)
 		}
 	}
 }

@@ -21,9 +21,9 @@ func (db *DB) Series(ctx context.Context, ms []*quantrac.Matcher, from, to quant
 	defer db.apply.RUnlock()
 	out := make([]quantrac.Labels, 0, len(ts))
 	for _, t := range ts {
-		t.g.mu.RLock()
+		t.g.mu.Lock()
 		in := t.s.reaches(from, to)
-		t.g.mu.RUnlock()
+		t.g.mu.Unlock()
 		if in {
 			out = append(out, t.labels())
 		}
@@ -50,7 +50,7 @@ func (db *DB) LabelNames(ctx context.Context, ms []*quantrac.Matcher, from, to q
 func (db *DB) LabelValues(ctx context.Context, name string, ms []*quantrac.Matcher, from, to quantrac.Millis, limit int) (out []string, err error) {
 	err = db.matched(ctx, ms, func(ids []uint32) {
 		if name == quantrac.LabelMetric {
-			out = db.metrics(ids, metricMatchers(ms), from, to)
+			out = db.metricsOf(ids, metricMatchers(ms), from, to)
 			out = out[:min(len(out), cmp.Or(limit, len(out)))]
 		} else {
 			out = db.index.Values(name, db.reaching(ids, metricMatchers(ms), from, to), limit)
@@ -74,20 +74,19 @@ func (db *DB) matched(ctx context.Context, ms []*quantrac.Matcher, read func(ids
 // reaching returns those of the groups that have a series whose metric passes
 // and that reaches into a time range. It changes ids.
 func (db *DB) reaching(ids []uint32, metric []*quantrac.Matcher, from, to quantrac.Millis) []uint32 {
-	groups := *db.groups.Load()
 	return slices.DeleteFunc(ids, func(id uint32) bool {
 		found := false
-		groups[id].each(func(s *series) bool {
-			found = s.reaches(from, to) && passes(s.property, metric)
+		db.groups.at(id).each(func(_ int, s *series) bool {
+			found = s.reaches(from, to) && passes(s.metric.name, metric)
 			return !found
 		})
 		return !found
 	})
 }
 
-// metrics returns the metrics of such series, sorted. It looks at groups until
+// metricsOf returns the metrics of such series, sorted. It looks at groups until
 // every metric that they can have is found.
-func (db *DB) metrics(ids []uint32, metric []*quantrac.Matcher, from, to quantrac.Millis) []string {
+func (db *DB) metricsOf(ids []uint32, metric []*quantrac.Matcher, from, to quantrac.Millis) []string {
 	missing := map[string]bool{}
 	for _, m := range db.index.Values(quantrac.LabelMetric, ids, 0) {
 		if passes(m, metric) {
@@ -95,32 +94,20 @@ func (db *DB) metrics(ids []uint32, metric []*quantrac.Matcher, from, to quantra
 		}
 	}
 	out := make([]string, 0, len(missing))
-	groups := *db.groups.Load()
 	for _, id := range ids {
 		if len(missing) == 0 {
 			break
 		}
-		groups[id].each(func(s *series) bool {
-			if s.reaches(from, to) && missing[s.property] {
-				delete(missing, s.property)
-				out = append(out, s.property)
+		db.groups.at(id).each(func(_ int, s *series) bool {
+			if s.reaches(from, to) && missing[s.metric.name] {
+				delete(missing, s.metric.name)
+				out = append(out, s.metric.name)
 			}
 			return true
 		})
 	}
 	slices.Sort(out)
 	return out
-}
-
-// each calls f with the series of the group until it returns false.
-func (g *group) each(f func(*series) bool) {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	for _, s := range g.series {
-		if !f(s) {
-			return
-		}
-	}
 }
 
 // metricMatchers returns those of the matchers that are about the metric name.

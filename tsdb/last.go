@@ -44,12 +44,12 @@ func (db *DB) lastValues(ts []target, out *[]Last, unknown *[]unknownLast) *view
 	db.apply.RLock()
 	defer db.apply.RUnlock()
 	for _, t := range ts {
-		t.g.mu.RLock()
-		state, value, changes := t.s.state, t.s.value, t.s.changes
-		t.g.mu.RUnlock()
+		t.g.mu.Lock()
+		state, value, q, changes := t.s.state, t.s.value, t.s.quality, t.s.changes
+		t.g.mu.Unlock()
 		switch state {
 		case lastKnown:
-			*out = append(*out, value.last(t))
+			*out = append(*out, value.last(t, q))
 		case lastUnknown:
 			*unknown = append(*unknown, unknownLast{t, changes})
 		}
@@ -57,9 +57,9 @@ func (db *DB) lastValues(ts []target, out *[]Last, unknown *[]unknownLast) *view
 	return db.viewLocked()
 }
 
-func (v *lastValue) last(t target) Last {
+func (v *lastValue) last(t target, q uint8) Last {
 	return Last{
-		Labels: t.labels(), Time: quantrac.Millis(v.time), Value: v.value, Quality: quality(v.quality),
+		Labels: t.labels(), Time: quantrac.Millis(v.time), Value: v.value, Quality: quality(q),
 		Received: quantrac.Millis(v.received), Commit: v.commit,
 	}
 }
@@ -73,18 +73,18 @@ func (db *DB) resolveLast(ctx context.Context, v *view, unknown []unknownLast, o
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		value, ok, err := v.newest(sc, u.target)
+		value, q, ok, err := v.newest(sc, u.target)
 		if err != nil {
 			return err
 		}
 		state := lastNone
 		if ok {
 			state = lastKnown
-			*out = append(*out, value.last(u.target))
+			*out = append(*out, value.last(u.target, q))
 		}
 		u.g.mu.Lock()
 		if u.s.state == lastUnknown && u.s.changes == u.changes {
-			u.s.set(state, value)
+			u.s.set(state, value, q)
 		}
 		u.g.mu.Unlock()
 	}
@@ -92,10 +92,10 @@ func (db *DB) resolveLast(ctx context.Context, v *view, unknown []unknownLast, o
 }
 
 // newest finds the last value of a series from the end backwards.
-func (v *view) newest(sc *scratch, t target) (lastValue, bool, error) {
+func (v *view) newest(sc *scratch, t target) (lastValue, uint8, bool, error) {
 	ps, err := v.pieces(sc, t.g, t.col, math.MinInt64, math.MaxInt64)
 	if err != nil {
-		return lastValue{}, false, err
+		return lastValue{}, 0, false, err
 	}
 	// Clusters as when reading forward, the last one first.
 	var ends []int
@@ -110,17 +110,17 @@ func (v *view) newest(sc *scratch, t target) (lastValue, bool, error) {
 		}
 		cells, err := v.cells(sc, ps[start:end], math.MinInt64, math.MaxInt64, true)
 		if err != nil {
-			return lastValue{}, false, err
+			return lastValue{}, 0, false, err
 		}
-		value, ok, err := v.newestOf(cells)
+		value, q, ok, err := v.newestOf(cells)
 		if ok || err != nil {
-			return value, ok, err
+			return value, q, ok, err
 		}
 	}
-	return lastValue{}, false, nil
+	return lastValue{}, 0, false, nil
 }
 
-func (v *view) newestOf(cells []rows.Cell) (lastValue, bool, error) {
+func (v *view) newestOf(cells []rows.Cell) (lastValue, uint8, bool, error) {
 	times := map[uint64]quantrac.Millis{} // of commits: a forecast has many values by one
 	for end := len(cells); end > 0; {
 		start := end - 1
@@ -133,16 +133,16 @@ func (v *view) newestOf(cells []rows.Cell) (lastValue, bool, error) {
 			if !ok {
 				var err error
 				if at, err = v.db.log.Time(c.Commit); err != nil {
-					return lastValue{}, false, err
+					return lastValue{}, 0, false, err
 				}
 				times[c.Commit] = at
 			}
 			commit := quantrac.Commit{Number: c.Commit, Time: at}
 			if countsAsLast(c.Quality, c.Time, commit) {
-				return lastValue{time: c.Time, value: c.Value, received: c.Received, commit: commit, quality: c.Quality}, true, nil
+				return lastValue{time: c.Time, value: c.Value, received: c.Received, commit: commit}, c.Quality, true, nil
 			}
 		}
 		end = start
 	}
-	return lastValue{}, false, nil
+	return lastValue{}, 0, false, nil
 }

@@ -22,8 +22,8 @@ func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 	s := db.apply.state
 	for _, h := range s.heads {
 		if hg := h.group(g.id); hg != nil {
-			for _, run := range hg.runs { // nobody else changes them
-				dropped += dropSeen(run, r)
+			for i := range hg.count() { // nobody else changes them
+				dropped += dropSeen(hg.run(i), r)
 			}
 		}
 	}

@@ -1,71 +1,107 @@
 package tsdb
 
 import (
-	"cmp"
 	"math/bits"
-	"quantrac"
 	"slices"
 	"strings"
 	"sync"
+
+	"quantrac"
 )
 
 // order is all series sorted by their labels, so that the answers of queries
 // need no sorting. New series wait until the next query.
 type order struct {
 	mu     sync.RWMutex
-	sorted []target // sorted[i].s.rank is i
+	sorted []place // the series at sorted[i] has rank i
 
 	fresh struct {
 		sync.Mutex
-		list []target
+		list []place
 	}
 }
 
+// place is where a series is.
+type place struct{ group, col uint32 }
+
+// target returns the series at a place.
+func (t *groupTable) target(p place) target {
+	g := t.at(p.group)
+	if p.col == 0 {
+		return target{g, 0, &g.one}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return target{g, int(p.col), g.at(int(p.col))}
+}
+
 // add puts a new series into the order.
-func (o *order) add(t target) {
+func (o *order) add(p place) {
 	o.fresh.Lock()
 	defer o.fresh.Unlock()
-	o.fresh.list = append(o.fresh.list, t)
+	o.fresh.list = append(o.fresh.list, p)
 }
 
 // compare orders series as quantrac.Labels.Compare orders their labels, without
 // making them.
 func (t target) compare(u target) int {
-	m, n := t.metricAt(), u.metricAt()
-	for i := 0; i <= len(t.g.labels) && i <= len(u.g.labels); i++ {
-		a, b := t.labelAt(i, m), u.labelAt(i, n)
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
+	a := labelCursor{rest: t.g.key, metric: t.s.metric.name}
+	b := labelCursor{rest: u.g.key, metric: u.s.metric.name}
+	return compareLabels(&a, &b)
+}
+
+// compareKeys orders groups by their keys as quantrac.Labels.Compare orders their
+// labels.
+func compareKeys(a, b string) int {
+	return compareLabels(&labelCursor{rest: a}, &labelCursor{rest: b})
+}
+
+func compareLabels(a, b *labelCursor) int {
+	for {
+		x, y := a.next(), b.next()
+		if !x || !y {
+			switch {
+			case x:
+				return 1
+			case y:
+				return -1
+			}
+			return 0
+		}
+		if c := strings.Compare(a.at.Name, b.at.Name); c != 0 {
 			return c
 		}
-		if c := strings.Compare(a.Value, b.Value); c != 0 {
+		if c := strings.Compare(a.at.Value, b.at.Value); c != 0 {
 			return c
 		}
 	}
-	return cmp.Compare(len(t.g.labels), len(u.g.labels))
 }
 
-// metricAt returns where the metric's name stands among the labels.
-func (t target) metricAt() int {
-	i := 0
-	for i < len(t.g.labels) && t.g.labels[i].Name < quantrac.LabelMetric {
-		i++
-	}
-	return i
+// labelCursor walks the labels of a key, and a metric's name among them, "" for
+// none.
+type labelCursor struct {
+	rest   string
+	metric string
+	at     quantrac.Label
 }
 
-// labelAt returns label i of the series, whose metric stands at metric.
-func (t target) labelAt(i, metric int) quantrac.Label {
+// next goes to the next label, false at the end.
+func (c *labelCursor) next() bool {
+	l, rest := quantrac.CutLabel(c.rest)
 	switch {
-	case i < metric:
-		return t.g.labels[i]
-	case i == metric:
-		return quantrac.Label{Name: quantrac.LabelMetric, Value: t.s.property}
+	case c.metric != "" && (c.rest == "" || quantrac.LabelMetric < l.Name):
+		c.at = quantrac.Label{Name: quantrac.LabelMetric, Value: c.metric}
+		c.metric = ""
+	case c.rest == "":
+		return false
+	default:
+		c.at, c.rest = l, rest
 	}
-	return t.g.labels[i-1]
+	return true
 }
 
 // settle sorts what is new in among the rest.
-func (o *order) settle() {
+func (o *order) settle(groups *groupTable) {
 	o.fresh.Lock()
 	defer o.fresh.Unlock()
 	if len(o.fresh.list) == 0 {
@@ -73,46 +109,55 @@ func (o *order) settle() {
 	}
 	list := o.fresh.list
 	o.fresh.list = nil
-	slices.SortFunc(list, target.compare)
-	merged := make([]target, 0, len(o.sorted)+len(list))
+	compare := func(a, b place) int { return groups.target(a).compare(groups.target(b)) }
+	slices.SortFunc(list, compare)
+	merged := make([]place, 0, len(o.sorted)+len(list))
 	rest := o.sorted
-	for _, t := range list {
-		n, _ := slices.BinarySearchFunc(rest, t, target.compare)
-		merged = append(append(merged, rest[:n]...), t)
+	for _, p := range list {
+		n, _ := slices.BinarySearchFunc(rest, p, compare)
+		merged = append(append(merged, rest[:n]...), p)
 		rest = rest[n:]
 	}
 	merged = append(merged, rest...)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range merged {
-		merged[i].s.rank = int32(i)
-	}
-	o.sorted = merged
+	o.rank(groups, merged)
 }
 
-// remove takes series out.
-func (o *order) remove(gone map[*series]bool) {
+// rank makes a list the order. The caller holds mu.
+func (o *order) rank(groups *groupTable, list []place) {
+	o.sorted = list
+	for i, p := range list {
+		groups.target(p).s.rank = int32(i)
+	}
+}
+
+// remove takes all series of groups out.
+func (o *order) remove(groups *groupTable, gone []uint32) {
 	if len(gone) == 0 {
 		return
 	}
-	o.settle()
+	o.settle(groups)
+	set := make(map[uint32]bool, len(gone))
+	for _, id := range gone {
+		set[id] = true
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	left := make([]target, 0, len(o.sorted))
-	for _, t := range o.sorted {
-		if gone[t.s] {
-			t.s.rank = -1
+	left := make([]place, 0, max(len(o.sorted)-len(gone), 0))
+	for _, p := range o.sorted {
+		if set[p.group] {
+			groups.target(p).s.rank = -1
 			continue
 		}
-		t.s.rank = int32(len(left))
-		left = append(left, t)
+		left = append(left, p)
 	}
-	o.sorted = left
+	o.rank(groups, left)
 }
 
 // pick returns the series that each passes to its argument, in order.
-func (o *order) pick(each func(pass func(s *series))) []target {
-	o.settle()
+func (o *order) pick(groups *groupTable, each func(pass func(s *series))) []target {
+	o.settle(groups)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	set := make([]uint64, (len(o.sorted)+63)/64)
@@ -126,7 +171,7 @@ func (o *order) pick(each func(pass func(s *series))) []target {
 	out := make([]target, 0, n)
 	for i, w := range set {
 		for ; w != 0; w &= w - 1 {
-			out = append(out, o.sorted[i*64+bits.TrailingZeros64(w)])
+			out = append(out, groups.target(o.sorted[i*64+bits.TrailingZeros64(w)]))
 		}
 	}
 	return out

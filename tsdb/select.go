@@ -18,25 +18,27 @@ type target struct {
 
 // labels returns the labels of the series. They are made when they are asked for:
 // of a million series few are looked at.
-func (t target) labels() quantrac.Labels { return t.g.labels.With(quantrac.LabelMetric, t.s.property) }
+func (t target) labels() quantrac.Labels {
+	out := make(quantrac.Labels, 0, t.g.labelCount()+1)
+	for c := (labelCursor{rest: t.g.key, metric: t.s.metric.name}); c.next(); {
+		out = append(out, c.at)
+	}
+	return out
+}
 
 // targets returns the series that pass and that the principal of the context
 // may see, sorted by their labels.
 func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
 	metric := metricMatchers(ms)
 	ids := db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations)
-	groups := *db.groups.Load()
-	return db.order.pick(func(pass func(*series)) {
+	return db.order.pick(&db.groups, func(pass func(*series)) {
 		for _, id := range ids {
-			g := groups[id]
-			g.mu.RLock()
-			all := g.series
-			g.mu.RUnlock()
-			for _, s := range all {
-				if passes(s.property, metric) {
+			db.groups.at(id).each(func(_ int, s *series) bool {
+				if passes(s.metric.name, metric) {
 					pass(s)
 				}
-			}
+				return true
+			})
 		}
 	})
 }
@@ -191,13 +193,7 @@ func (db *DB) target(ctx context.Context, labels quantrac.Labels) (target, bool)
 	if !ok {
 		return target{}, false
 	}
-	g := (*db.groups.Load())[id]
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	for col, s := range g.series {
-		if s.property == labels.Metric() {
-			return target{g, col, s}, true
-		}
-	}
-	return target{}, false
+	g := db.groups.at(id)
+	col, s, ok := g.metricNamed(labels.Metric())
+	return target{g, col, s}, ok
 }

@@ -11,7 +11,7 @@ type counters struct {
 	series                                 atomic.Int64
 	stored, redelivered, collisions, ahead atomic.Uint64
 	flushes, flushErrors, compactions      atomic.Uint64
-	cacheHits, cacheMisses, readErrors     atomic.Uint64
+	readErrors                             atomic.Uint64
 	daysFolded, removed                    atomic.Uint64
 
 	mu         sync.Mutex
@@ -47,10 +47,10 @@ func (c *counters) lastError() error {
 func (db *DB) Stats() Stats {
 	c := &db.stats
 	out := Stats{
-		Groups: len(*db.groups.Load()) - int(c.removed.Load()), Series: int(c.series.Load()),
+		Groups: int(db.groups.n.Load()) - int(c.removed.Load()), Series: int(c.series.Load()),
 		Stored: c.stored.Load(), Redelivered: c.redelivered.Load(), Collisions: c.collisions.Load(), Ahead: c.ahead.Load(),
 		Flushes: c.flushes.Load(), FlushErrors: c.flushErrors.Load(), Compactions: c.compactions.Load(),
-		CacheHits: c.cacheHits.Load(), CacheMisses: c.cacheMisses.Load(), ReadErrors: c.readErrors.Load(),
+		ReadErrors: c.readErrors.Load(),
 		DaysFolded: c.daysFolded.Load(), LastError: c.lastError(),
 	}
 	c.mu.Lock()

@@ -86,8 +86,6 @@ type Stats struct {
 	Flushes     uint64 // since Open, that ended well
 	FlushErrors uint64 // since Open
 	Compactions uint64
-	CacheHits   uint64 // group resolution
-	CacheMisses uint64
 	ReadErrors  uint64 // damaged or unreadable pieces met while applying commits
 
 	LastScrub  quantrac.Millis // when every file was last read whole, 0 for never since Open

@@ -131,8 +131,9 @@ func (v *view) runs(ps []piece, g *group, col int, from, to int64) []piece {
 		if hg == nil {
 			continue
 		}
-		g.mu.RLock()
-		for _, run := range hg.runs {
+		g.mu.Lock()
+		for i := range hg.count() {
+			run := hg.run(i)
 			if run.Time(0) > to || run.Last() < from || col >= run.Columns() {
 				continue
 			}
@@ -141,7 +142,7 @@ func (v *view) runs(ps []piece, g *group, col int, from, to int64) []piece {
 				run: *run, col: col,
 			})
 		}
-		g.mu.RUnlock()
+		g.mu.Unlock()
 	}
 	return ps
 }

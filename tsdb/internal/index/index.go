@@ -9,6 +9,7 @@
 package index
 
 import (
+	"hash/maphash"
 	"slices"
 	"sync"
 
@@ -17,34 +18,44 @@ import (
 	"quantrac"
 )
 
-// Index is an index. The zero value is empty and ready.
+// Index is an index. Make it with New.
 type Index struct {
+	key  func(id uint32) string
+	seed maphash.Seed
+
 	mu     sync.RWMutex
-	byKey  map[string]uint32
+	byKey  table
 	n      uint32 // groups, with those removed
 	gone   roaring.Bitmap
 	labels map[string]*label
 }
 
-// Lookup returns the number of the group with the key of its labels.
-func (x *Index) Lookup(key []byte) (uint32, bool) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	id, ok := x.byKey[string(key)]
-	return id, ok
+// New returns an empty index. It keeps no keys of its own: key gives that of a
+// group that is in the index, or is being added.
+func New(key func(id uint32) string) *Index {
+	return &Index{key: key, seed: maphash.MakeSeed(), labels: map[string]*label{}}
 }
 
-// Add adds a group that is not there and returns its number, the next one.
-func (x *Index) Add(labels quantrac.Labels) uint32 {
+// Lookup returns the number of the group with the key of its labels
+// (quantrac.Labels.AppendKey).
+func (x *Index) Lookup(key []byte) (uint32, bool) {
+	hash := uint32(maphash.Bytes(x.seed, key))
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.byKey.find(hash, func(id uint32) bool { return x.key(id) == string(key) })
+}
+
+// Add adds a group that is not there, by the key of its labels, and returns its
+// number, the next one. It keeps pieces of the key.
+func (x *Index) Add(key string) uint32 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.byKey == nil {
-		x.byKey, x.labels = map[string]uint32{}, map[string]*label{}
-	}
 	id := x.n
 	x.n++
-	x.byKey[labels.Key()] = id
-	for _, l := range labels {
+	x.byKey.add(hashOf(x.seed, key), id)
+	for rest := key; rest != ""; {
+		var l quantrac.Label
+		l, rest = quantrac.CutLabel(rest)
 		x.post(l.Name, l.Value, id)
 	}
 	return id
@@ -57,13 +68,15 @@ func (x *Index) AddProperty(id uint32, property string) {
 	x.post(quantrac.LabelMetric, property, id)
 }
 
-// Remove takes a group out, whose labels and properties these are. Its number is
+// Remove takes a group out, whose key and properties these are. Its number is
 // not given again.
-func (x *Index) Remove(id uint32, labels quantrac.Labels, properties []string) {
+func (x *Index) Remove(id uint32, key string, properties []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.byKey, labels.Key())
-	for _, l := range labels {
+	x.byKey.remove(hashOf(x.seed, key), id)
+	for rest := key; rest != ""; {
+		var l quantrac.Label
+		l, rest = quantrac.CutLabel(rest)
 		x.unpost(l.Name, l.Value, id)
 	}
 	for _, p := range properties {
@@ -72,24 +85,19 @@ func (x *Index) Remove(id uint32, labels quantrac.Labels, properties []string) {
 	x.gone.Add(id)
 }
 
-func (x *Index) unpost(name, value string, id uint32) {
-	l := x.labels[name]
-	if l == nil {
-		return
-	}
-	l.remove(value, id)
-	if len(l.values) == 0 {
+func (x *Index) unpost(name, text string, id uint32) {
+	if l := x.labels[name]; l != nil && l.remove(hashOf(x.seed, text), text, id) {
 		delete(x.labels, name)
 	}
 }
 
-func (x *Index) post(name, value string, id uint32) {
+func (x *Index) post(name, text string, id uint32) {
 	l := x.labels[name]
 	if l == nil {
-		l = &label{values: map[string]*posting{}}
+		l = &label{}
 		x.labels[name] = l
 	}
-	l.add(value, id)
+	l.add(hashOf(x.seed, text), text, id)
 }
 
 // Match returns the numbers of the groups that pass every matcher, rising. A
@@ -111,7 +119,7 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 		seen := roaring.New()
 		for _, s := range stations {
 			if s != "" {
-				x.labels[quantrac.LabelStation].of(s).addTo(seen)
+				x.labels[quantrac.LabelStation].of(x.seed, s).addTo(seen)
 			}
 		}
 		and(seen)
@@ -123,7 +131,7 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 		switch {
 		case m.Kind == quantrac.MatchEqual && m.Value != "":
 			one := roaring.New()
-			x.labels[m.Name].of(m.Value).addTo(one)
+			x.labels[m.Name].of(x.seed, m.Value).addTo(one)
 			and(one)
 		case m.Name == quantrac.LabelMetric, !m.Matches(""): // every group has a property
 			and(x.union(m.Name, m.Matches))
@@ -152,11 +160,12 @@ func (x *Index) all() *roaring.Bitmap {
 func (x *Index) union(name string, passes func(string) bool) *roaring.Bitmap {
 	b := roaring.New()
 	if l := x.labels[name]; l != nil {
-		for v, p := range l.values {
-			if passes(v) {
-				p.addTo(b)
+		l.each(func(v *value) bool {
+			if passes(v.text) {
+				v.addTo(b)
 			}
-		}
+			return true
+		})
 	}
 	return b
 }
@@ -169,9 +178,13 @@ func (x *Index) Names(groups []uint32) []string {
 	in := x.among(groups)
 	var out []string
 	for name, l := range x.labels {
-		if slices.ContainsFunc(l.order(), in) {
+		l.each(func(v *value) bool {
+			if !in(v) {
+				return true
+			}
 			out = append(out, name)
-		}
+			return false
+		})
 	}
 	slices.Sort(out)
 	return out
@@ -189,11 +202,11 @@ func (x *Index) Values(name string, groups []uint32, limit int) []string {
 	in := x.among(groups)
 	all := l.order()
 	out := make([]string, 0, len(all))
-	for _, v := range all {
+	for _, at := range all {
 		if limit > 0 && len(out) == limit {
 			break
 		}
-		if in(v) {
+		if v := &l.values[at]; in(v) {
 			out = append(out, v.text)
 		}
 	}
@@ -201,10 +214,10 @@ func (x *Index) Values(name string, groups []uint32, limit int) []string {
 }
 
 // among returns whether a value is carried by any of the groups.
-func (x *Index) among(groups []uint32) func(value) bool {
+func (x *Index) among(groups []uint32) func(*value) bool {
 	if len(groups) == int(x.n)-int(x.gone.GetCardinality()) {
-		return func(value) bool { return true }
+		return func(*value) bool { return true }
 	}
 	set := roaring.BitmapOf(groups...)
-	return func(v value) bool { return v.meets(set) }
+	return func(v *value) bool { return v.meets(set) }
 }

@@ -13,13 +13,13 @@ import (
 // Match answers as going through all groups does.
 func TestMatch(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var x Index
 	type group struct {
 		labels quantrac.Labels
 		props  []string
 		gone   bool
 	}
 	var groups []group
+	x := New(func(id uint32) string { return groups[id].labels.Key() })
 	for i := range 400 {
 		pairs := []string{"n", fmt.Sprint(i)} // makes it unique
 		for _, name := range []string{"station", "sensor", "river"} {
@@ -28,10 +28,10 @@ func TestMatch(t *testing.T) {
 			}
 		}
 		g := group{labels: quantrac.NewLabels(pairs...)}
-		if id := x.Add(g.labels); id != uint32(i) {
+		groups = append(groups, g)
+		if id := x.Add(g.labels.Key()); id != uint32(i) {
 			t.Fatalf("group %d got number %d", i, id)
 		}
-		groups = append(groups, g)
 	}
 	for range 900 { // in any order
 		i := rnd.IntN(len(groups))
@@ -55,7 +55,7 @@ func TestMatch(t *testing.T) {
 	for n := range 2000 {
 		if i := rnd.IntN(len(groups)); n%10 == 9 && !groups[i].gone {
 			groups[i].gone = true
-			x.Remove(uint32(i), groups[i].labels, groups[i].props)
+			x.Remove(uint32(i), groups[i].labels.Key(), groups[i].props)
 			if id, ok := x.Lookup(groups[i].labels.AppendKey(nil)); ok {
 				t.Fatalf("group %d was removed and is found as %d", i, id)
 			}
@@ -112,14 +112,14 @@ func TestMatch(t *testing.T) {
 		}
 	}
 	// What is new shows among values that have been put in order.
-	x.Add(quantrac.NewLabels("river", "aa"))
+	x.Add(quantrac.NewLabels("river", "aa").Key())
 	if got := x.Values("river", x.Match(nil, nil), 2); !slices.Equal(got, []string{"a", "aa"}) {
 		t.Errorf("with a new river there are %v", got)
 	}
 }
 
 func TestEmpty(t *testing.T) {
-	var x Index
+	x := New(func(uint32) string { return "" })
 	if got := x.Match(nil, nil); len(got) != 0 {
 		t.Errorf("an empty index matches %v", got)
 	}
@@ -128,5 +128,56 @@ func TestEmpty(t *testing.T) {
 	}
 	if _, ok := x.Lookup([]byte("x")); ok {
 		t.Error("an empty index knows a group")
+	}
+}
+
+// A table finds what is in it and nothing else, whatever has come and gone and
+// however hashes collide.
+func TestTable(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var x table
+	in := map[uint32]bool{}
+	hash := func(n uint32) uint32 { return n % 97 * 0x9e3779b1 }
+	for range 20_000 {
+		n := uint32(rnd.IntN(600))
+		_, found := x.find(hash(n), func(at uint32) bool { return at == n })
+		switch {
+		case found != in[n]:
+			t.Fatalf("%d is found: %v, want %v", n, found, in[n])
+		case found:
+			x.remove(hash(n), n)
+		default:
+			x.add(hash(n), n)
+		}
+		in[n] = !found
+	}
+}
+
+// What groups came and went leaves no values behind, and takes no more places.
+func TestValuesComeAndGo(t *testing.T) {
+	var keys []string
+	x := New(func(id uint32) string { return keys[id] })
+	add := func(station string) {
+		keys = append(keys, quantrac.NewLabels("station", station, "area", "a").Key())
+		x.AddProperty(x.Add(keys[len(keys)-1]), "p")
+	}
+	add("stays")
+	for round := range 5 {
+		first := len(keys)
+		for i := range 1000 {
+			add(fmt.Sprint(round, "-", i))
+		}
+		if got := len(x.labels["station"].values); got != 1001 {
+			t.Fatalf("round %d: %d places for 1001 stations", round, got)
+		}
+		for i := first; i < len(keys); i++ {
+			x.Remove(uint32(i), keys[i], []string{"p"})
+		}
+		if got := x.Values("station", x.Match(nil, nil), 0); !slices.Equal(got, []string{"stays"}) || x.byKey.used != 1 {
+			t.Fatalf("round %d: stations %q and %d keys are left", round, got, x.byKey.used)
+		}
+	}
+	if n := len(x.byKey.slots); n > 4096 {
+		t.Errorf("%d slots for 1001 keys", n)
 	}
 }

@@ -10,23 +10,30 @@ import (
 // is the places that have to be fetched to put it down, not the words it takes.
 //
 // A row is, in words of 64 bits: time, commit, received time and kind, the
-// qualities of its cells by column, sixteen to a word, and their values. Rows
-// stand in pages, of four, eight, then always sixteen, so that growing moves
-// nothing and a series that speaks once a day takes little.
+// qualities of its cells by column, sixteen to a word, and their values. The
+// first rows stand in one piece that doubles, as a series that speaks once a day
+// is to take little; all others in pages of sixteen, so that growing moves
+// nothing.
 //
 // Appending never changes what is there: a copy of a Run, made under the lock
 // of who appends, can be read without it.
 type Run struct {
-	pages   [][]uint64
-	firsts  []int64 // time of the first row of every page, for finding
-	last    int64   // time of the last row
-	columns int     // cells a row has room for
-	stride  int     // words of a row
-	rows    int
-
-	Repeats   bool // a time occurs more than once
-	Humans    bool // there are rows of kind Human
+	begin     []uint64  // the first rows, up to a page of them
+	pages     *runPages // the others; nil for none
+	last      int64     // time of the last row
 	MaxCommit uint64
+	rows      uint32
+	columns   uint32 // cells a row has room for
+	stride    uint32 // words of a row
+
+	Repeats bool // a time occurs more than once
+	Humans  bool // there are rows of kind Human
+}
+
+// runPages are pages of rows. A longer one takes its place.
+type runPages struct {
+	list   [][]uint64
+	firsts []int64 // time of the first row of every page, for finding
 }
 
 const (
@@ -38,69 +45,76 @@ const (
 
 	pageBits = 4
 	pageRows = 1 << pageBits
+	// pageWords is about what a page takes beside its rows.
+	pageWords = 5
 )
 
 // NewRun returns an empty run for rows of so many columns.
-func NewRun(columns int) *Run {
-	r := &Run{}
+func NewRun(columns int) Run {
+	var r Run
 	r.shape(columns)
 	return r
 }
 
 // row returns the words of row i.
 func (r *Run) row(i int) []uint64 {
-	page, at := place(i)
-	at *= r.stride
-	return r.pages[page][at : at+r.stride : at+r.stride]
+	stride := int(r.stride)
+	if i < pageRows {
+		return r.begin[i*stride : (i+1)*stride : (i+1)*stride]
+	}
+	at := i & (pageRows - 1) * stride
+	return r.pages.list[i>>pageBits-1][at : at+stride : at+stride]
 }
 
-// place returns the page of row i and its position there.
-func place(i int) (page, at int) {
-	switch {
-	case i < pageRows/4:
-		return 0, i
-	case i < pageRows/4+pageRows/2:
-		return 1, i - pageRows/4
+// stretch returns the words of the rows from i on that stand in one piece, and the
+// row behind them, or to if that comes first.
+func (r *Run) stretch(i, to int) (words []uint64, end int) {
+	at := i & (pageRows - 1) * int(r.stride)
+	if i < pageRows {
+		return r.begin[at:], min(to, pageRows)
 	}
-	return (i + pageRows + pageRows/4) >> pageBits, (i + pageRows/4) & (pageRows - 1)
-}
-
-// pageStart returns the first row of a page.
-func pageStart(page int) int {
-	switch page {
-	case 0:
-		return 0
-	case 1:
-		return pageRows / 4
-	}
-	return (page-2)<<pageBits + pageRows/4 + pageRows/2
+	return r.pages.list[i>>pageBits-1][at:], min(to, (i>>pageBits+1)<<pageBits)
 }
 
 // add returns the words of one more row, of a time, and how many words of memory
 // that took.
 func (r *Run) add(time int64) (words []uint64, grown int) {
-	if page, _ := place(r.rows); page == len(r.pages) {
-		grown = pageRows >> max(2-page, 0) * r.stride
-		r.pages = append(r.pages, make([]uint64, grown))
-		r.firsts = append(r.firsts, time)
+	n, stride := int(r.rows), int(r.stride)
+	switch {
+	case n < pageRows:
+		if (n+1)*stride > cap(r.begin) {
+			longer := make([]uint64, max(2*n, 1)*stride)
+			grown = len(longer) - cap(r.begin)
+			copy(longer, r.begin)
+			r.begin = longer
+		}
+	case n&(pageRows-1) == 0:
+		grown = pageRows*stride + pageWords
+		longer := &runPages{}
+		if r.pages != nil {
+			*longer = *r.pages
+		}
+		longer.list = append(longer.list, make([]uint64, pageRows*stride))
+		longer.firsts = append(longer.firsts, time)
+		r.pages = longer
 	}
 	r.last = time
 	r.rows++
-	return r.row(r.rows - 1), grown
+	return r.row(n), grown
 }
 
 func (r *Run) shape(columns int) {
-	r.columns = columns
-	r.stride = headWords + qualityWords(columns) + columns
+	r.columns = uint32(columns)
+	r.stride = uint32(headWords + qualityWords(columns) + columns)
 }
 
 func qualityWords(columns int) int { return (columns + cellsPerWord - 1) / cellsPerWord }
 
 // Len returns the number of rows.
-func (r *Run) Len() int { return r.rows }
+func (r *Run) Len() int { return int(r.rows) }
 
 // Columns returns how many columns the rows may have.
-func (r *Run) Columns() int { return r.columns }
+func (r *Run) Columns() int { return int(r.columns) }
 
 // Time returns the time of row i.
 func (r *Run) Time(i int) int64 { return int64(r.row(i)[0]) }
@@ -119,7 +133,7 @@ func (r *Run) Kind(i int) uint8 { return uint8(r.row(i)[2] & (1<<kindBits - 1)) 
 
 // Quality returns the quality of a cell, Absent where there is none.
 func (r *Run) Quality(row, col int) uint8 {
-	if col >= r.columns {
+	if col >= r.Columns() {
 		return Absent
 	}
 	w := r.row(row)[headWords+col/cellsPerWord]
@@ -128,20 +142,20 @@ func (r *Run) Quality(row, col int) uint8 {
 
 // Value returns the value of a cell that is there.
 func (r *Run) Value(row, col int) float64 {
-	return math.Float64frombits(r.row(row)[headWords+qualityWords(r.columns)+col])
+	return math.Float64frombits(r.row(row)[headWords+qualityWords(r.Columns())+col])
 }
 
 // Find returns the first row that does not lie before time. It looks for the
 // page first: rows lie far apart in memory, the times of pages do not.
 func (r *Run) Find(time int64) int {
 	if r.rows == 0 || time > r.last {
-		return r.rows
+		return r.Len()
 	}
-	page, _ := slices.BinarySearch(r.firsts, time) // the first that begins then or later
-	if page == 0 {
-		return 0
+	page := 0
+	if r.pages != nil {
+		page, _ = slices.BinarySearch(r.pages.firsts, time) // how many begin before
 	}
-	lo, hi := pageStart(page-1), min(pageStart(page), r.rows)
+	lo, hi := page<<pageBits, min((page+1)<<pageBits, r.Len())
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
 		if r.Time(mid) < time {
@@ -156,7 +170,7 @@ func (r *Run) Find(time int64) int {
 // Append adds a row that does not lie before the last one, and returns the
 // growth in bytes.
 func (r *Run) Append(row *Row) int {
-	if n := width(row); n > r.columns {
+	if n := width(row); n > r.Columns() {
 		r.widen(n)
 	}
 	r.Repeats = r.Repeats || r.rows > 0 && r.Last() == row.Time
@@ -165,7 +179,8 @@ func (r *Run) Append(row *Row) int {
 	w, grown := r.add(row.Time)
 	w[0], w[1] = uint64(row.Time), row.Commit
 	w[2] = uint64(row.Received)<<kindBits | uint64(row.Kind)
-	cells, values := w[headWords:headWords+qualityWords(r.columns)], w[headWords+qualityWords(r.columns):]
+	nq := qualityWords(r.Columns())
+	cells, values := w[headWords:headWords+nq], w[headWords+nq:]
 	for i := range cells {
 		cells[i] = ^uint64(0) // all absent
 	}
@@ -195,8 +210,8 @@ func width(row *Row) int {
 func (r *Run) widen(columns int) {
 	old := *r
 	r.shape(columns)
-	r.pages, r.firsts, r.rows = nil, nil, 0
-	for i := range old.rows {
+	r.begin, r.pages, r.rows = nil, nil, 0
+	for i := range old.Len() {
 		r.copy(&old, i)
 	}
 }
@@ -205,7 +220,7 @@ func (r *Run) widen(columns int) {
 func (r *Run) copy(from *Run, i int) {
 	row := from.row(i)
 	w, _ := r.add(from.Time(i))
-	nq, oq := qualityWords(r.columns), qualityWords(from.columns)
+	nq, oq := qualityWords(r.Columns()), qualityWords(from.Columns())
 	copy(w, row[:headWords+oq]) // cells behind the last of a word are absent
 	for k := oq; k < nq; k++ {
 		w[headWords+k] = ^uint64(0)
@@ -214,19 +229,19 @@ func (r *Run) copy(from *Run, i int) {
 }
 
 // Join returns the rows of two runs as one.
-func Join(a, b *Run) *Run {
-	out := NewRun(max(a.columns, b.columns))
+func Join(a, b *Run) Run {
+	out := NewRun(max(a.Columns(), b.Columns()))
 	out.Humans, out.MaxCommit = a.Humans || b.Humans, max(a.MaxCommit, b.MaxCommit)
 	i, k := 0, 0
-	for i < a.rows || k < b.rows {
-		if i == a.rows || k < b.rows && b.before(k, a, i) {
+	for i < a.Len() || k < b.Len() {
+		if i == a.Len() || k < b.Len() && b.before(k, a, i) {
 			out.copy(b, k)
 			k++
 		} else {
 			out.copy(a, i)
 			i++
 		}
-		n := out.rows
+		n := out.Len()
 		out.Repeats = out.Repeats || n > 1 && out.Time(n-1) == out.Time(n-2)
 	}
 	return out
@@ -242,9 +257,7 @@ func (r *Run) before(i int, other *Run, k int) bool {
 // from to before to.
 func (r *Run) Shared(times []int64, commits []uint64, received []int64, kinds []uint8, from, to int) ([]int64, []uint64, []int64, []uint8) {
 	for from < to {
-		page, at := place(from)
-		end := min(to, pageStart(page+1))
-		w := r.pages[page][at*r.stride:]
+		w, end := r.stretch(from, to)
 		for ; from < end; from++ {
 			times = append(times, int64(w[0]))
 			commits = append(commits, w[1])
@@ -266,17 +279,15 @@ func (r *Run) Times(dst []int64, from, to int) []int64 {
 
 // Column appends the cells of a column in the rows from from to before to.
 func (r *Run) Column(dst Column, col, from, to int) Column {
-	if col >= r.columns {
+	if col >= r.Columns() {
 		dst.reach(len(dst.Values) + to - from)
 		return dst
 	}
 	dst.Values, dst.Qualities = slices.Grow(dst.Values, to-from), slices.Grow(dst.Qualities, to-from)
 	quality, shift := headWords+col/cellsPerWord, col%cellsPerWord*cellBits
-	value := headWords + qualityWords(r.columns) + col
+	value := headWords + qualityWords(r.Columns()) + col
 	for from < to {
-		page, at := place(from)
-		end := min(to, pageStart(page+1))
-		w := r.pages[page][at*r.stride:]
+		w, end := r.stretch(from, to)
 		for ; from < end; from++ {
 			dst.Values = append(dst.Values, math.Float64frombits(w[value]))
 			dst.Qualities = append(dst.Qualities, uint8(w[quality]>>shift)&Absent)
@@ -289,7 +300,7 @@ func (r *Run) Column(dst Column, col, from, to int) Column {
 // Table puts the rows from from to before to into a table, in the place of what
 // that held.
 func (r *Run) Table(t *Table, from, to int) {
-	t.Reset(r.columns)
+	t.Reset(r.Columns())
 	t.Times, t.Commits, t.Received, t.Kinds = r.Shared(t.Times, t.Commits, t.Received, t.Kinds, from, to)
 	t.Repeats, t.Humans, t.MaxCommit = r.Repeats, r.Humans, r.MaxCommit
 	for c := range t.Cols {

@@ -13,7 +13,8 @@ func TestRunIsTable(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	for range 300 {
 		columns := 1 + rnd.IntN(40)
-		run, want := NewRun(rnd.IntN(columns+1)), &Table{}
+		fresh, want := NewRun(rnd.IntN(columns+1)), &Table{}
+		run := &fresh
 		time := int64(-5)
 		var held []Run
 		for i := range 1 + rnd.IntN(70) {
@@ -65,7 +66,7 @@ func TestJoinKeepsEveryRow(t *testing.T) {
 		for _, r := range all {
 			want.Append(r)
 		}
-		got := Join(a, b)
+		got := Join(&a, &b)
 		table := &Table{}
 		got.Table(table, 0, got.Len())
 		sameRows(t, table, want)

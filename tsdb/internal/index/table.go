@@ -1,0 +1,70 @@
+package index
+
+// table finds numbers by a hash of what they stand for: an open table without
+// pointers, which the garbage collector need not look at. Whoever asks says
+// whether a number is the one, as hashes may collide.
+type table struct {
+	slots []slot // a power of two of them
+	used  int
+}
+
+// slot holds a number, one more than it is; 0 is a free one.
+type slot struct{ hash, number uint32 }
+
+const leastSlots = 16
+
+// find returns the number with a hash that is the one.
+func (t *table) find(hash uint32, is func(number uint32) bool) (uint32, bool) {
+	if t.used == 0 {
+		return 0, false
+	}
+	mask := uint32(len(t.slots) - 1)
+	for i := hash & mask; t.slots[i].number != 0; i = (i + 1) & mask {
+		if s := t.slots[i]; s.hash == hash && is(s.number-1) {
+			return s.number - 1, true
+		}
+	}
+	return 0, false
+}
+
+// add adds a number that is not there.
+func (t *table) add(hash, number uint32) {
+	if 4*(t.used+1) > 3*len(t.slots) {
+		old := t.slots
+		t.slots = make([]slot, max(leastSlots, 2*len(old)))
+		for _, s := range old {
+			if s.number != 0 {
+				t.put(s)
+			}
+		}
+	}
+	t.put(slot{hash, number + 1})
+	t.used++
+}
+
+func (t *table) put(s slot) {
+	mask := uint32(len(t.slots) - 1)
+	i := s.hash & mask
+	for t.slots[i].number != 0 {
+		i = (i + 1) & mask
+	}
+	t.slots[i] = s
+}
+
+// remove takes a number out that is there.
+func (t *table) remove(hash, number uint32) {
+	mask := uint32(len(t.slots) - 1)
+	i := hash & mask
+	for t.slots[i].number != number+1 {
+		i = (i + 1) & mask
+	}
+	t.used--
+	// What comes behind moves up, so that it is still found from its own place.
+	for k := (i + 1) & mask; t.slots[k].number != 0; k = (k + 1) & mask {
+		if home := t.slots[k].hash & mask; (k-home)&mask >= (k-i)&mask {
+			t.slots[i] = t.slots[k]
+			i = k
+		}
+	}
+	t.slots[i] = slot{}
+}
