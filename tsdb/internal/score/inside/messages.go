@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 
@@ -46,10 +47,11 @@ func (b Bytes) Parts() []Part {
 func (b Bytes) each(n int64) float64 { return float64(n) / float64(b.Values) }
 
 // Messages weighs a network's readings twice: once plain, and once as a service
-// gets them. Then every message of a station is a commit; it has been received
-// some seconds after its time, or when it came if that was late, by a clock of
-// whole seconds; readings are good but for spells; people correct an hour here
-// and there; and some messages are sent again, a few of them with another value.
+// gets them. Then every message of a station is a commit. A gateway receives it
+// some seconds after its time, or when it comes if that is late, and writes that
+// down in whole seconds; the centre commits it some hundred milliseconds later.
+// Readings are good but for spells; people correct an hour here and there; and
+// some messages are sent again, a few of them with another value.
 func Messages(ctx context.Context, n load.Network) (out Bytes, err error) {
 	if out.Plain, out.Values, err = plain(ctx, n); err != nil {
 		return out, err
@@ -117,9 +119,22 @@ type centre struct {
 	clock  *quantrac.ManualClock
 	rnd    *rand.Rand
 	step   quantrac.Millis // the newest time so far
-	rows   []quantrac.Row  // that have come in it
+	came   []message       // in it
 	spells map[string]int  // messages of bad quality that a station has still to send
 	fixes  int
+}
+
+// message is a row and when the centre commits it.
+type message struct {
+	quantrac.Row
+	at quantrac.Millis
+}
+
+// way is how long a station's messages take to its gateway at least: 1 to 11 s.
+func way(station string) quantrac.Millis {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(station)) // it takes all
+	return 1000 + quantrac.Millis(h.Sum32()%10_000)
 }
 
 // arrive takes a row in. Rows come in the order of arrival, so that one older
@@ -131,14 +146,13 @@ func (c *centre) arrive(ctx context.Context, r quantrac.Row) error {
 		}
 		c.step = r.Time
 	}
-	st := r.Group.Station()
-	delay := quantrac.Millis(1+st[len(st)-1]%10) * 1000 // a station's own way to us
+	at := max(r.Time, c.step) + way(r.Group.Station()) + quantrac.Millis(c.rnd.IntN(300)) // the air
 	if c.rnd.IntN(4) == 0 {
-		delay += 1000
+		at += 1000 // at the second try
 	}
-	r.Received = (max(r.Time, c.step) + delay) / 1000 * 1000
+	r.Received = at / 1000 * 1000
 	c.judge(&r)
-	c.rows = append(c.rows, r)
+	c.came = append(c.came, message{r, at + 50 + quantrac.Millis(c.rnd.IntN(200))}) // the line, and what waits to be synced
 	return nil
 }
 
@@ -161,12 +175,12 @@ func (c *centre) judge(r *quantrac.Row) {
 }
 
 // commit appends what has come in since the last step, each row by itself in the
-// order in which they were received, and what was sent again or corrected.
+// order in which they came, and what was sent again or corrected.
 func (c *centre) commit(ctx context.Context) error {
-	slices.SortStableFunc(c.rows, func(a, b quantrac.Row) int { return cmp.Compare(a.Received, b.Received) })
-	for i := range c.rows {
-		r := &c.rows[i]
-		c.clock.Set(r.Received + 300)
+	slices.SortStableFunc(c.came, func(a, b message) int { return cmp.Compare(a.at, b.at) })
+	for i := range c.came {
+		r := &c.came[i].Row
+		c.clock.Set(c.came[i].at)
 		batches := []quantrac.Batch{{Rows: []quantrac.Row{*r}}}
 		switch c.rnd.IntN(1000) {
 		case 0, 1:
@@ -182,7 +196,7 @@ func (c *centre) commit(ctx context.Context) error {
 			}
 		}
 	}
-	c.rows = c.rows[:0]
+	c.came = c.came[:0]
 	return nil
 }
 
