@@ -255,7 +255,9 @@ func (s *series) observe(r *rows.Row, i int, commit quantrac.Commit, alone, huma
 	s.set(lastKnown, lastValue{time: r.Time, value: r.Values[i], received: r.Received, commit: commit}, r.Quality[i])
 }
 
-// countsAsLast says whether a visible value may be a last value.
+// countsAsLast says whether a visible value may be a last value. The time of the
+// commit is taken as it is once files of commits have been merged, so that
+// merging makes no difference.
 func countsAsLast(q uint8, t int64, commit quantrac.Commit) bool {
-	return quantrac.DefaultQualities.Has(quality(q)) && t <= int64(commit.Time.Add(quantrac.MaxAhead))
+	return quantrac.DefaultQualities.Has(quality(q)) && t <= int64(commits.UpToSecond(commit.Time).Add(quantrac.MaxAhead))
 }

@@ -22,7 +22,12 @@ func (db *DB) Compact(ctx context.Context) error {
 			return nil, false
 		}
 		return part, true
-	}, 2)
+	}, func(files []*commits.File) (from int) {
+		if len(files) == 1 && files[0].Merged() {
+			return 1
+		}
+		return 0
+	})
 }
 
 // compactSome merges what has gathered since the last time and is small beside
@@ -37,7 +42,24 @@ func (db *DB) compactSome(ctx context.Context) error {
 			return nil, false
 		}
 		return part, false
-	}, 8)
+	}, newestFiles)
+}
+
+// newestFiles picks files of commits worth merging by themselves: from the newest
+// back, as long as the next is not larger than twice all after it.
+func newestFiles(all []*commits.File) (from int) {
+	from = len(all)
+	for sum := int64(0); from > 0; from-- {
+		size := all[from-1].Size()
+		if from < len(all) && size > 2*sum {
+			break
+		}
+		sum += size
+	}
+	if len(all)-from < 8 {
+		return len(all)
+	}
+	return from
 }
 
 // sealAfter is how long after its end a partition is sealed: written as small as
@@ -59,9 +81,9 @@ func worthSealing(part []*blockFile) bool {
 }
 
 // compact merges of every partition the blocks that choose picks, none for
-// nothing to be done, small where it says so, and the files of commits if they
-// are at least minFiles.
-func (db *DB) compact(ctx context.Context, choose func([]*blockFile) ([]*blockFile, bool), minFiles int) error {
+// nothing to be done, small where it says so, and the files of commits from the
+// one that logs picks.
+func (db *DB) compact(ctx context.Context, choose func([]*blockFile) ([]*blockFile, bool), logs func([]*commits.File) (from int)) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
@@ -79,8 +101,9 @@ func (db *DB) compact(ctx context.Context, choose func([]*blockFile) ([]*blockFi
 			}
 		}
 	}
-	if files := db.log.Files(); len(files) >= minFiles {
-		return db.merged(db.mergeCommits())
+	files := db.log.Files()
+	if from := logs(files); from < len(files) {
+		return db.merged(db.mergeCommits(files, from))
 	}
 	return nil
 }
@@ -188,11 +211,10 @@ func mergeGroup(blocks []*blockFile, g *group, sc *scratch, ts *tables) (*rows.T
 	return ts.merger.Merge(ts.parts[:n]), nil
 }
 
-// mergeCommits makes one file of all files of commits.
-func (db *DB) mergeCommits() error {
-	old := db.log.Files()
+// mergeCommits makes one file of the files of commits from a position on.
+func (db *DB) mergeCommits(old []*commits.File, from int) error {
 	out := &output{db: db}
-	err := out.file(func(f vfs.File) error { return db.log.Merge(f, 0, len(old)) })
+	err := out.file(func(f vfs.File) error { return db.log.Merge(f, from, len(old)) })
 	if err == nil {
 		err = out.sync()
 	}
@@ -200,22 +222,22 @@ func (db *DB) mergeCommits() error {
 		out.discard()
 		return err
 	}
-	return db.installCommits(out, old)
+	return db.installCommits(out, old, from)
 }
 
-func (db *DB) installCommits(out *output, old []*commits.File) error {
+func (db *DB) installCommits(out *output, old []*commits.File, from int) error {
 	db.files.Lock()
 	defer db.files.Unlock()
 	m := db.files.manifest
-	gone := m.Commits[:len(old)]
-	m.Commits = append([]string{out.names[0]}, m.Commits[len(old):]...)
+	gone := m.Commits[from:len(old)]
+	m.Commits = slices.Concat(m.Commits[:from], out.names, m.Commits[len(old):])
 	if err := db.writeManifest(m); err != nil {
 		out.names = nil
 		out.discard()
 		return err
 	}
-	db.log.Replace(0, len(old), out.commits)
-	for i, f := range old { // nobody reads them any more
+	db.log.Replace(from, len(old), out.commits)
+	for i, f := range old[from:] { // nobody reads them any more
 		if err := f.Close(); err != nil {
 			db.o.Logger.Warn("tsdb: closing a file of commits", "path", f.Path(), "error", err)
 		}

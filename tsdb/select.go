@@ -134,8 +134,9 @@ func (v *view) run(ctx context.Context, q *Query, ts []target, yield func(target
 }
 
 // Revisions returns every revision of a series' value at a time, in the order
-// of their commits; NotFound for a series that is not known, or that the
-// principal may not see.
+// of their commits, whose times may be rounded up to a second as Query.AsOf
+// says; NotFound for a series that is not known, or that the principal may not
+// see.
 func (db *DB) Revisions(ctx context.Context, labels quantrac.Labels, t quantrac.Millis) ([]quantrac.Revision, error) {
 	if err := db.enter(); err != nil {
 		return nil, err

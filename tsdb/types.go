@@ -10,7 +10,10 @@ type Query struct {
 
 	// AsOf and AsOfCommit read what was known: after the last commit whose
 	// time is not after AsOf, after the commit of that number. 0 means now;
-	// with both the earlier state counts.
+	// with both the earlier state counts. The times of commits that lie in
+	// merged files, of some days ago and older, are whole seconds, rounded up:
+	// an AsOf between two seconds is then as of the first of them, one of whole
+	// seconds as exact as ever.
 	AsOf       quantrac.Millis
 	AsOfCommit uint64
 
@@ -38,7 +41,7 @@ type Series struct {
 
 // Last is the newest value of a series that counts as a present state: visible
 // now, of a default quality, and not more than quantrac.MaxAhead ahead of the
-// commit that brought it. So neither a failed reading nor the part of a
+// commit that brought it (its time rounded up to a second). So neither a failed reading nor the part of a
 // forecast that lies ahead is ever a last value, and a correction or deletion
 // of the newest value changes it.
 type Last struct {
@@ -47,7 +50,7 @@ type Last struct {
 	Value    float64
 	Quality  quantrac.Quality
 	Received quantrac.Millis // 0 where unknown
-	Commit   quantrac.Commit
+	Commit   quantrac.Commit // its time may be rounded up to a second
 }
 
 // Deletion says what Delete withdraws: every visible value of the series that

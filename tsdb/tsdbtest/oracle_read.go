@@ -103,7 +103,7 @@ func (o *Oracle) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Las
 		slices.Reverse(ts)
 		for _, t := range ts {
 			r := quantrac.Visible(s.revs[t], 0, false)
-			if r == nil || !quantrac.DefaultQualities.Has(r.Quality) || t > r.Commit.Time.Add(quantrac.MaxAhead) {
+			if r == nil || !quantrac.DefaultQualities.Has(r.Quality) || t > (r.Commit.Time+999)/1000*1000+quantrac.Millis(quantrac.MaxAhead.Milliseconds()) {
 				continue
 			}
 			out = append(out, tsdb.Last{Labels: s.labels, Time: t, Value: r.Value, Quality: r.Quality, Received: r.Received, Commit: r.Commit})

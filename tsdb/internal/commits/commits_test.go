@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"quantrac"
 	"quantrac/internal/vfs"
@@ -31,20 +32,31 @@ func writeFile(t *testing.T, fsys vfs.FS, name string, write func(f vfs.File) er
 }
 
 // A log answers the same wherever its commits lie: in memory, in files, in
-// merged files, read anew.
+// merged files, read anew. In merged files times are whole seconds, and what is
+// asked for whole seconds is answered as before.
 func TestLog(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	fsys := vfs.NewMem()
 	l := NewLog(nil)
 	var all []quantrac.Commit
 	at := quantrac.Commit{Number: 0, Time: 1000}
+	merged := [2]int{} // of all, those in a merged file
+	told := func(i int) quantrac.Millis {
+		if i >= merged[0] && i < merged[1] {
+			return UpToSecond(all[i].Time)
+		}
+		return all[i].Time
+	}
 	check := func(l *Log) {
 		t.Helper()
-		for range 300 {
+		for range 400 {
 			q := quantrac.Millis(900 + rnd.Int64N(int64(at.Time)-800))
+			if rnd.IntN(2) == 0 {
+				q = q / 1000 * 1000
+			}
 			want := uint64(0)
-			for _, c := range all {
-				if c.Time <= q {
+			for i, c := range all {
+				if q%1000 == 0 && c.Time <= q || told(i) <= q {
 					want = c.Number
 				}
 			}
@@ -54,9 +66,9 @@ func TestLog(t *testing.T) {
 			if len(all) == 0 {
 				continue
 			}
-			c := all[rnd.IntN(len(all))]
-			if got, err := l.Time(c.Number); err != nil || got != c.Time {
-				t.Fatalf("Time(%d) = %d, %v, want %d", c.Number, got, err, c.Time)
+			i := rnd.IntN(len(all))
+			if got, err := l.Time(all[i].Number); err != nil || got != told(i) {
+				t.Fatalf("Time(%d) = %d, %v, want %d", all[i].Number, got, err, told(i))
 			}
 		}
 		if _, err := l.Time(at.Number + 1); quantrac.KindOf(err) != quantrac.NotFound {
@@ -88,6 +100,7 @@ func TestLog(t *testing.T) {
 		if round == 3 {
 			f := writeFile(t, fsys, "merged", func(f vfs.File) error { return l.Merge(f, 1, 4) })
 			l.Replace(1, 4, f)
+			merged = [2]int{1500, 6000}
 			check(l)
 		}
 	}
@@ -124,8 +137,8 @@ func TestLog(t *testing.T) {
 func sampleFile() []byte {
 	var b bytes.Buffer
 	var cs []quantrac.Commit
-	for i := range 2500 {
-		cs = append(cs, quantrac.Commit{Number: uint64(2 * i), Time: quantrac.Millis(1000 + i*i/9)})
+	for i := range 6500 {
+		cs = append(cs, quantrac.Commit{Number: uint64(2 * i), Time: quantrac.Millis(1000 + i*i/90)})
 	}
 	_ = Write(&b, cs, []*Change{{Commit: 4, Author: "a", Reason: "b", Correction: "c"}, {Commit: 6, Author: "a", Reason: "b", Correction: "c", Revocation: true}})
 	return b.Bytes()
@@ -167,9 +180,9 @@ func TestDamage(t *testing.T) {
 func FuzzDirectory(f *testing.F) {
 	data := sampleFile()
 	file, _ := openBytes(&testing.T{}, data)
-	f.Add(data[file.pages[len(file.pages)-1].offset+int64(file.pages[len(file.pages)-1].size):len(data)-footerSize], int64(5000))
+	f.Add(data[file.pages[len(file.pages)-1].offset+int64(file.pages[len(file.pages)-1].size):len(data)-footerSize], file.pages[len(file.pages)-1].offset+int64(file.pages[len(file.pages)-1].size))
 	f.Fuzz(func(t *testing.T, dir []byte, end int64) {
-		var file File
+		file := File{version: 1 + uint8(end)%Version}
 		if err := file.directory(dir, end); err == nil && len(file.pages) == 0 {
 			t.Fatal("no pages and no error")
 		}
@@ -180,13 +193,53 @@ func FuzzPage(f *testing.F) {
 	data := sampleFile()
 	file, _ := openBytes(&testing.T{}, data)
 	p := &file.pages[0]
-	f.Add(data[p.offset+4:p.offset+int64(p.size)], p.count)
-	f.Fuzz(func(t *testing.T, body []byte, count int) {
-		count = 1 + (count%pageLen+pageLen)%pageLen
+	f.Add(data[p.offset+4:p.offset+int64(p.size)], p.count, uint8(2))
+	f.Add(data[p.offset+5:p.offset+int64(p.size)], p.count, uint8(1)) // it had no unit
+	f.Fuzz(func(t *testing.T, body []byte, count uint32, version uint8) {
+		count = 1 + count%pageLen
 		sum := checksum(body)
 		buf := append([]byte{byte(sum), byte(sum >> 8), byte(sum >> 16), byte(sum >> 24)}, body...)
-		if out, err := decodePage(buf, &page{count: count}); err == nil && len(out) != count {
+		if out, err := decodePage(buf, &page{count: count}, 1+version%Version); err == nil && len(out) != int(count) {
 			t.Fatalf("%d commits, want %d", len(out), count)
 		}
 	})
+}
+
+// BenchmarkOpen opens a merged file of a million commits, three a second, and
+// says what they take on disk and in memory.
+func BenchmarkOpen(b *testing.B) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	var cs []quantrac.Commit
+	at := quantrac.Commit{Time: 1_790_000_000_000}
+	for range 1_000_000 {
+		at.Number += 1 + uint64(rnd.IntN(100)/99)
+		at.Time += quantrac.Millis(rnd.ExpFloat64() * 300)
+		cs = append(cs, at)
+	}
+	fsys := vfs.NewMem()
+	h, err := fsys.Create("plain")
+	if err == nil {
+		err = Write(h, cs, nil)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	f, err := Open(files.New(fsys, 1), "plain", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := NewLog([]*File{f})
+	if h, err = fsys.Create("merged"); err == nil {
+		err = l.Merge(h, 0, 1)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if f, err = Open(files.New(fsys, 1), "merged", nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(8*float64(f.Size())/float64(len(cs)), "bits/commit")
+	b.ReportMetric(float64(len(f.pages))*float64(unsafe.Sizeof(page{})), "B-memory")
 }

@@ -6,20 +6,29 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sort"
+	"sync/atomic"
 
 	"quantrac"
 	"quantrac/tsdb/internal/codec"
 	"quantrac/tsdb/internal/files"
 )
 
-// Version of the file format.
-const Version = 1
+// Version of the file format that is written; every one up to it is read.
+// Version 1 had no pages in seconds.
+const Version = 2
 
 const (
 	magic      = "qtrcmmts"
 	headerSize = 16 // magic, version, zeros
-	footerSize = 32 // directory offset, length, checksum, version, magic
-	pageLen    = 1024
+	footerSize = 32 // directory offset, length, checksum, version, how, magic
+	// footerMerged, behind the version, says that the file was written by Merge.
+	footerMerged = 1
+	pageLen      = 4096
+
+	// Units of the times of a page, in ms.
+	inMillis  = 1
+	inSeconds = 1000
 )
 
 // castagnoli is the table of CRC-32C.
@@ -30,15 +39,15 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 // page is up to pageLen commits, read together.
 type page struct {
 	offset      int64
-	size        int
-	count       int
-	first, last quantrac.Commit    // as they count
-	said        [2]quantrac.Commit // the two as the file has them
+	size, count uint32
+	first, last quantrac.Commit // as the file has them
 }
 
 // File is an open file of commits.
 type File struct {
 	f       *files.File
+	version uint8
+	merged  bool
 	correct func(quantrac.Commit) quantrac.Commit // nil where all times are right
 	path    string
 	pages   []page
@@ -46,6 +55,13 @@ type File struct {
 	last    quantrac.Commit
 	count   int
 	changes []*Change // only until a Log has taken them
+	recent  atomic.Pointer[decoded]
+}
+
+// decoded is a page that has been read.
+type decoded struct {
+	page    int
+	commits []quantrac.Commit
 }
 
 // Path returns the file's path.
@@ -53,6 +69,9 @@ func (f *File) Path() string { return f.path }
 
 // Size returns the file's length in bytes.
 func (f *File) Size() int64 { return f.f.Size() }
+
+// Merged says whether Merge wrote the file.
+func (f *File) Merged() bool { return f.merged }
 
 // Count returns the number of commits.
 func (f *File) Count() int { return f.count }
@@ -111,9 +130,10 @@ func (f *File) open() error {
 	if string(footer[24:]) != magic {
 		return f.corrupt(at, fmt.Errorf("no file of commits: footer %q", footer[24:]))
 	}
-	if footer[20] != Version {
-		return f.corrupt(at, fmt.Errorf("format version %d, this program reads %d", footer[20], Version))
+	if f.version = footer[20]; f.version < 1 || f.version > Version {
+		return f.corrupt(at, fmt.Errorf("format version %d, this program reads up to %d", f.version, Version))
 	}
+	f.merged = footer[21] == footerMerged
 	offset, length := binary.LittleEndian.Uint64(footer[:]), binary.LittleEndian.Uint64(footer[8:])
 	if offset < headerSize || length > uint64(size) || offset+length != uint64(at) {
 		return f.corrupt(at, fmt.Errorf("directory of %d bytes at %d in a file of %d", length, offset, size))
@@ -136,63 +156,88 @@ var (
 	errShort = errors.New("directory is cut short")
 )
 
+// directory reads what is where; the pages end at end.
 func (f *File) directory(dir []byte, end int64) error {
-	short := false
-	uvarint := func() uint64 {
-		v, n := binary.Uvarint(dir)
-		if n <= 0 {
-			short, dir = true, nil
-			return 0
-		}
-		dir = dir[n:]
-		return v
-	}
-	text := func() string {
-		n := uvarint()
-		if n > uint64(len(dir)) {
-			short, dir = true, nil
-			return ""
-		}
-		s := string(dir[:n])
-		dir = dir[n:]
-		return s
-	}
-	commit := func() quantrac.Commit {
-		n, t := uvarint(), uvarint()
-		return quantrac.Commit{Number: n, Time: quantrac.Millis(int64(t>>1) ^ -int64(t&1))}
-	}
+	r := dirReader{data: dir, shares: f.version > 1}
 	offset, before := int64(headerSize), quantrac.Commit{}
-	for n := uvarint(); n > 0 && !short; n-- {
-		p := page{offset: offset, size: int(min(uvarint(), 1<<30)), count: int(min(uvarint(), 1<<30)), first: commit(), last: commit()}
+	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
+		p := page{offset: offset, size: uint32(min(r.uvarint(), 1<<30)), count: uint32(min(r.uvarint(), 1<<30)), first: r.commit(), last: r.commit()}
 		if p.count < 1 || p.count > pageLen || p.first.Number > p.last.Number || p.first.Time > p.last.Time ||
 			len(f.pages) > 0 && (p.first.Number <= before.Number || p.first.Time < before.Time) {
 			return fmt.Errorf("page of %d commits from %v to %v after %v", p.count, p.first, p.last, before)
 		}
 		offset, before = offset+int64(p.size), p.last
-		p.said = [2]quantrac.Commit{p.first, p.last}
-		p.first, p.last = f.counted(p.first), f.counted(p.last)
-		f.last = p.last
-		f.count += p.count
+		f.count += int(p.count)
 		f.pages = append(f.pages, p)
 	}
-	for n := uvarint(); n > 0 && !short; n-- {
-		c := &Change{Commit: uvarint()}
-		if len(dir) == 0 {
-			return errShort
-		}
-		c.Revocation = dir[0] == 1
-		dir = dir[1:]
-		c.Author, c.Reason, c.Correction = text(), text(), text()
-		f.changes = append(f.changes, c)
+	last := &Change{}
+	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
+		last = r.change(last)
+		f.changes = append(f.changes, last)
 	}
 	switch {
-	case short:
-		return errShort
-	case len(dir) > 0 || len(f.pages) == 0 || offset != end:
-		return fmt.Errorf("%d pages end at %d, the directory begins at %d and %d bytes of it are left", len(f.pages), offset, end, len(dir))
+	case r.err != nil:
+		return r.err
+	case len(r.data) > 0 || len(f.pages) == 0 || offset != end:
+		return fmt.Errorf("%d pages end at %d, the directory begins at %d and %d bytes of it are left", len(f.pages), offset, end, len(r.data))
 	}
-	f.first = f.pages[0].first
+	f.first, f.last = f.counted(f.pages[0].first), f.counted(before)
 	return nil
+}
+
+// dirReader walks a directory; after a failure every read gives zero.
+type dirReader struct {
+	data   []byte
+	shares bool // texts are told by what they share with the one before
+	err    error
+}
+
+func (r *dirReader) fail() { r.err, r.data = errShort, nil }
+
+func (r *dirReader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.data)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.data = r.data[n:]
+	return v
+}
+
+func (r *dirReader) commit() quantrac.Commit {
+	n, t := r.uvarint(), r.uvarint()
+	return quantrac.Commit{Number: n, Time: quantrac.Millis(int64(t>>1) ^ -int64(t&1))}
+}
+
+// text reads a text that may share its beginning with another.
+func (r *dirReader) text(before string) string {
+	same := uint64(0)
+	if r.shares {
+		same = r.uvarint()
+	}
+	n := r.uvarint()
+	if n > uint64(len(r.data)) || same > uint64(len(before)) {
+		r.fail()
+		return ""
+	}
+	s := before[:same]
+	if n > 0 {
+		s += string(r.data[:n])
+	}
+	r.data = r.data[n:]
+	return s
+}
+
+func (r *dirReader) change(before *Change) *Change {
+	c := &Change{Commit: r.uvarint()}
+	if len(r.data) == 0 {
+		r.fail()
+		return c
+	}
+	c.Revocation = r.data[0] == 1
+	r.data = r.data[1:]
+	c.Author, c.Reason, c.Correction = r.text(before.Author), r.text(before.Reason), r.text(before.Correction)
+	return c
 }
 
 // read returns the commits of a page.
@@ -201,7 +246,7 @@ func (f *File) read(p *page) ([]quantrac.Commit, error) {
 	if err := f.readAt(buf, p.offset); err != nil {
 		return nil, err
 	}
-	out, err := decodePage(buf, p)
+	out, err := decodePage(buf, p, f.version)
 	if err != nil {
 		return nil, f.corrupt(p.offset, err)
 	}
@@ -211,41 +256,60 @@ func (f *File) read(p *page) ([]quantrac.Commit, error) {
 	return out, nil
 }
 
-func decodePage(buf []byte, p *page) ([]quantrac.Commit, error) {
+// cached is read of the page at a position; of every file one page is kept,
+// because who asks for one commit asks for others made about then. It is not to
+// be changed.
+func (f *File) cached(k int) ([]quantrac.Commit, error) {
+	if d := f.recent.Load(); d != nil && d.page == k {
+		return d.commits, nil
+	}
+	cs, err := f.read(&f.pages[k])
+	if err != nil {
+		return nil, err
+	}
+	f.recent.Store(&decoded{k, cs})
+	return cs, nil
+}
+
+func decodePage(buf []byte, p *page, version uint8) ([]quantrac.Commit, error) {
 	if len(buf) < 5 || binary.LittleEndian.Uint32(buf) != checksum(buf[4:]) {
 		return nil, errSum
 	}
-	size, n := binary.Uvarint(buf[4:])
-	buf = buf[4+max(n, 0):]
-	if n <= 0 || size > uint64(len(buf)) {
+	buf = buf[4:]
+	unit := uint64(inMillis)
+	if version > 1 {
+		var n int
+		if unit, n = binary.Uvarint(buf); n <= 0 || unit != inMillis && unit != inSeconds {
+			return nil, fmt.Errorf("times in units of %d ms, want %d or %d", unit, inMillis, inSeconds)
+		}
+		buf = buf[n:]
+	}
+	size, n := binary.Uvarint(buf)
+	if n <= 0 || size > uint64(len(buf)-n) {
 		return nil, errors.New("page is cut short")
 	}
-	numbers, err := codec.ReadInts(nil, buf[:size], p.count)
+	buf = buf[n:]
+	numbers, err := codec.ReadInts(nil, buf[:size], int(p.count))
 	if err != nil {
 		return nil, fmt.Errorf("numbers: %w", err)
 	}
-	times, err := codec.ReadInts(nil, buf[size:], p.count)
+	times, err := codec.ReadInts(nil, buf[size:], int(p.count))
 	if err != nil {
 		return nil, fmt.Errorf("times: %w", err)
 	}
 	out := make([]quantrac.Commit, p.count)
 	for i := range out {
-		out[i] = quantrac.Commit{Number: uint64(numbers[i]), Time: quantrac.Millis(times[i])}
+		out[i] = quantrac.Commit{Number: uint64(numbers[i]), Time: quantrac.Millis(times[i] * int64(unit))}
 	}
-	if out[0] != p.said[0] || out[p.count-1] != p.said[1] {
-		return nil, fmt.Errorf("page holds %v to %v, the directory says %v to %v", out[0], out[p.count-1], p.said[0], p.said[1])
+	if out[0] != p.first || out[p.count-1] != p.last {
+		return nil, fmt.Errorf("page holds %v to %v, the directory says %v to %v", out[0], out[p.count-1], p.first, p.last)
 	}
 	return out, nil
 }
 
-// pageOf reads the first page that passes; nil where none does.
-func (f *File) pageOf(passes func(*page) bool) ([]quantrac.Commit, error) {
-	for i := range f.pages {
-		if passes(&f.pages[i]) {
-			return f.read(&f.pages[i])
-		}
-	}
-	return nil, nil
+// holding returns the position of the page that holds a commit, if one does.
+func (f *File) holding(number uint64) int {
+	return sort.Search(len(f.pages), func(k int) bool { return f.pages[k].last.Number >= number })
 }
 
 // Verify reads every page; damage is an error of kind Corrupt.

@@ -4,7 +4,9 @@
 // people changed, by whom, why, and what of it was revoked.
 //
 // New commits gather in memory; Write puts them into a file of their own, and
-// Merge makes one file of several. A Log is safe for concurrent use. Only
+// Merge makes one file of several. Merged files keep times in whole seconds,
+// rounded up: milliseconds that nothing predicts would be most of all that a
+// message's commit takes on disk. A Log is safe for concurrent use. Only
 // package tsdb imports it.
 package commits
 
@@ -103,7 +105,8 @@ func (l *Log) Stands(correction string) bool {
 	return len(l.standing[correction]) > 0
 }
 
-// Time returns the time of a commit that was added; NotFound for others.
+// Time returns the time of a commit that was added, UpToSecond once its file has
+// been merged; NotFound for others.
 func (l *Log) Time(number uint64) (quantrac.Millis, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -119,7 +122,8 @@ func (l *Log) Time(number uint64) (quantrac.Millis, error) {
 	}
 	i := sort.Search(len(l.files), func(i int) bool { return l.files[i].last.Number >= number })
 	if i < len(l.files) {
-		cs, err := l.files[i].pageOf(func(p *page) bool { return p.last.Number >= number })
+		f := l.files[i]
+		cs, err := f.cached(f.holding(number))
 		if err != nil {
 			return 0, err
 		}
@@ -130,8 +134,8 @@ func (l *Log) Time(number uint64) (quantrac.Millis, error) {
 	return 0, quantrac.Errorf(quantrac.NotFound, "commit %d changed nothing in the store", number)
 }
 
-// AsOf returns the number of the last commit whose time is not after t, 0 for
-// none.
+// AsOf returns the number of the last commit whose Time is not after t, 0 for
+// none. For whole seconds it is the same before files are merged and after.
 func (l *Log) AsOf(t quantrac.Millis) (uint64, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -142,14 +146,14 @@ func (l *Log) AsOf(t quantrac.Millis) (uint64, error) {
 	}
 	for i := len(l.files) - 1; i >= 0; i-- {
 		f := l.files[i]
-		if f.pages[0].first.Time > t {
+		if f.first.Time > t {
 			continue
 		}
 		if f.last.Time <= t {
 			return f.last.Number, nil
 		}
-		k := sort.Search(len(f.pages), func(k int) bool { return f.pages[k].first.Time > t }) - 1
-		cs, err := f.read(&f.pages[k])
+		k := sort.Search(len(f.pages), func(k int) bool { return f.counted(f.pages[k].first).Time > t }) - 1
+		cs, err := f.cached(k)
 		if err != nil {
 			return 0, err
 		}
@@ -157,6 +161,28 @@ func (l *Log) AsOf(t quantrac.Millis) (uint64, error) {
 		return cs[n-1].Number, nil
 	}
 	return 0, nil
+}
+
+// Each gives the commits in files from one number to another, both inclusive, to
+// show, in order. No file may be replaced meanwhile.
+func (l *Log) Each(first, last uint64, show func(quantrac.Commit)) error {
+	for _, f := range l.Files() {
+		if f.first.Number > last || f.last.Number < first {
+			continue
+		}
+		for k := f.holding(first); k < len(f.pages) && f.pages[k].first.Number <= last; k++ {
+			cs, err := f.read(&f.pages[k])
+			if err != nil {
+				return err
+			}
+			for _, c := range cs {
+				if c.Number >= first && c.Number <= last {
+					show(c)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // Pending returns the commits that are in no file, and how to say that they

@@ -10,9 +10,10 @@ import (
 	"quantrac/tsdb/internal/codec"
 )
 
-// Write writes commits, at least one, and changes to w as a file.
+// Write writes commits, at least one, and changes to w as a file, with their
+// times as they are.
 func Write(w io.Writer, all []quantrac.Commit, changes []*Change) error {
-	e := newFileWriter(w)
+	e := newFileWriter(w, nil)
 	for len(all) > 0 {
 		n := min(pageLen, len(all))
 		if err := e.page(all[:n]); err != nil {
@@ -29,10 +30,11 @@ type fileWriter struct {
 	pages  []page
 	ints   []int64
 	buf    []byte
+	small  *codec.Small // of pages that are kept: as small as can be, and in seconds
 }
 
-func newFileWriter(w io.Writer) *fileWriter {
-	return &fileWriter{w: bufio.NewWriterSize(w, 64<<10)}
+func newFileWriter(w io.Writer, small *codec.Small) *fileWriter {
+	return &fileWriter{w: bufio.NewWriterSize(w, 64<<10), small: small}
 }
 
 func (e *fileWriter) write(b []byte) error {
@@ -41,7 +43,26 @@ func (e *fileWriter) write(b []byte) error {
 	return err
 }
 
-// page writes commits: checksum, size of the numbers, numbers, times.
+func (e *fileWriter) whole(dst []byte) []byte {
+	if e.small == nil {
+		return codec.AppendInts(dst, e.ints)
+	}
+	return e.small.AppendInts(dst, e.ints, nil)
+}
+
+// UpToSecond is a time, or the second that ends after it: what a time is once
+// files of commits have been merged. For every whole second the commits up to it
+// are the same as before.
+func UpToSecond(t quantrac.Millis) quantrac.Millis {
+	rest := t % inSeconds
+	if rest > 0 {
+		rest -= inSeconds
+	}
+	return t - rest
+}
+
+// page writes commits: checksum, unit of the times, size of the numbers,
+// numbers, times.
 func (e *fileWriter) page(cs []quantrac.Commit) error {
 	if e.offset == 0 {
 		header := make([]byte, headerSize)
@@ -51,20 +72,29 @@ func (e *fileWriter) page(cs []quantrac.Commit) error {
 			return err
 		}
 	}
+	unit := quantrac.Millis(inMillis)
+	first, last := cs[0], cs[len(cs)-1]
+	if e.small != nil {
+		unit = inSeconds
+		first.Time, last.Time = UpToSecond(first.Time), UpToSecond(last.Time)
+	}
 	e.ints = e.ints[:0]
 	for _, c := range cs {
 		e.ints = append(e.ints, int64(c.Number))
 	}
-	numbers := codec.AppendInts(nil, e.ints)
+	numbers := e.whole(nil)
 	e.ints = e.ints[:0]
 	for _, c := range cs {
-		e.ints = append(e.ints, int64(c.Time))
+		if e.small != nil {
+			c.Time = UpToSecond(c.Time)
+		}
+		e.ints = append(e.ints, int64(c.Time/unit))
 	}
-	e.buf = append(e.buf[:0], 0, 0, 0, 0)
+	e.buf = binary.AppendUvarint(append(e.buf[:0], 0, 0, 0, 0), uint64(unit))
 	e.buf = binary.AppendUvarint(e.buf, uint64(len(numbers)))
-	e.buf = codec.AppendInts(append(e.buf, numbers...), e.ints)
+	e.buf = e.whole(append(e.buf, numbers...))
 	binary.LittleEndian.PutUint32(e.buf, checksum(e.buf[4:]))
-	e.pages = append(e.pages, page{offset: e.offset, size: len(e.buf), count: len(cs), first: cs[0], last: cs[len(cs)-1]})
+	e.pages = append(e.pages, page{offset: e.offset, size: uint32(len(e.buf)), count: uint32(len(cs)), first: first, last: last})
 	return e.write(e.buf)
 }
 
@@ -83,14 +113,18 @@ func (e *fileWriter) finish(changes []*Change) error {
 		}
 	}
 	dir = binary.AppendUvarint(dir, uint64(len(changes)))
+	var before [3]string
 	for _, c := range changes {
 		flag := byte(0)
 		if c.Revocation {
 			flag = 1
 		}
 		dir = append(binary.AppendUvarint(dir, c.Commit), flag)
-		for _, s := range []string{c.Author, c.Reason, c.Correction} {
-			dir = append(binary.AppendUvarint(dir, uint64(len(s))), s...)
+		for i, s := range [...]string{c.Author, c.Reason, c.Correction} {
+			n := shared(s, before[i])
+			dir = binary.AppendUvarint(dir, uint64(n))
+			dir = append(binary.AppendUvarint(dir, uint64(len(s)-n)), s[n:]...)
+			before[i] = s
 		}
 	}
 	at := e.offset
@@ -102,6 +136,9 @@ func (e *fileWriter) finish(changes []*Change) error {
 	binary.LittleEndian.PutUint64(footer[8:], uint64(len(dir)))
 	binary.LittleEndian.PutUint32(footer[16:], checksum(dir))
 	footer[20] = Version
+	if e.small != nil {
+		footer[21] = footerMerged
+	}
 	copy(footer[24:], magic)
 	if err := e.write(footer); err != nil {
 		return err
@@ -109,15 +146,24 @@ func (e *fileWriter) finish(changes []*Change) error {
 	return e.w.Flush()
 }
 
+// shared returns how many bytes two strings begin with alike.
+func shared(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
 // Merge writes the commits of the files of a log from position from to before
-// to, and their changes, to w as one file.
+// to, and their changes, to w as one file, with their times UpToSecond.
 func (l *Log) Merge(w io.Writer, from, to int) error {
 	files := l.Files()[from:to]
-	e := newFileWriter(w)
+	e := newFileWriter(w, &codec.Small{})
 	var pending []quantrac.Commit
 	for _, f := range files {
-		for i := range f.pages {
-			cs, err := f.read(&f.pages[i])
+		for k := range f.pages {
+			cs, err := f.read(&f.pages[k])
 			if err != nil {
 				return err
 			}
