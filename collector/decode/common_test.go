@@ -266,3 +266,43 @@ func BenchmarkMemo(b *testing.B) {
 		}
 	}
 }
+
+// Of very many series in turn nothing is remembered, and every line comes out
+// right all the same; a few that come again and again are remembered then.
+func TestMemoPasses(t *testing.T) {
+	var m Memo
+	var out Result
+	line := 0
+	send := func(series int) {
+		t.Helper()
+		var b []byte
+		for range 5000 {
+			b = fmt.Appendf(b, "m,station=s%06d,x=%0200d v=%d %d\n", line%series, 1, line, line)
+			line++
+		}
+		if err := m.Lines(&out, b, Milliseconds, received, Limits{}); err != nil || len(out.Rows) != 5000 {
+			t.Fatal(err, len(out.Rows))
+		}
+		for i, r := range out.Rows {
+			n := line - 5000 + i
+			if want := fmt.Sprintf("s%06d", n%series); r.Tags.Station() != want || r.Cells[0].Value != float64(n) {
+				t.Fatalf("line %d is %s", n, show(Result{Rows: out.Rows[i : i+1]}))
+			}
+		}
+	}
+	for m.passes == 0 {
+		if send(1 << 20); line > 1<<18 {
+			t.Fatal("everything is remembered for ever")
+		}
+	}
+	if send(1 << 20); m.bytes > memoBytes/16 {
+		t.Errorf("%d bytes of what came once", m.bytes)
+	}
+	for m.passes > 0 {
+		send(10)
+	}
+	send(10)
+	if n := len(m.heads); n < 10 || n > 20 {
+		t.Errorf("%d heads are known where 10 come again and again", n)
+	}
+}
