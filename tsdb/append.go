@@ -65,7 +65,7 @@ func (db *DB) commit(ctx context.Context, b *quantrac.Batch, ours []quantrac.Row
 	added := 0
 	for i := range ours {
 		r := &ours[i]
-		g, _ := a.enc.group(r.Group)
+		g := a.enc.group(r.Group)
 		n, _ := a.enc.shape(r.Cells)
 		a.enc.row(g, n, r.Time, r.Received, r.Cells)
 		added += len(r.Cells)

@@ -1,6 +1,10 @@
 package tsdb
 
-import "quantrac"
+import (
+	"slices"
+
+	"quantrac"
+)
 
 // appender checks and encodes a batch; it is used again and again.
 type appender struct {
@@ -8,8 +12,8 @@ type appender struct {
 	payload []byte
 	cells   []quantrac.Cell
 
-	renamed map[string]*tableGroup // by the key of labels with reserved names
-	memo    map[*quantrac.Label]memo
+	renamed map[string]knownGroup // by the key of labels with reserved names
+	memo    memo
 	groups  []appendGroup
 	shapes  [][]string // the first lists of properties
 	twice   []bool     // for each list of properties, whether one is there twice
@@ -17,12 +21,12 @@ type appender struct {
 	beaten  map[cellAt]struct{} // cells that a later one of the batch replaces
 }
 
-// memo is what readings of labels that lie in memory where these do are of: who
-// sends much uses the same labels again and again. It keeps them, so that nothing
-// else comes to lie there.
-type memo struct {
-	labels quantrac.Labels
-	group  *tableGroup
+// knownGroup is the label set that the rows of some labels are stored under.
+type knownGroup struct {
+	key      []byte
+	labels   int
+	payload  uint64 // the last that has it
+	position int    // there
 }
 
 // appendGroup is a group of the batch, in the order of the encoder's table.
@@ -46,10 +50,7 @@ type cellAt struct{ row, cell int }
 func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 	a.enc.reset()
 	if a.renamed == nil {
-		a.renamed, a.beaten = map[string]*tableGroup{}, map[cellAt]struct{}{}
-	}
-	if a.memo == nil || len(a.memo) > maxRemembered {
-		a.memo = map[*quantrac.Label]memo{}
+		a.renamed, a.beaten = map[string]knownGroup{}, map[cellAt]struct{}{}
 	}
 	clear(a.renamed)
 	clear(a.beaten)
@@ -77,56 +78,64 @@ func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
 	ls := b.Rows[i].Group
 	remembers := b.Kind == quantrac.Readings && len(ls) > 0
-	var t *tableGroup
 	if remembers {
-		if m, ok := a.memo[&ls[0]]; ok && sameSlice(ls, m.labels) {
-			t = m.group
+		if k := a.memo.find(ls); k != nil {
+			if k.payload != a.enc.groups.payload {
+				k.position = a.place(k.key, k.labels)
+				k.payload = a.enc.groups.payload
+			}
+			return k.position, nil
 		}
 	}
-	if t == nil {
-		var err error
-		if t, err = a.groupByKey(b, i, reserved); err != nil {
-			return 0, err
-		}
-		if remembers {
-			a.memo[&ls[0]] = memo{ls, t}
-		}
+	labels, err := a.groupKey(b, i, reserved)
+	if err != nil {
+		return 0, err
 	}
-	n, isNew := a.enc.place(t)
-	if isNew {
-		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
+	n := a.place(a.enc.key, labels)
+	if remembers && a.memo.wants() {
+		a.memo.add(ls, &knownGroup{slices.Clone(a.enc.key), labels, a.enc.groups.payload, n})
 	}
 	return n, nil
 }
 
-// groupByKey returns a row's group by what its labels say.
-func (a *appender) groupByKey(b *quantrac.Batch, i int, reserved func(string) bool) (*tableGroup, error) {
+// place returns the position of a label set.
+func (a *appender) place(key []byte, labels int) int {
+	n, isNew := a.enc.groups.place(key, labels)
+	if isNew {
+		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
+	}
+	return n
+}
+
+// groupKey makes the key at hand that of a row's group, and returns how many
+// labels that has.
+func (a *appender) groupKey(b *quantrac.Batch, i int, reserved func(string) bool) (labels int, err error) {
 	ls := b.Rows[i].Group
 	a.enc.key = ls.AppendKey(a.enc.key[:0])
-	if t := a.enc.groups[string(a.enc.key)]; t != nil && t.payload == a.enc.payload {
-		return t, nil // what is in the table has no reserved names
+	if _, _, ok := a.enc.groups.find(a.enc.key); ok {
+		return len(ls), nil // what is in the table has no reserved names
 	}
-	if t := a.renamed[string(a.enc.key)]; t != nil {
-		return t, nil
+	if k, ok := a.renamed[string(a.enc.key)]; ok {
+		a.enc.key = append(a.enc.key[:0], k.key...)
+		return k.labels, nil
 	}
 	if err := validateGroup(ls); err != nil {
-		return nil, err
+		return 0, err
 	}
 	id := identity(b.Kind, ls, reserved)
 	if err := validateModel(b, id); err != nil {
-		return nil, err
+		return 0, err
 	}
 	if sameSlice(id, ls) {
-		return a.enc.known(ls), nil
+		return len(ls), nil
 	}
 	if err := validateGroup(id); err != nil {
-		return nil, err
+		return 0, err
 	}
-	key := string(a.enc.key)
+	given := string(a.enc.key)
 	a.enc.key = id.AppendKey(a.enc.key[:0])
-	t := a.enc.known(id)
-	a.renamed[key] = t
-	return t, nil
+	a.renamed[given] = knownGroup{key: slices.Clone(a.enc.key), labels: len(id)}
+	return len(id), nil
 }
 
 // sameSlice says whether two label sets are the same memory.

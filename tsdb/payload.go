@@ -48,7 +48,7 @@ func AppendBatch(dst []byte, b *quantrac.Batch) []byte {
 	e.reset()
 	for i := range b.Rows {
 		r := &b.Rows[i]
-		g, _ := e.group(r.Group)
+		g := e.group(r.Group)
 		s, _ := e.shape(r.Cells)
 		e.row(g, s, r.Time, r.Received, r.Cells)
 	}
@@ -59,10 +59,7 @@ func AppendBatch(dst []byte, b *quantrac.Batch) []byte {
 // allocating. Rows are encoded as they come, the tables they refer to are
 // gathered beside them and written in front.
 type batchEncoder struct {
-	groups   map[string]*tableGroup // by key; those of earlier payloads are remembered
-	groupBuf []byte                 // the table of groups
-	nGroups  int
-	payload  uint64 // how many were begun
+	groups   payloadGroups
 	shapes   map[string]int
 	shapeBuf []byte
 	nShapes  int
@@ -73,57 +70,21 @@ type batchEncoder struct {
 	hint     int // decimal places of the value before
 }
 
-// tableGroup is a label set and, if that was in the payload at hand, its position
-// in the table.
-type tableGroup struct {
-	entry    []byte
-	payload  uint64
-	position int
-}
-
-// maxRemembered bounds the label sets that an encoder remembers.
-const maxRemembered = 1 << 15
-
 func (e *batchEncoder) reset() {
-	if e.groups == nil || len(e.groups) > maxRemembered {
-		e.groups = map[string]*tableGroup{}
-	}
+	e.groups.begin()
 	if e.shapes == nil {
 		e.shapes = map[string]int{}
 	}
 	clear(e.shapes)
-	e.payload++
-	e.groupBuf, e.shapeBuf, e.rowBuf = e.groupBuf[:0], e.shapeBuf[:0], e.rowBuf[:0]
-	e.nGroups, e.nShapes, e.nRows, e.prevTime, e.hint = 0, 0, 0, 0, 0
+	e.shapeBuf, e.rowBuf = e.shapeBuf[:0], e.rowBuf[:0]
+	e.nShapes, e.nRows, e.prevTime, e.hint = 0, 0, 0, 0
 }
 
-// group returns the position of a label set in the table, and whether it is
-// new there.
-func (e *batchEncoder) group(ls quantrac.Labels) (int, bool) {
+// group returns the position of a label set in the table.
+func (e *batchEncoder) group(ls quantrac.Labels) int {
 	e.key = ls.AppendKey(e.key[:0])
-	return e.place(e.known(ls))
-}
-
-// known returns what is remembered of a label set whose key is at hand.
-func (e *batchEncoder) known(ls quantrac.Labels) *tableGroup {
-	t := e.groups[string(e.key)]
-	if t == nil {
-		t = &tableGroup{entry: append(binary.AppendUvarint(nil, uint64(len(ls))), e.key...)}
-		e.groups[string(e.key)] = t
-	}
-	return t
-}
-
-// place returns the position of a label set in the table, and whether it is new
-// there.
-func (e *batchEncoder) place(t *tableGroup) (int, bool) {
-	if t.payload == e.payload {
-		return t.position, false
-	}
-	t.payload, t.position = e.payload, e.nGroups
-	e.nGroups++
-	e.groupBuf = append(e.groupBuf, t.entry...)
-	return t.position, true
+	n, _ := e.groups.place(e.key, len(ls))
+	return n
 }
 
 // shape returns the position of the cells' list of properties in the table,
@@ -186,7 +147,7 @@ func (e *batchEncoder) append(dst []byte, b *quantrac.Batch) []byte {
 		dst = appendString(dst, b.Model)
 		dst = binary.AppendVarint(dst, int64(b.Issue))
 	}
-	dst = append(binary.AppendUvarint(dst, uint64(e.nGroups)), e.groupBuf...)
+	dst = append(binary.AppendUvarint(dst, uint64(len(e.groups.keys))), e.groups.buf...)
 	dst = append(binary.AppendUvarint(dst, uint64(e.nShapes)), e.shapeBuf...)
 	return append(binary.AppendUvarint(dst, uint64(e.nRows)), e.rowBuf...)
 }
