@@ -15,7 +15,7 @@ var rooms = []string{"alerting", "collector", "dashboards", "devices", "forecast
 // leaves compute and do nothing else: what they are given is all they know.
 var leaves = []string{
 	"alerting/cap", "alerting/level", "collector/decode", "collector/mqtt/packet", "collector/qc",
-	"forecast/arx", "forecast/verify", "tsdb/internal/codec", "tsdb/internal/decimal",
+	"forecast/arx", "forecast/verify", "internal/exchange", "tsdb/internal/codec", "tsdb/internal/decimal",
 }
 
 func room(dir string) string {
