@@ -111,6 +111,7 @@ func (b *blockFile) release(db *DB) {
 		return
 	}
 	db.days.drop(b)
+	db.decoded.drop(b)
 	if err := b.r.Close(); err != nil {
 		db.o.Logger.Warn("tsdb: closing a block", "path", b.r.Path(), "error", err)
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	FlushInterval time.Duration
 	// DayBytes bounds what is kept in memory of the sums by days; 64 MiB.
 	DayBytes int
+	// ColumnBytes bounds what is kept in memory of decoded columns; 64 MiB.
+	ColumnBytes int
 	// FoldBytes bounds what is kept in memory of series folded over windows;
 	// 64 MiB.
 	FoldBytes int
@@ -62,6 +64,9 @@ func (o Options) withDefaults() Options {
 	if o.ScrubInterval == 0 {
 		o.ScrubInterval = 7 * 24 * time.Hour
 	}
+	if o.ColumnBytes <= 0 {
+		o.ColumnBytes = 64 << 20
+	}
 	if o.FoldBytes <= 0 {
 		o.FoldBytes = 64 << 20
 	}
@@ -86,11 +91,12 @@ type DB struct {
 
 	handles *files.Set // of block files and files of commits
 
-	days  dayCache
-	folds foldCache
-	index *index.Index
-	log   *commits.Log
-	order order
+	days    dayCache
+	folds   foldCache
+	decoded *columnCache
+	index   *index.Index
+	log     *commits.Log
+	order   order
 
 	groups  groupTable
 	metrics map[string]*metric // by name; of the applying goroutine
@@ -164,6 +170,7 @@ func Open(fsys vfs.FS, dir string, j *journal.Journal, o Options) (*DB, error) {
 	db.scratch.New = func() any { return &scratch{} }
 	db.receipts.m = map[uint64]counts{}
 	db.apply.w.humans = map[*group]bool{}
+	db.decoded = newColumnCache(db.o.ColumnBytes)
 	db.days.most, db.folds.most = db.o.DayBytes, db.o.FoldBytes
 	if err := db.open(); err != nil {
 		return nil, errors.Join(err, db.abandon())

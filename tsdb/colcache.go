@@ -1,0 +1,253 @@
+package tsdb
+
+import (
+	"hash/maphash"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"quantrac"
+	"quantrac/tsdb/internal/decimal"
+	"quantrac/tsdb/internal/rows"
+)
+
+// What many ask for is the same few chunks of the last days, and decoding is
+// most of what answering takes. The columns of chunks are kept as short whole
+// numbers, those used last, within a bound of bytes. Chunks never change: there is
+// nothing to take back but what belongs to a block that is gone.
+//
+// A chunk is let in when it is asked for the second time within a while: who
+// reads years once does not push out what is asked for every minute.
+
+// columnCache keeps decoded columns. Use newColumnCache.
+type columnCache struct {
+	mu     sync.RWMutex
+	most   int
+	bytes  int
+	chunks map[chunkKey]*keptChunk
+	ring   []*keptChunk // a clock: what was not used since the hand passed goes
+	hand   int
+	seed   maphash.Seed
+	asked  [1 << 13]uint32 // marks of chunks asked for once, by their hash
+}
+
+type chunkKey struct {
+	block  *blockFile
+	offset int64
+}
+
+// keptChunk is the times of a chunk and those of its columns that were asked
+// for. What it holds never changes; columns come to it.
+type keptChunk struct {
+	key   chunkKey
+	used  atomic.Bool
+	bytes int // guarded by the cache's mu
+	first int64
+	after []uint32 // by how many milliseconds each row is after the first
+	cols  []atomic.Pointer[keptColumn]
+}
+
+// keptColumn is the cells of a column: whole numbers over 10^places, or floats
+// where those would not do.
+type keptColumn struct {
+	whole     []int32
+	places    int
+	floats    []float64
+	qualities []uint8 // nil where all are of quality
+	quality   uint8
+}
+
+func newColumnCache(most int) *columnCache {
+	return &columnCache{most: most, chunks: map[chunkKey]*keptChunk{}, seed: maphash.MakeSeed()}
+}
+
+// get returns what is kept of a piece of a block, nil for nothing.
+func (c *columnCache) get(p *piece) (*keptChunk, *keptColumn) {
+	c.mu.RLock()
+	chunk := c.chunks[chunkKey{p.block, p.chunk.Offset}]
+	c.mu.RUnlock()
+	if chunk == nil {
+		return nil, nil
+	}
+	chunk.used.Store(true)
+	return chunk, chunk.cols[p.column].Load()
+}
+
+// offer lets the cache have the column of a piece that has been decoded whole.
+func (c *columnCache) offer(p *piece, l *loaded) {
+	k := chunkKey{p.block, p.chunk.Offset}
+	if !c.wants(k) || p.last-p.first > math.MaxUint32 {
+		return
+	}
+	col := keepColumn(&l.col)
+	size := col.size()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	chunk := c.chunks[k]
+	if chunk == nil {
+		chunk = keepTimes(k, p, l.times)
+		size += 64 + 4*len(chunk.after) + 8*len(chunk.cols)
+		c.chunks[k] = chunk
+		c.ring = append(c.ring, chunk)
+	}
+	if !chunk.cols[p.column].CompareAndSwap(nil, col) {
+		return // somebody else was quicker
+	}
+	chunk.used.Store(true)
+	chunk.bytes += size
+	c.bytes += size
+	for c.bytes > c.most && len(c.ring) > 1 {
+		c.hand %= len(c.ring)
+		if old := c.ring[c.hand]; old.used.Swap(false) {
+			c.hand++
+		} else {
+			c.ring[c.hand] = c.ring[len(c.ring)-1]
+			c.ring = c.ring[:len(c.ring)-1]
+			c.forget(old)
+		}
+	}
+}
+
+// forget lets go of a chunk. The cache's mu is held.
+func (c *columnCache) forget(chunk *keptChunk) {
+	c.bytes -= chunk.bytes
+	delete(c.chunks, chunk.key)
+}
+
+// wants says whether a chunk is there, or has been asked for before.
+func (c *columnCache) wants(k chunkKey) bool {
+	h := maphash.Comparable(c.seed, k)
+	mark, at := uint32(h>>32)|1, h%uint64(len(c.asked))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.chunks[k] != nil || c.asked[at] == mark {
+		return true
+	}
+	c.asked[at] = mark
+	return false
+}
+
+// drop lets go of what belongs to a block.
+func (c *columnCache) drop(b *blockFile) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ring = slices.DeleteFunc(c.ring, func(chunk *keptChunk) bool {
+		if chunk.key.block != b {
+			return false
+		}
+		c.forget(chunk)
+		return true
+	})
+}
+
+func keepTimes(k chunkKey, p *piece, times []int64) *keptChunk {
+	chunk := &keptChunk{key: k, first: times[0], after: make([]uint32, len(times)), cols: make([]atomic.Pointer[keptColumn], p.columns)}
+	for i, t := range times {
+		chunk.after[i] = uint32(t - times[0])
+	}
+	return chunk
+}
+
+func keepColumn(col *rows.Column) *keptColumn {
+	k := &keptColumn{quality: col.Qualities[0]}
+	if slices.ContainsFunc(col.Qualities, func(q uint8) bool { return q != k.quality }) {
+		k.qualities = slices.Clone(col.Qualities)
+	}
+	if !k.keepWhole(col) {
+		k.floats = slices.Clone(col.Values)
+	}
+	return k
+}
+
+// keepWhole takes the values as whole numbers, if all of them are decimals of as
+// many places and short enough.
+func (k *keptColumn) keepWhole(col *rows.Column) bool {
+	k.whole = make([]int32, len(col.Values))
+	for i := 0; i < len(col.Values); i++ {
+		if q := col.Qualities[i]; q == rows.Absent || q == uint8(quantrac.Missing) {
+			continue
+		}
+		m, ok := decimal.Scale(col.Values[i], k.places)
+		switch {
+		case ok && m == int64(int32(m)):
+			k.whole[i] = int32(m)
+		case k.places == decimal.MaxExp:
+			k.whole = nil
+			return false
+		default:
+			k.places++
+			i = -1 // once more from the beginning
+		}
+	}
+	return true
+}
+
+func (k *keptColumn) size() int {
+	return 112 + 4*cap(k.whole) + 8*cap(k.floats) + cap(k.qualities)
+}
+
+// find returns the first row that does not lie before a time.
+func (c *keptChunk) find(t int64) int {
+	switch d := t - c.first; {
+	case d <= 0:
+		return 0
+	case d > int64(c.after[len(c.after)-1]):
+		return len(c.after)
+	default:
+		i, _ := slices.BinarySearch(c.after, uint32(d))
+		return i
+	}
+}
+
+// appendTo appends the cells of a column between two times that are of one of the
+// qualities.
+func (c *keptChunk) appendTo(out *Series, col *keptColumn, from, to int64, qs quantrac.QualitySet) {
+	at, end := c.find(from), len(c.after)
+	if to < math.MaxInt64 {
+		end = c.find(to + 1)
+	}
+	if col.qualities == nil {
+		if shows(qs, col.quality) {
+			c.copy(out, col, at, end)
+		}
+		return
+	}
+	for at < end {
+		n := at
+		for n < end && shows(qs, col.qualities[n]) {
+			n++
+		}
+		c.copy(out, col, at, n)
+		at = n + 1
+	}
+}
+
+// copy appends the cells of the rows from at to before end.
+func (c *keptChunk) copy(out *Series, col *keptColumn, at, end int) {
+	n := len(out.Times)
+	out.grow(end - at)
+	out.Times, out.Values, out.Qualities = out.Times[:n+end-at], out.Values[:n+end-at], out.Qualities[:n+end-at]
+	times, values, qualities := out.Times[n:], out.Values[n:], out.Qualities[n:]
+	for i, d := range c.after[at:end] {
+		times[i] = quantrac.Millis(c.first + int64(d))
+	}
+	if col.whole != nil {
+		by := decimal.Pow10(col.places)
+		for i, m := range col.whole[at:end] {
+			values[i] = float64(m) / by
+		}
+	} else {
+		copy(values, col.floats[at:end])
+	}
+	for i := range qualities {
+		q := col.quality
+		if col.qualities != nil {
+			q = col.qualities[at+i]
+		}
+		qualities[i] = quality(q)
+		if qualities[i] == quantrac.Missing {
+			values[i] = canonicalNaN
+		}
+	}
+}
