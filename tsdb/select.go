@@ -158,25 +158,9 @@ func (db *DB) Revisions(ctx context.Context, labels quantrac.Labels, t quantrac.
 	if err != nil {
 		return nil, err
 	}
-	var out []quantrac.Revision
-	for _, c := range dropLater(cells, v.AsOf) {
-		r := quantrac.Revision{
-			Value: c.Value, Quality: quality(c.Quality), Received: quantrac.Millis(c.Received),
-			Commit: quantrac.Commit{Number: c.Commit},
-		}
-		if r.Commit.Time, err = db.log.Time(c.Commit); err != nil {
-			return nil, err
-		}
-		if c.Kind == rows.Human {
-			ch, _ := db.log.Change(c.Commit)
-			r.Layer, r.Author, r.Reason, r.Correction = quantrac.LayerHuman, ch.Author, ch.Reason, ch.Correction
-			if ch.Revoked <= v.AsOf {
-				r.Revoked = ch.Revoked
-			}
-		}
-		out = append(out, r)
-	}
-	return out, nil
+	var out Versions
+	err = v.every(&out, dropLater(cells, v.AsOf))
+	return out.Revisions, err
 }
 
 // dropLater leaves out what a view as of a commit does not know, and the

@@ -112,7 +112,12 @@ func limitParam(r *http.Request, name string) (int, *apiError) {
 
 // matchParams reads the selectors of match[].
 func (a *API) matchParams(r *http.Request) ([][]*labels.Matcher, *apiError) {
-	sets, err := a.parser.ParseMetricSelectors(r.Form["match[]"])
+	return a.selectors(r.Form["match[]"])
+}
+
+// selectors reads selectors, each of which has to ask for something.
+func (a *API) selectors(texts []string) ([][]*labels.Matcher, *apiError) {
+	sets, err := a.parser.ParseMetricSelectors(texts)
 	if err != nil {
 		return nil, badParam("match[]", err)
 	}
