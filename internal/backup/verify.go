@@ -1,0 +1,176 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"quantrac"
+)
+
+// Damage is a place that is damaged or missing in a backup.
+type Damage struct {
+	Backup  string `json:"backup"`
+	File    string `json:"file,omitempty"`   // "" for the manifest itself
+	Piece   int    `json:"piece"`            // of the file, from 0
+	Offset  int64  `json:"offset"`           // of the piece in the file, bytes
+	SHA256  string `json:"sha256,omitempty"` // the piece's name
+	Problem string `json:"problem"`
+}
+
+// Checked says what Verify has read.
+type Checked struct {
+	Backups int      `json:"backups"`
+	Pieces  int      `json:"pieces"` // different ones
+	Bytes   int64    `json:"bytes"`  // of their content
+	Damage  []Damage `json:"damage"` // by backup, file and offset
+	Dropped int      `json:"dropped,omitempty"`
+}
+
+// Verify reads every piece of a backup, of all for the name "", and compares it
+// with its name. Damage is no error but in the answer. With drop, pieces that
+// are there and damaged, twice in a row, are deleted: the next Create ships
+// them anew where the folder still has them, and that mends older backups too.
+func (t *Target) Verify(ctx context.Context, name string, drop bool) (Checked, error) {
+	all, err := t.chosen(ctx, name)
+	if err != nil {
+		return Checked{}, err
+	}
+	pack, err := newPacker()
+	if err != nil {
+		return Checked{}, err
+	}
+	out := Checked{Damage: []Damage{}}
+	pieces, bytes := map[piece]bool{}, int64(0)
+	for _, m := range all {
+		out.Backups++
+		if m.manifest == nil {
+			out.Damage = append(out.Damage, Damage{Backup: m.about.Name, Problem: m.about.Damage})
+			continue
+		}
+		for _, f := range m.Files {
+			for _, p := range f.Pieces {
+				if !pieces[p] {
+					pieces[p], bytes = true, bytes+p.Bytes
+				}
+			}
+		}
+	}
+	out.Pieces, out.Bytes = len(pieces), bytes
+	bad, err := t.inspect(ctx, pack, pieces, t.track(len(pieces), bytes))
+	if err != nil {
+		return Checked{}, err
+	}
+	for _, m := range all {
+		out.Damage = append(out.Damage, m.damaged(bad)...)
+	}
+	if !drop {
+		return out, nil
+	}
+	for p, err := range bad {
+		if quantrac.KindOf(err) != quantrac.Corrupt {
+			continue // missing
+		}
+		if err := t.store.Delete(ctx, p.object()); err != nil {
+			return out, fmt.Errorf("%s: %w", t.store, err)
+		}
+		out.Dropped++
+	}
+	return out, nil
+}
+
+// chosen returns a backup, or all.
+func (t *Target) chosen(ctx context.Context, name string) ([]stored, error) {
+	if name == "" {
+		return t.manifests(ctx)
+	}
+	m, err := t.find(ctx, name)
+	switch {
+	case quantrac.KindOf(err) == quantrac.Corrupt:
+		return []stored{{nil, Backup{Name: name, Damage: err.Error()}}}, nil
+	case err != nil:
+		return nil, err
+	}
+	return []stored{{m, m.describe()}}, nil
+}
+
+// inspect reads pieces and returns what is wrong with some of them.
+func (t *Target) inspect(ctx context.Context, pack *packer, pieces map[piece]bool, track *tracker) (map[piece]error, error) {
+	var mu sync.Mutex
+	bad := map[piece]error{}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(t.o.Workers)
+	for p := range pieces {
+		g.Go(func() error {
+			_, moved, err := t.piece(ctx, pack, p)
+			if k := quantrac.KindOf(err); k == quantrac.Corrupt || k == quantrac.NotFound {
+				mu.Lock()
+				bad[p] = err
+				mu.Unlock()
+				err = nil
+			}
+			track.add(1, p.Bytes, moved)
+			return err
+		})
+	}
+	return bad, g.Wait()
+}
+
+// piece gets a piece and checks it; what is damaged is read twice, as it may
+// have been the way.
+func (t *Target) piece(ctx context.Context, pack *packer, p piece) (data []byte, moved int64, err error) {
+	for range 2 {
+		if err := ctx.Err(); err != nil {
+			return nil, moved, err
+		}
+		object, gerr := t.store.Get(ctx, p.object())
+		moved += int64(len(object))
+		if gerr != nil {
+			return nil, moved, fmt.Errorf("%s: %w", t.store, gerr)
+		}
+		if data, err = pack.unpack(object, p); err == nil {
+			return data, moved, nil
+		}
+	}
+	return nil, moved, fmt.Errorf("%s: %w", t.store, err)
+}
+
+// damaged lists where a backup has the bad pieces.
+func (m *stored) damaged(bad map[piece]error) (out []Damage) {
+	if m.manifest == nil {
+		return nil
+	}
+	for _, f := range m.Files {
+		at := int64(0)
+		for i, p := range f.Pieces {
+			if err := bad[p]; err != nil {
+				problem := err.Error()
+				if quantrac.KindOf(err) == quantrac.NotFound {
+					problem = "it is missing"
+				}
+				out = append(out, Damage{m.Name, f.Path, i, at, p.SHA256, problem})
+			}
+			at += p.Bytes
+		}
+	}
+	return out
+}
+
+// Err sums up the damage as an error of kind Corrupt, nil where there is none.
+func (c *Checked) Err() error {
+	if len(c.Damage) == 0 {
+		return nil
+	}
+	var backups []string
+	for _, d := range c.Damage {
+		if !slices.Contains(backups, d.Backup) {
+			backups = append(backups, d.Backup)
+		}
+	}
+	return quantrac.WithKind(quantrac.Corrupt, errors.New("damaged or incomplete: "+strings.Join(backups, ", ")))
+}
