@@ -43,8 +43,12 @@ func (c *configPrintCmd) Run(out io.Writer, all *cli) error {
 	}
 	m := c.settings()
 	m["log-level"], m["log-format"] = all.LogLevel, all.LogFormat
-	if c.BrokerPassword != "" {
-		fmt.Fprintln(out, "# mqtt-broker-password is set, and left out here as a secret")
+	for _, secret := range []struct{ name, value string }{
+		{"mqtt-broker-password", c.BrokerPassword}, {"backup-s3-access-key", c.Backup.AccessKey}, {"backup-s3-secret-key", c.Backup.SecretKey},
+	} {
+		if secret.value != "" {
+			fmt.Fprintf(out, "# %s is set, and left out here as a secret\n", secret.name)
+		}
 	}
 	enc := yaml.NewEncoder(out)
 	enc.SetIndent(2)

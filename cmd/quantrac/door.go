@@ -133,7 +133,7 @@ func (s *system) routes() http.Handler {
 	letters := params.NowOnly(s.letters.Handler(s.devicesAt))
 	mux.Handle("/api/dead-letters", letters)
 	mux.Handle("/api/dead-letters/", letters)
-	mux.Handle("/api/admin/", params.NowOnly((&snapshots{sys: s}).handler()))
+	mux.Handle("/api/admin/", params.NowOnly(s.snapshots.handler()))
 	s.alertingRoutes(mux)
 	s.forecastRoutes(mux)
 	if s.steady != nil {

@@ -32,6 +32,7 @@ type cli struct {
 	Config   configCmd   `cmd:"" help:"Check or print the configuration."`
 	Tsdb     tsdbCmd     `cmd:"" help:"Look into the store of a data folder, check and merge it."`
 	Snapshot snapshotCmd `cmd:"" help:"Snapshots of a running service's data folder."`
+	Backup   backupCmd   `cmd:"" help:"Backups of a data folder in another place: make, list, verify, restore and prune them."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

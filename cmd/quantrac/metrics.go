@@ -53,6 +53,7 @@ func (r roomStats) Collect(ch chan<- prometheus.Metric) {
 	r.alerting(gauge, counter)
 	r.forecast(gauge, counter)
 	r.page(gauge, counter)
+	r.backup(gauge, counter)
 }
 
 type (

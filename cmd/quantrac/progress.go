@@ -27,7 +27,10 @@ func newProgress(out io.Writer, what string, total int64) *progress {
 	return &progress{out: out, what: what, total: max(total, 1), tty: tty, last: time.Now()}
 }
 
-func (p *progress) at(n int64) {
+func (p *progress) at(n int64) { p.say(n, func() string { return "" }) }
+
+// say is at with more words, which are asked for when something is shown.
+func (p *progress) say(n int64, more func() string) {
 	n = min(n, p.total)
 	every := 10 * time.Second
 	if p.tty {
@@ -41,7 +44,7 @@ func (p *progress) at(n int64) {
 	if p.tty {
 		start, end = "\r\x1b[K", ""
 	}
-	fmt.Fprintf(p.out, "%s%s: %d %%%s", start, p.what, 100*n/p.total, end)
+	fmt.Fprintf(p.out, "%s%s: %d %%%s%s", start, p.what, 100*n/p.total, more(), end)
 }
 
 func (p *progress) done() {

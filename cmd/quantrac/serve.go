@@ -41,9 +41,11 @@ type serveCmd struct {
 
 	AcceptClock string `name:"accept-clock" once:"" placeholder:"TIME" help:"Once, when the start is refused because of the machine's clock, and that is right: the time by another clock. What was committed by a clock that was ahead then counts as committed now."`
 
-	SilenceHold time.Duration `name:"silence-hold" default:"30m" env:"QUANTRAC_SILENCE_HOLD" help:"How long after it goes stale a silent series is reported to staff."`
-	Retention   []string      `name:"retention" sep:"," placeholder:"PATTERN=DURATION" env:"QUANTRAC_RETENTION" help:"How long values are kept, by the name of their property: battery_*=2y. The first that matches counts; what matches none is kept for ever."`
-	MinFree     int64         `name:"min-free-bytes" default:"134217728" env:"QUANTRAC_MIN_FREE_BYTES" help:"Free disk space below which readings are refused while warnings still go out; with 0 they are refused once nothing is free."`
+	SilenceHold time.Duration  `name:"silence-hold" default:"30m" env:"QUANTRAC_SILENCE_HOLD" help:"How long after it goes stale a silent series is reported to staff."`
+	Retention   []string       `name:"retention" sep:"," placeholder:"PATTERN=DURATION" env:"QUANTRAC_RETENTION" help:"How long values are kept, by the name of their property: battery_*=2y. The first that matches counts; what matches none is kept for ever."`
+	Backup      backupSchedule `embed:"" prefix:"backup-"`
+
+	MinFree int64 `name:"min-free-bytes" default:"134217728" env:"QUANTRAC_MIN_FREE_BYTES" help:"Free disk space below which readings are refused while warnings still go out; with 0 they are refused once nothing is free."`
 }
 
 // check says what is wrong with the settings.
@@ -75,7 +77,7 @@ func (c *serveCmd) check() error {
 	_, err := parseRetention(c.Retention)
 	errs = append(errs, named("retention", err))
 	_, err = accounts.ParseProxies(c.TrustedProxies)
-	errs = append(errs, named("trusted-proxies", err), named("base-url", checkBaseURL(c.BaseURL)))
+	errs = append(errs, named("trusted-proxies", err), named("base-url", checkBaseURL(c.BaseURL)), c.Backup.check(c.Data))
 	return errors.Join(errs...)
 }
 
@@ -91,13 +93,15 @@ func (c *serveCmd) checkListen(address string) error {
 
 // settings returns the configuration as config print shows it.
 func (c *serveCmd) settings() map[string]any {
-	return map[string]any{
+	m := map[string]any{
 		"data": c.Data, "http": c.HTTP, "mqtt": c.MQTT, "dev": c.Dev, "simulate": c.Simulate, "simulate-days": c.SimulateDays,
 		"clock": c.Clock, "public-page": c.PublicPage, "open-data": c.OpenData, "cap-sender": c.Sender, "base-url": c.BaseURL,
 		"webhook-private": c.WebhookPrivate,
 		"silence-hold":    c.SilenceHold.String(), "min-free-bytes": c.MinFree, "mqtt-broker": c.Broker,
 		"retention": c.Retention, "trusted-proxies": c.TrustedProxies,
 	}
+	c.Backup.settings(m)
+	return m
 }
 
 // Run implements the command.

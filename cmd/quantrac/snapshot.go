@@ -107,8 +107,8 @@ func (s *snapshots) fill(ctx context.Context, dir string) error {
 	return j.Snapshot(filepath.Join(dir, "journal"))
 }
 
-// list returns the snapshots there are, oldest first.
-func (s *snapshots) list() ([]snapshotInfo, error) {
+// list returns the snapshots there are, by name.
+func (s *snapshots) list(context.Context) ([]snapshotInfo, error) {
 	names, err := vfs.OS().ReadDir(s.sys.path(snapshotFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -124,7 +124,7 @@ func (s *snapshots) list() ([]snapshotInfo, error) {
 }
 
 // remove removes a snapshot.
-func (s *snapshots) remove(name string) error {
+func (s *snapshots) remove(_ context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dir := s.sys.path(snapshotFolder, name)
@@ -135,9 +135,19 @@ func (s *snapshots) remove(name string) error {
 }
 
 // forgetSnapshot gives up the hold of a snapshot that a crash has cut short: it
-// would keep the journal for ever.
-func (s *system) forgetSnapshot() {
+// would keep the journal for ever. What there is of it goes too.
+func (s *system) forgetSnapshot() error {
 	if _, ok := s.journal.Stats().Holds[snapshotHold]; ok {
 		s.journal.Hold(snapshotHold, 0).Release()
 	}
+	names, err := vfs.OS().ReadDir(s.path(snapshotFolder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, n := range names {
+		if strings.HasSuffix(n, snapshotPartial) {
+			err = errors.Join(err, vfs.RemoveAll(vfs.OS(), s.path(snapshotFolder, n)))
+		}
+	}
+	return err
 }

@@ -4,20 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"text/tabwriter"
 
+	"quantrac"
 	"quantrac/internal/jsonapi"
 )
 
 // handler serves the snapshots to administrators.
 func (s *snapshots) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/admin/snapshots", func(w http.ResponseWriter, _ *http.Request) {
-		all, err := s.list()
+	mux.HandleFunc("GET /api/admin/snapshots", func(w http.ResponseWriter, r *http.Request) {
+		all, err := s.list(r.Context())
 		if err != nil {
 			jsonapi.Fail(w, err)
 			return
@@ -39,9 +41,47 @@ func (s *snapshots) handler() http.Handler {
 		jsonapi.Answer(w, made)
 	})
 	mux.HandleFunc("DELETE /api/admin/snapshots/{name}", func(w http.ResponseWriter, r *http.Request) {
-		jsonapi.Done(w, s.remove(r.PathValue("name")))
+		jsonapi.Done(w, s.remove(r.Context(), r.PathValue("name")))
 	})
 	return adminOnly(jsonapi.Routes(mux))
+}
+
+// remoteSnapshots are the snapshots of a service that is spoken to over HTTP.
+type remoteSnapshots struct{ remote }
+
+func (s remoteSnapshots) create(ctx context.Context, name string) (made snapshotInfo, err error) {
+	body, err := json.Marshal(map[string]string{"name": name})
+	if err != nil {
+		return made, err
+	}
+	answer, err := s.call(ctx, http.MethodPost, "/api/admin/snapshots", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return made, err
+	}
+	if err := json.Unmarshal(answer, &made); err != nil {
+		return made, fmt.Errorf("the service's answer: %w", err)
+	}
+	return made, nil
+}
+
+func (s remoteSnapshots) list(ctx context.Context) (all []snapshotInfo, err error) {
+	answer, err := s.call(ctx, http.MethodGet, "/api/admin/snapshots", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(answer, &all); err != nil {
+		return nil, fmt.Errorf("the service's answer: %w", err)
+	}
+	return all, nil
+}
+
+func (s remoteSnapshots) remove(ctx context.Context, name string) error {
+	_, err := s.call(ctx, http.MethodDelete, "/api/admin/snapshots/"+url.PathEscape(name), "", nil)
+	var told *statusError
+	if errors.As(err, &told) && told.code == http.StatusNotFound {
+		return quantrac.WithKind(quantrac.NotFound, err)
+	}
+	return err
 }
 
 // snapshotCmd are the verbs of snapshots.
@@ -59,21 +99,12 @@ type snapshotCreateCmd struct {
 
 // Run implements the command.
 func (c *snapshotCreateCmd) Run(ctx context.Context, out io.Writer) error {
-	body, err := json.Marshal(map[string]string{"name": c.Name})
+	made, err := remoteSnapshots{c.remote}.create(ctx, c.Name)
 	if err != nil {
 		return err
-	}
-	answer, err := c.call(ctx, http.MethodPost, "/api/admin/snapshots", "application/json", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	var made snapshotInfo
-	if err := json.Unmarshal(answer, &made); err != nil {
-		return fmt.Errorf("the service's answer: %w", err)
 	}
 	if c.JSON {
-		_, err = out.Write(answer)
-		return err
+		return json.NewEncoder(out).Encode(made)
 	}
 	_, err = fmt.Fprintf(out, "snapshot %s, up to commit %d at least: %s\n", made.Name, made.Commit, made.Path)
 	return err
@@ -86,17 +117,12 @@ type snapshotListCmd struct {
 
 // Run implements the command.
 func (c *snapshotListCmd) Run(ctx context.Context, out io.Writer) error {
-	answer, err := c.call(ctx, http.MethodGet, "/api/admin/snapshots", "", nil)
+	all, err := remoteSnapshots{c.remote}.list(ctx)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		_, err = out.Write(answer)
-		return err
-	}
-	var all []snapshotInfo
-	if err := json.Unmarshal(answer, &all); err != nil {
-		return fmt.Errorf("the service's answer: %w", err)
+		return json.NewEncoder(out).Encode(all)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "name\tfolder")
@@ -113,6 +139,5 @@ type snapshotDeleteCmd struct {
 
 // Run implements the command.
 func (c *snapshotDeleteCmd) Run(ctx context.Context) error {
-	_, err := c.call(ctx, http.MethodDelete, "/api/admin/snapshots/"+url.PathEscape(c.Name), "", nil)
-	return err
+	return remoteSnapshots{c.remote}.remove(ctx, c.Name)
 }

@@ -59,6 +59,8 @@ type system struct {
 	forecast  *forecast.Forecaster
 	page      *dashboards.Page
 	promql    *promql.API
+	snapshots snapshots
+	backups   *backups // nil where none are made on schedule
 
 	stopping chan struct{} // closed when the service begins to stop: streams end
 	guests   chan struct{} // closed when those who use the service from inside have left
@@ -86,6 +88,7 @@ type namedFunc struct {
 // what judges it. A failure closes what is open.
 func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
 	s := &system{c: c, log: log, metrics: prometheus.NewRegistry(), topics: map[string]*topic.Sender{}, stopping: make(chan struct{}), guests: make(chan struct{}), closed: make(chan struct{})}
+	s.snapshots.sys = s
 	s.newClock()
 	files, err := openFiles()
 	if err != nil {
@@ -106,6 +109,7 @@ func open(ctx context.Context, c *serveCmd, log *slog.Logger) (*system, error) {
 		{"alerting", s.openAlerting},
 		{"forecast", s.openForecast},
 		{"page", s.openPage},
+		{"backup", s.openBackups},
 	}
 	for _, step := range steps {
 		err := step.do(ctx)
@@ -162,7 +166,9 @@ func (s *system) openJournal(context.Context) (err error) {
 		return err
 	}
 	s.own("journal", nil, s.journal.Close)
-	s.forgetSnapshot()
+	if err := s.forgetSnapshot(); err != nil {
+		s.log.Warn("what a snapshot that was cut short has left takes up space", "error", err)
+	}
 	if err := s.checkPause(accepted); err != nil {
 		return err
 	}

@@ -184,8 +184,8 @@ func TestBackup(t *testing.T) {
 		}
 		out := vfs.NewMem()
 		seen := ""
-		got, err := target.Restore(t.Context(), out, "", "/new/data", func(dir string) error { seen = dir; return nil })
-		if err != nil || got.Name != "third" || seen != "/new/data.restoring" {
+		got, err := target.Restore(t.Context(), out, "", "/new/data", func(b backup.Backup, dir string) error { seen = b.Name + " in " + dir; return nil })
+		if err != nil || got.Name != "third" || seen != "third in /new/data.restoring" {
 			t.Errorf("restore: %+v, %v, finished in %q", got, err, seen)
 		}
 		same(t, out, "/new/data", files)

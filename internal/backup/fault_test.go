@@ -82,7 +82,7 @@ func TestRestoreFaults(t *testing.T) {
 	mem.SetCapacity(0)
 	moved := int64(0)
 	last := backup.New(store, backup.Options{Workers: 1, Progress: func(p backup.Progress) { moved = p.Moved }})
-	if _, err := last.Restore(t.Context(), mem, "one", "/d", func(string) error { return errors.New("not yet") }); err == nil || moved == 0 {
+	if _, err := last.Restore(t.Context(), mem, "one", "/d", func(backup.Backup, string) error { return errors.New("not yet") }); err == nil || moved == 0 {
 		t.Errorf("finish said no: %v, %d bytes came", err, moved)
 	}
 	// What is there is not fetched again; what an earlier try for another one

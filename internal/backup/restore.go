@@ -27,7 +27,7 @@ const restoring = ".restoring"
 // its name last. Called again after it was cut short, it goes on with what is
 // there. Errors: NotFound, Conflict where dir is in use, Corrupt where the
 // backup is damaged (the text names file and piece), Unavailable.
-func (t *Target) Restore(ctx context.Context, fsys vfs.FS, name, dir string, finish func(dir string) error) (Backup, error) {
+func (t *Target) Restore(ctx context.Context, fsys vfs.FS, name, dir string, finish func(b Backup, dir string) error) (Backup, error) {
 	m, err := t.find(ctx, name)
 	if err != nil {
 		return Backup{}, err
@@ -45,7 +45,7 @@ func (t *Target) Restore(ctx context.Context, fsys vfs.FS, name, dir string, fin
 	if err == nil {
 		err = r.fill(ctx)
 		if err == nil && finish != nil {
-			err = finish(r.dir)
+			err = finish(b, r.dir)
 		}
 		err = errors.Join(err, lock.Close())
 	}

@@ -82,7 +82,7 @@ func TestHelp(t *testing.T) {
 func TestConfigRefused(t *testing.T) {
 	t.Parallel()
 	for text, wants := range map[string][]string{
-		"data: d\nhtpp: localhost:1\n": {`quantrac.yaml:2: "htpp" is no setting`, "the settings are base-url, cap-sender"},
+		"data: d\nhtpp: localhost:1\n": {`quantrac.yaml:2: "htpp" is no setting`, "the settings are backup-every, backup-keep-daily"},
 		"# one\ndev: maybe\n\nmin-free-bytes: 1.5\nsilence-hold: 3\nsimulate-days: [1]\nclock: sundial\nbase-url:\nhttp:\n  port: 1\n": {
 			`quantrac.yaml:2: dev: "maybe" is not true or false`,
 			`quantrac.yaml:4: min-free-bytes: "1.5" is not a whole number`,
