@@ -35,6 +35,15 @@ type columnCache struct {
 type chunkKey struct {
 	block  *blockFile
 	offset int64
+	skip   uint32 // of a chunk that groups share
+}
+
+// minKeptRows is how many rows make a part of a shared chunk worth keeping.
+const minKeptRows = 16
+
+// keeps says whether decoded columns of a piece are kept.
+func (p *piece) keeps() bool {
+	return p.block != nil && (p.chunk.Of == 0 || p.rows >= minKeptRows)
 }
 
 // keptChunk is the times of a chunk and those of its columns that were asked
@@ -65,7 +74,7 @@ func newColumnCache(most int) *columnCache {
 // get returns what is kept of a piece of a block, nil for nothing.
 func (c *columnCache) get(p *piece) (*keptChunk, *keptColumn) {
 	c.mu.RLock()
-	chunk := c.chunks[chunkKey{p.block, p.chunk.Offset}]
+	chunk := c.chunks[chunkKey{p.block, p.chunk.Offset, p.chunk.Skip}]
 	c.mu.RUnlock()
 	if chunk == nil {
 		return nil, nil
@@ -76,7 +85,7 @@ func (c *columnCache) get(p *piece) (*keptChunk, *keptColumn) {
 
 // offer lets the cache have the column of a piece that has been decoded whole.
 func (c *columnCache) offer(p *piece, l *loaded) {
-	k := chunkKey{p.block, p.chunk.Offset}
+	k := chunkKey{p.block, p.chunk.Offset, p.chunk.Skip}
 	if !c.wants(k) || p.last-p.first > math.MaxUint32 {
 		return
 	}

@@ -168,6 +168,16 @@ func writeFormat(t *testing.T, folder string) {
 			t.Fatal(err)
 		}
 	}
+	lone := &quantrac.Batch{} // groups of a row or two, in packs
+	for i := range 12 {
+		for k := range 1 + i%3/2 {
+			lone.Rows = append(lone.Rows, quantrac.Row{
+				Group: quantrac.NewLabels("station", fmt.Sprintf("lone-%d", i), "area", fmt.Sprint(i%2)), Time: at(4000 + k),
+				Cells: []quantrac.Cell{{Property: "rainfall_millimeters", Value: float64(i) / 5}},
+			})
+		}
+	}
+	put(lone)
 	level := func(i int, v float64, q quantrac.Quality) []quantrac.Row {
 		return []quantrac.Row{{Group: gauge, Time: at(i * 100), Cells: []quantrac.Cell{{Property: "water_level_meters", Value: v, Quality: q}}}}
 	}

@@ -11,7 +11,7 @@ type groupTable struct {
 	nobody group // stands in the place of removed ones
 }
 
-const pieceBits = 10
+const pieceBits = 8
 
 type groupPiece [1 << pieceBits]*group
 

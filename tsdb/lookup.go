@@ -10,6 +10,7 @@ import (
 type lookup struct {
 	block  *blockFile
 	offset int64
+	skip   uint32
 	table  *rows.Table
 }
 
@@ -98,7 +99,7 @@ func dropSeen(t seen, r *rows.Row) int {
 // chunkAt returns a chunk's rows if one of them has the time, else nil.
 func (db *DB) chunkAt(b *blockFile, g *group, c *block.Chunk, columns int, t int64) (*rows.Table, error) {
 	w := &db.apply.w
-	if f := &w.found; f.block == b && f.offset == c.Offset {
+	if f := &w.found; f.block == b && f.offset == c.Offset && f.skip == c.Skip {
 		return f.table, nil
 	}
 	// Most of what is late is new. Should a glance miss a row, its redelivery is
@@ -122,6 +123,6 @@ func (db *DB) chunkAt(b *blockFile, g *group, c *block.Chunk, columns int, t int
 	if err := w.sc.data.Table(table, bg.cols, canonicalNaN); err != nil {
 		return nil, err
 	}
-	w.found = lookup{b, c.Offset, table}
+	w.found = lookup{b, c.Offset, c.Skip, table}
 	return table, nil
 }

@@ -218,7 +218,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		}, quantrac.Corrupt, "manifest is missing"},
 		{"block index damaged", edit("tsdb/00000001.block", flip(-40)), quantrac.Corrupt, "tsdb/00000001.block, offset"},
-		{"block of a later format", edit("tsdb/00000001.block", func(b []byte) []byte { b[8]++; b[len(b)-12]++; return b }), quantrac.Corrupt, "version 3"},
+		{"block of a later format", edit("tsdb/00000001.block", func(b []byte) []byte { b[8]++; b[len(b)-12]++; return b }), quantrac.Corrupt, "version 4"},
 		{"block missing", func(t *testing.T, mem *vfs.Mem) {
 			if err := mem.Remove("tsdb/00000001.block"); err != nil {
 				t.Fatal(err)
@@ -278,14 +278,14 @@ func TestForeignRecord(t *testing.T) {
 	}
 }
 
-// A damaged chunk is an error that says where; the rest can be read.
+// A damaged chunk is an error that says where; what is in others can be read.
 func TestDamagedChunk(t *testing.T) {
 	clock := quantrac.NewManualClock(workStart + 1<<40)
 	mem := vfs.NewMem()
 	db, _ := openDB(t, mem, clock, tsdb.Options{})
 	ctx := context.Background()
 	for i := range 40 {
-		mustAppend(t, db, readings(row("a", i, "v", float64(i)), row("b", i, "v", float64(i))))
+		mustAppend(t, db, readings(row("a", i, "v", float64(i)), row("b", i, "w", float64(i))))
 	}
 	if err := db.Flush(ctx); err != nil {
 		t.Fatal(err)

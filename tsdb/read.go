@@ -156,7 +156,7 @@ func (v *view) series(ctx context.Context, sc *scratch, out *Series, t target, q
 
 // plain appends a piece as it stands.
 func (v *view) plain(sc *scratch, out *Series, p *piece, from, to int64, qs quantrac.QualitySet) error {
-	if p.block != nil {
+	if p.keeps() {
 		if chunk, col := v.db.decoded.get(p); col != nil {
 			chunk.appendTo(out, col, from, to, qs)
 			return nil
@@ -166,7 +166,7 @@ func (v *view) plain(sc *scratch, out *Series, p *piece, from, to int64, qs quan
 	if err != nil {
 		return err
 	}
-	if p.block != nil {
+	if p.keeps() {
 		v.db.decoded.offer(p, &l)
 	}
 	at, end := span(l.times, from, to)

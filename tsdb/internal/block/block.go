@@ -15,8 +15,8 @@ import (
 )
 
 // Version of the format that Writer writes. Reader reads it and all before it:
-// version 1 has no days.
-const Version = 2
+// version 1 has no days, version 2 no packs.
+const Version = 3
 
 const (
 	magic      = "qtrblock"
@@ -48,6 +48,8 @@ type Chunk struct {
 	Offset               int64
 	Size                 uint32 // bytes
 	Rows                 uint32
+	Of                   uint32 // rows of all groups of a pack, whose chunk it is; 0 where it is none
+	Skip                 uint32 // of them before those of the group
 	Flags                uint8
 	First, Last          int64 // times, ms
 	MinCommit, MaxCommit uint64

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"quantrac/tsdb/internal/codec"
 	"quantrac/tsdb/internal/rows"
@@ -21,6 +22,10 @@ type Data struct {
 	cells    []uint8
 
 	gapsKnown bool
+
+	// Of a group of a pack: its rows, from this one on.
+	pack *packTable
+	from int
 }
 
 var errSum = errors.New("checksum does not match")
@@ -71,18 +76,28 @@ func (d *Data) Rows() int { return d.rows }
 
 // Times appends the times of all rows to dst.
 func (d *Data) Times(dst []int64) ([]int64, error) {
+	if d.pack != nil {
+		return append(dst, d.pack.Times[d.from:d.from+d.rows]...), nil
+	}
 	dst, err := codec.ReadTimes(dst, d.sections[0], d.rows)
 	return dst, d.wrap("times", err)
 }
 
 // FindTime returns the first row of a time, and whether there is one.
 func (d *Data) FindTime(t int64) (int, bool, error) {
+	if d.pack != nil {
+		i, ok := slices.BinarySearch(d.pack.Times[d.from:d.from+d.rows], t)
+		return i, ok, nil
+	}
 	i, ok, err := codec.FindTime(d.sections[0], d.rows, t)
 	return i, ok, d.wrap("times", err)
 }
 
 // Commits appends the commit numbers of all rows to dst.
 func (d *Data) Commits(dst []uint64) ([]uint64, error) {
+	if d.pack != nil {
+		return append(dst, d.pack.Commits[d.from:d.from+d.rows]...), nil
+	}
 	var err error
 	var gaps []uint8
 	if codec.IntsGapped(d.sections[1]) {
@@ -101,6 +116,9 @@ func (d *Data) Commits(dst []uint64) ([]uint64, error) {
 
 // Received appends the received times to dst, 0 where unknown.
 func (d *Data) Received(dst, times []int64) ([]int64, error) {
+	if d.pack != nil {
+		return append(dst, d.pack.Received[d.from:d.from+d.rows]...), nil
+	}
 	s := d.sections[2]
 	if len(s) == 0 {
 		return dst, d.wrap("received times", errors.New("no mode"))
@@ -167,6 +185,9 @@ func (d *Data) rowGaps() ([]uint8, error) {
 
 // Kinds appends the kinds of all rows to dst.
 func (d *Data) Kinds(dst []uint8) ([]uint8, error) {
+	if d.pack != nil {
+		return append(dst, d.pack.Kinds[d.from:d.from+d.rows]...), nil
+	}
 	from := len(dst)
 	dst, err := codec.ReadRuns(dst, d.sections[3], d.rows)
 	if err != nil {
@@ -182,6 +203,9 @@ func (d *Data) Kinds(dst []uint8) ([]uint8, error) {
 
 // Column appends the cells of column i to col.
 func (d *Data) Column(col rows.Column, i int, nan float64) (rows.Column, error) {
+	if d.pack != nil {
+		return d.packColumn(col, i, nan), nil
+	}
 	at := sharedSections + 2*i
 	from := len(col.Qualities)
 	var err error

@@ -298,10 +298,10 @@ func (w *dayWriter) finish() [][]byte {
 }
 
 // appendIndex writes where the pages are.
-func (w *dayWriter) appendIndex(dst []byte, symbols map[string]uint64) []byte {
+func (w *dayWriter) appendIndex(dst []byte, symbol func(name string) uint64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(w.properties)))
 	for _, p := range w.properties {
-		dst = binary.AppendUvarint(dst, symbols[p.name])
+		dst = binary.AppendUvarint(dst, symbol(p.name))
 		dst = binary.AppendUvarint(dst, uint64(len(p.pages)))
 		next := 0
 		for _, g := range p.pages {

@@ -30,8 +30,8 @@ func (r *indexReader) days(d *directory, offset int64) int64 {
 			}
 			g := dayPage{offset: offset, size: uint32(size), first: next + int(skip)}
 			g.last = g.first + int(more)
-			if g.last >= len(d.at)-1 {
-				r.fail(fmt.Errorf("days of group %d of %d", g.last, len(d.at)-1))
+			if g.last >= d.groups {
+				r.fail(fmt.Errorf("days of group %d of %d", g.last, d.groups))
 				return offset
 			}
 			p.pages = append(p.pages, g)

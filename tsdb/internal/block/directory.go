@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
+	"strings"
+	"sync/atomic"
 
 	"quantrac"
 )
@@ -14,17 +17,38 @@ import (
 // them, and a query looks at few.
 type directory struct {
 	info    Info
-	symbols []string // until Labels has been read of all groups; see forget
+	version uint8
+	symbols texts // until the labels of all groups have been read; see forget
 	names   map[uint64]string
 	entries []byte
-	at      []entryAt // by position of the group in the file
+	at      []entryAt // of entries; one more for the end
+	groups  int
 	days    map[string]*propertyDays
+
+	last atomic.Pointer[packEntry] // the pack that was read last
 }
 
-// entryAt says where a group's entry is and where its first chunk begins.
+// entryAt says where an entry is, the position of its first group in the file,
+// and where its first chunk begins.
 type entryAt struct {
-	entry uint32
-	chunk int64
+	entry, group uint32
+	chunk        int64
+}
+
+// texts are strings end to end.
+type texts struct {
+	all  string
+	ends []uint32
+}
+
+func (t *texts) count() int { return len(t.ends) }
+
+func (t *texts) at(i uint64) string {
+	from := uint32(0)
+	if i > 0 {
+		from = t.ends[i-1]
+	}
+	return t.all[from:t.ends[i]]
 }
 
 // maxIndex bounds the entries of an index: they are found by 32 bits.
@@ -32,7 +56,7 @@ const maxIndex = 1 << 31
 
 func readIndex(data []byte, version uint8, indexOffset int64) (*directory, error) {
 	r := &indexReader{data: data, size: len(data)}
-	d := &directory{names: map[uint64]string{}, days: map[string]*propertyDays{}}
+	d := &directory{version: version, names: map[uint64]string{}, days: map[string]*propertyDays{}}
 	r.info(&d.info)
 	d.symbols = r.symbols()
 	if err := d.scan(r); err != nil {
@@ -59,58 +83,103 @@ func (r *indexReader) info(info *Info) {
 	info.MinCommit, info.MaxCommit = r.uvarint(), r.uvarint()
 }
 
-func (r *indexReader) symbols() []string {
-	symbols := make([]string, r.count(2))
-	prev := ""
-	for i := range symbols {
+func (r *indexReader) symbols() texts {
+	ends := make([]uint32, 0, r.count(2))
+	var all []byte
+	last := 0 // where the one before begins
+	for i := range cap(ends) {
 		shared := r.uvarint()
 		rest := r.bytes(r.count(1))
-		if shared > uint64(len(prev)) {
-			r.fail(fmt.Errorf("symbol %d shares %d bytes with one of %d", i, shared, len(prev)))
+		if shared > uint64(len(all)-last) {
+			r.fail(fmt.Errorf("symbol %d shares %d bytes with one of %d", i, shared, len(all)-last))
 			break
 		}
-		symbols[i] = prev[:shared] + string(rest)
-		prev = symbols[i]
-		if len(prev) > quantrac.MaxLabelValueBytes {
-			r.fail(fmt.Errorf("symbol %d has %d bytes", i, len(prev)))
+		from := len(all)
+		all = append(append(all, all[last:last+int(shared)]...), rest...)
+		if last = from; len(all)-from > quantrac.MaxLabelValueBytes || len(all) > maxIndex {
+			r.fail(fmt.Errorf("symbol %d has %d bytes, all up to it %d", i, len(all)-from, len(all)))
 			break
 		}
+		ends = append(ends, uint32(len(all)))
 	}
-	return symbols
+	return texts{string(all), ends}
 }
 
 // scan finds and checks the entries, and the names of their properties.
 func (d *directory) scan(r *indexReader) error {
-	n := r.count(12)
+	least := 12 // bytes of a group
+	if d.version > 2 {
+		least = 2
+	}
+	n := r.count(least)
 	all, before := r.data, r.size-len(r.data)
 	if len(all) > maxIndex {
 		r.fail(fmt.Errorf("%d bytes of entries", len(all)))
 	}
-	d.at = make([]entryAt, 0, n+1)
 	offset := int64(headerSize)
 	var g Group
-	for range n {
-		d.at = append(d.at, entryAt{uint32(len(all) - len(r.data)), offset})
-		r.group(&g, d, offset, nil)
-		if r.err != nil {
-			return r.err
+	for d.groups < n && r.err == nil {
+		d.at = append(d.at, entryAt{uint32(len(all) - len(r.data)), uint32(d.groups), offset})
+		if r.isPack(d) {
+			p := r.pack(d, offset)
+			r.bytes(r.count(1)) // labels
+			offset += int64(p.chunk.Size)
+			d.groups += len(p.skip)
+			continue
 		}
-		last := &g.Chunks[len(g.Chunks)-1]
-		offset = last.Offset + int64(last.Size)
+		if r.group(&g, d, offset, nil); r.err == nil {
+			last := &g.Chunks[len(g.Chunks)-1]
+			offset = last.Offset + int64(last.Size)
+		}
+		d.groups++
+	}
+	if r.err == nil && d.groups > n {
+		r.fail(fmt.Errorf("%d groups, %d were announced", d.groups, n))
 	}
 	if r.err != nil {
 		return r.err
 	}
 	d.entries = all[:r.size-before-len(r.data)]
-	d.at = append(d.at, entryAt{uint32(len(d.entries)), offset}) // the end
+	d.at = append(d.at, entryAt{uint32(len(d.entries)), uint32(n), offset}) // the end
 	return nil
+}
+
+// isPack reads the kind of an entry, which earlier versions have not.
+func (r *indexReader) isPack(d *directory) bool {
+	if d.version < 3 {
+		return false
+	}
+	kind := r.bytes(1)
+	if r.err != nil {
+		return false
+	}
+	if kind[0] > entryPack {
+		r.fail(fmt.Errorf("an entry of kind %d", kind[0]))
+	}
+	return kind[0] == entryPack
 }
 
 // end returns where the last chunk ends.
 func (d *directory) end() int64 { return d.at[len(d.at)-1].chunk }
 
 // forget lets go of what only labels need.
-func (d *directory) forget() { d.symbols = nil }
+func (d *directory) forget() {
+	d.symbols = texts{}
+	var left []byte
+	for i := range len(d.at) - 1 {
+		at := &d.at[i]
+		entry := d.entries[at.entry:d.at[i+1].entry]
+		r := indexReader{data: entry, size: len(entry)}
+		if r.isPack(d) {
+			r.pack(d, 0)
+			entry = entry[:len(entry)-len(r.data)]
+		}
+		at.entry = uint32(len(left))
+		left = append(left, entry...)
+	}
+	d.at[len(d.at)-1].entry = uint32(len(left))
+	d.entries = slices.Clip(left)
+}
 
 // name returns a property's name by its symbol, one copy of it.
 func (d *directory) name(r *indexReader) string {
@@ -118,12 +187,12 @@ func (d *directory) name(r *indexReader) string {
 	if s, ok := d.names[n]; ok {
 		return s
 	}
-	if n >= uint64(len(d.symbols)) {
-		r.fail(fmt.Errorf("symbol %d of %d", n, len(d.symbols)))
+	if n >= uint64(d.symbols.count()) {
+		r.fail(fmt.Errorf("symbol %d of %d", n, d.symbols.count()))
 		return ""
 	}
-	d.names[n] = d.symbols[n]
-	return d.symbols[n]
+	d.names[n] = strings.Clone(d.symbols.at(n))
+	return d.names[n]
 }
 
 // group reads an entry whose first chunk is at offset into g, whose slices are
@@ -133,10 +202,10 @@ func (r *indexReader) group(g *Group, d *directory, offset int64, labels *quantr
 		name, value := r.uvarint(), r.uvarint()
 		switch {
 		case labels == nil || r.err != nil:
-		case name >= uint64(len(d.symbols)) || value >= uint64(len(d.symbols)):
-			r.fail(fmt.Errorf("label %d of %d symbols", max(name, value), len(d.symbols)))
+		case max(name, value) >= uint64(d.symbols.count()):
+			r.fail(fmt.Errorf("label %d of %d symbols", max(name, value), d.symbols.count()))
 		default:
-			*labels = append(*labels, quantrac.Label{Name: d.symbols[name], Value: d.symbols[value]})
+			*labels = append(*labels, quantrac.Label{Name: d.symbols.at(name), Value: d.symbols.at(value)})
 		}
 	}
 	g.Properties = g.Properties[:0]
@@ -208,29 +277,95 @@ func (r *indexReader) chunks(g *Group, info *Info, offset int64) {
 	}
 }
 
-// read reads the entry at a position of the file.
-func (d *directory) read(g *Group, position int, labels *quantrac.Labels) error {
-	at := d.at[position]
-	end := d.at[position+1].entry
-	r := indexReader{data: d.entries[at.entry:end], size: int(end)}
-	r.group(g, d, at.chunk, labels)
-	return r.err
+// each reads all entries and gives each group to f, with its labels.
+func (d *directory) each(f func(position int, labels quantrac.Labels, g *Group) error) error {
+	var g Group
+	for i := range len(d.at) - 1 {
+		r := d.reader(i)
+		first := int(d.at[i].group)
+		if !r.isPack(d) {
+			labels := quantrac.Labels{}
+			r.group(&g, d, d.at[i].chunk, &labels)
+			if err := cmp.Or(r.err, labels.Validate()); err != nil {
+				return err
+			}
+			if err := f(first, labels, &g); err != nil {
+				return err
+			}
+			continue
+		}
+		p := r.pack(d, d.at[i].chunk)
+		ls := packLabels{indexReader: indexReader{data: r.bytes(r.count(1))}}
+		ls.size = len(ls.data)
+		if r.err != nil {
+			return r.err
+		}
+		for k := range p.skip {
+			labels := ls.next(d)
+			if err := cmp.Or(r.err, ls.err, labels.Validate()); err != nil {
+				return err
+			}
+			p.group(&g, k)
+			if err := f(first+k, labels, &g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reader returns a reader of entry i.
+func (d *directory) reader(i int) indexReader {
+	end := d.at[i+1].entry
+	return indexReader{data: d.entries[d.at[i].entry:end], size: int(end)}
+}
+
+// entryOf returns the number of the entry with the group at a position.
+func (d *directory) entryOf(position int) int {
+	if len(d.at) == d.groups+1 {
+		return position // there are no packs
+	}
+	return sort.Search(len(d.at), func(i int) bool { return int(d.at[i].group) > position }) - 1
+}
+
+// read reads what there is of the group at a position of the file.
+func (d *directory) read(g *Group, position int) error {
+	i := d.entryOf(position)
+	if p := d.last.Load(); p != nil && p.number == i {
+		p.group(g, position-int(d.at[i].group))
+		return nil
+	}
+	r := d.reader(i)
+	if !r.isPack(d) {
+		r.group(g, d, d.at[i].chunk, nil)
+		return r.err
+	}
+	p := r.pack(d, d.at[i].chunk)
+	if r.err != nil {
+		return r.err
+	}
+	p.number = i
+	d.last.Store(p)
+	p.group(g, position-int(d.at[i].group))
+	return nil
 }
 
 // covering appends to dst the chunks of the group at a position that may have
 // rows of a time, and says how many columns they have. It skips the rest of the
 // entry, which opening the block has checked.
 func (d *directory) covering(dst []Chunk, position int, t int64) (chunks []Chunk, columns int, err error) {
-	at := d.at[position]
-	end := d.at[position+1].entry
-	r := indexReader{data: d.entries[at.entry:end], size: int(end)}
+	i := d.entryOf(position)
+	r := d.reader(i)
+	if r.isPack(d) {
+		return d.coveringPacked(dst, position, t)
+	}
 	r.skip(2 * r.uvarint())
 	properties := r.uvarint()
 	r.skip(properties)
 	if b := r.bytes(1); r.err == nil && b[0] == spansOwn {
 		r.skip(2 * properties)
 	}
-	offset := at.chunk
+	offset := d.at[i].chunk
 	for range r.count(7) {
 		size, rows := r.uvarint(), r.uvarint()
 		flags := r.bytes(1)
@@ -250,4 +385,16 @@ func (d *directory) covering(dst []Chunk, position int, t int64) (chunks []Chunk
 		offset += int64(size)
 	}
 	return dst, int(properties), r.err
+}
+
+// coveringPacked is covering for a group of a pack.
+func (d *directory) coveringPacked(dst []Chunk, position int, t int64) (chunks []Chunk, columns int, err error) {
+	var g Group
+	if err := d.read(&g, position); err != nil {
+		return dst, 0, err
+	}
+	if c := g.Chunks[0]; c.First <= t && c.Last >= t {
+		dst = append(dst, c)
+	}
+	return dst, len(g.Properties), nil
 }

@@ -4,14 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-
-	"quantrac"
 )
 
 // The index: what Info says, the symbols (label names, label values,
 // properties, each once, sorted, each behind what it shares with the one
-// before), and the groups in the order of their chunks.
+// before), and entries of the groups in the order of their chunks: of a group by
+// itself, or of a pack.
 
 // spans says in a group's entry whether each property's first and last time
 // stand there, or are all those of the group.
@@ -20,72 +18,65 @@ const (
 	spansOwn    = 1
 )
 
-// entry is a group on its way into the index.
+// entry is a group, or a pack of them, on its way into the index.
 type entry struct {
-	labels quantrac.Labels
-	Group
+	groups     int
+	properties []uint32 // by number of the symbol
+	alone      *Group   // nil of a pack
+	pack       []byte   // what a pack says of its chunk and groups
 }
 
-func appendIndex(dst []byte, info *Info, groups []entry, days *dayWriter) []byte {
-	dst = binary.AppendVarint(dst, info.Partition)
+// index returns the bytes of the index.
+func (b *Writer) index() []byte {
+	info := &b.info
+	dst := binary.AppendVarint(nil, info.Partition)
 	dst = binary.AppendUvarint(dst, uint64(info.Rows))
 	dst = binary.AppendUvarint(dst, uint64(info.Cells))
 	dst = binary.AppendVarint(dst, info.First)
 	dst = binary.AppendVarint(dst, info.Last)
 	dst = binary.AppendUvarint(dst, info.MinCommit)
 	dst = binary.AppendUvarint(dst, info.MaxCommit)
-
-	numbers, symbols := symbolTable(groups)
-	dst = binary.AppendUvarint(dst, uint64(len(symbols)))
-	prev := ""
-	for _, s := range symbols {
-		n := 0
-		for n < len(prev) && n < len(s) && prev[n] == s[n] {
-			n++
-		}
-		dst = binary.AppendUvarint(dst, uint64(n))
-		dst = appendString(dst, s[n:])
-		prev = s
+	for _, p := range b.days.properties {
+		b.symbols.number(p.name)
 	}
-
-	dst = binary.AppendUvarint(dst, uint64(len(groups)))
-	for i := range groups {
-		dst = appendGroup(dst, info, &groups[i], numbers)
+	dst, rank := b.symbols.table(dst)
+	codes := &codeReader{b.symbols.codes, rank}
+	dst = binary.AppendUvarint(dst, uint64(b.groups))
+	for i := range b.entries {
+		dst = appendEntry(dst, info, &b.entries[i], codes)
 	}
-	return days.appendIndex(dst, numbers)
+	return b.days.appendIndex(dst, func(name string) uint64 { return rank[b.symbols.number(name)] })
 }
 
-func symbolTable(groups []entry) (map[string]uint64, []string) {
-	numbers := map[string]uint64{}
-	for i := range groups {
-		for _, l := range groups[i].labels {
-			numbers[l.Name], numbers[l.Value] = 0, 0
-		}
-		for _, p := range groups[i].Properties {
-			numbers[p] = 0
-		}
+func appendEntry(dst []byte, info *Info, e *entry, codes *codeReader) []byte {
+	if e.alone == nil {
+		dst = append(dst, entryPack)
+		dst = binary.AppendUvarint(dst, uint64(e.groups))
+		dst = appendProperties(dst, e, codes)
+		dst = append(dst, e.pack...)
+		return appendPackLabels(dst, e.groups, codes)
 	}
-	symbols := make([]string, 0, len(numbers))
-	for s := range numbers {
-		symbols = append(symbols, s)
+	dst = append(dst, entryAlone)
+	labels := codes.next(nil)
+	dst = binary.AppendUvarint(dst, uint64(len(labels)))
+	for _, l := range labels {
+		dst = binary.AppendUvarint(dst, l.name)
+		dst = binary.AppendUvarint(dst, l.value)
 	}
-	slices.Sort(symbols)
-	for i, s := range symbols {
-		numbers[s] = uint64(i)
-	}
-	return numbers, symbols
+	dst = appendProperties(dst, e, codes)
+	return appendChunks(dst, info, e.alone)
 }
 
-func appendGroup(dst []byte, info *Info, g *entry, numbers map[string]uint64) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(g.labels)))
-	for _, l := range g.labels {
-		dst = binary.AppendUvarint(dst, numbers[l.Name])
-		dst = binary.AppendUvarint(dst, numbers[l.Value])
+func appendProperties(dst []byte, e *entry, codes *codeReader) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(e.properties)))
+	for _, p := range e.properties {
+		dst = binary.AppendUvarint(dst, codes.rank[p])
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(g.Properties)))
-	for _, p := range g.Properties {
-		dst = binary.AppendUvarint(dst, numbers[p])
-	}
+	return dst
+}
+
+// appendChunks writes spans and chunks of a group.
+func appendChunks(dst []byte, info *Info, g *Group) []byte {
 	first, last := g.Chunks[0].First, g.Chunks[len(g.Chunks)-1].Last
 	own := false
 	for i := range g.Properties {

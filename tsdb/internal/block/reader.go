@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"quantrac"
 	"quantrac/tsdb/internal/codec"
@@ -17,6 +18,7 @@ type Reader struct {
 	path  string
 	index *directory
 	start int64 // of the index
+	pack  atomic.Pointer[packTable]
 }
 
 // Open opens a block file and gives each of its groups to each, in the order of
@@ -43,30 +45,24 @@ func (r *Reader) groups(each func(int, quantrac.Labels, *Group) error) error {
 	if each == nil {
 		return nil
 	}
-	var g Group
-	for i := range r.Groups() {
-		labels := quantrac.Labels{}
-		err := r.index.read(&g, i, &labels)
-		if err == nil {
-			err = labels.Validate()
-		}
-		if err != nil {
-			return r.corrupt(r.start, err)
-		}
-		if err := each(i, labels, &g); err != nil {
-			return err
-		}
+	var failed error // of the receiver
+	err := r.index.each(func(position int, labels quantrac.Labels, g *Group) error {
+		failed = each(position, labels, g)
+		return failed
+	})
+	if err != nil && failed == nil {
+		err = r.corrupt(r.start, err)
 	}
-	return nil
+	return err
 }
 
 // Groups returns how many groups the block holds.
-func (r *Reader) Groups() int { return len(r.index.at) - 1 }
+func (r *Reader) Groups() int { return r.index.groups }
 
 // Group reads what the block holds of the group at a position of the file into
 // g, whose slices are used again.
 func (r *Reader) Group(position int, g *Group) error {
-	if err := r.index.read(g, position, nil); err != nil {
+	if err := r.index.read(g, position); err != nil {
 		return r.corrupt(r.start, err)
 	}
 	return nil
@@ -150,6 +146,18 @@ func (r *Reader) Close() error { return r.f.Close() }
 // Read reads a chunk of a group of so many columns; d and buf are for reuse,
 // and d points into the returned buffer.
 func (r *Reader) Read(d *Data, c *Chunk, columns int, buf []byte) ([]byte, error) {
+	d.where = func(err error) error { return r.corrupt(c.Offset, err) }
+	d.pack = nil
+	if c.Of > 0 {
+		p, err := r.packed(c, columns)
+		if err != nil {
+			return buf, err
+		}
+		if err := d.part(p, c); err != nil {
+			return buf, d.where(err)
+		}
+		return buf, nil
+	}
 	if cap(buf) < int(c.Size) {
 		buf = make([]byte, c.Size)
 	}
@@ -157,7 +165,6 @@ func (r *Reader) Read(d *Data, c *Chunk, columns int, buf []byte) ([]byte, error
 	if err := r.readAt(buf, c.Offset); err != nil {
 		return buf, err
 	}
-	d.where = func(err error) error { return r.corrupt(c.Offset, err) }
 	if err := d.parse(buf, c, columns); err != nil {
 		return buf, r.corrupt(c.Offset, err)
 	}
@@ -173,6 +180,9 @@ const glanceSize = 768
 // can make it wrong, so that a no is good for what does no harm then. buf is for
 // reuse.
 func (r *Reader) MayHave(c *Chunk, columns int, t int64, buf []byte) (bool, []byte, error) {
+	if c.Of > 0 {
+		return true, buf, nil
+	}
 	n := min(int(c.Size), glanceSize)
 	if cap(buf) < n {
 		buf = make([]byte, glanceSize)

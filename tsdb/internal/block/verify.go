@@ -16,6 +16,7 @@ import (
 // is called after every group with the bytes it took; an error of it ends the
 // reading. The first thing that does not agree is an error of kind Corrupt.
 func (r *Reader) Verify(each func(bytes int64) error) error {
+	r.pack.Store(nil) // what was read before may not be what is there now
 	var g Group
 	var total Info
 	var buf []byte
@@ -33,7 +34,9 @@ func (r *Reader) Verify(each func(bytes int64) error) error {
 		size := int64(0)
 		for k := range g.Chunks {
 			total.add(&g.Chunks[k], 0)
-			size += int64(g.Chunks[k].Size)
+			if g.Chunks[k].Skip == 0 { // else it was counted with another group
+				size += int64(g.Chunks[k].Size)
+			}
 		}
 		total.Cells += int64(cellsOf(t))
 		if each != nil {
@@ -101,7 +104,7 @@ func (r *Reader) verifyGroup(position int, g *Group, t *rows.Table) error {
 		c := &g.Chunks[i]
 		to := from + int(c.Rows)
 		want := describe(t, from, to)
-		want.Offset, want.Size = c.Offset, c.Size
+		want.Offset, want.Size, want.Of, want.Skip = c.Offset, c.Size, c.Of, c.Skip
 		if want != *c {
 			return fmt.Errorf("chunk %d: the index says %+v, its rows %+v", i, *c, want)
 		}
@@ -210,15 +213,16 @@ func (r *Reader) Sizes(s *Sizes) error {
 		s.Property = map[string]*PropertySizes{}
 	}
 	var g Group
-	var buf []byte
 	for i := range r.Groups() {
 		if err := r.Group(i, &g); err != nil {
 			return err
 		}
 		for k := range g.Chunks {
+			if g.Chunks[k].Skip > 0 {
+				continue // it was weighed with another group
+			}
 			var d Data
-			var err error
-			if buf, err = r.Read(&d, &g.Chunks[k], len(g.Properties), buf); err != nil {
+			if err := r.readWhole(&d, &g.Chunks[k], len(g.Properties)); err != nil {
 				return err
 			}
 			if err := s.chunk(&d, &g, int64(g.Chunks[k].Size)); err != nil {

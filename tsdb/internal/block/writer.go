@@ -19,13 +19,19 @@ type Writer struct {
 	// at several times the time: for blocks that are kept.
 	Small bool
 
-	w      *bufio.Writer
-	info   Info
-	groups []entry
-	offset int64
-	enc    encoder
-	days   dayWriter
-	buf    []byte
+	w       *bufio.Writer
+	info    Info
+	symbols symbols
+	entries []entry
+	groups  int
+	offset  int64
+	enc     encoder
+	pack    packer
+	days    dayWriter
+	buf     []byte
+
+	cols  []int // of the group at hand, which has these
+	names []string
 }
 
 // NewWriter begins a block of the partition that starts at the time.
@@ -39,7 +45,7 @@ func NewWriter(w io.Writer, partition int64) (*Writer, error) {
 }
 
 // Group writes the rows of one group; properties are the names of t's columns.
-// A table without rows is left out.
+// A table without rows is left out. Nothing is kept but the texts.
 func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Table) error {
 	if t.Len() == 0 {
 		return nil
@@ -48,32 +54,95 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 		b.enc.small = &codec.Small{}
 		b.days.small = b.enc.small
 	}
-	g := entry{labels: labels}
-	var cols []int
+	b.cols, b.names = b.cols[:0], b.names[:0]
 	for c := range t.Cols {
-		if first, last, ok := span(t, c); ok {
-			cols = append(cols, c)
-			g.Properties = append(g.Properties, properties[c])
-			g.First, g.Last = append(g.First, first), append(g.Last, last)
+		if _, _, ok := span(t, c); ok {
+			b.cols, b.names = append(b.cols, c), append(b.names, properties[c])
 		}
+	}
+	packed := b.pack.takes(t, b.cols)
+	if !packed || b.pack.full(t.Len(), b.names) {
+		if err := b.endPack(); err != nil {
+			return err
+		}
+	}
+	b.symbols.labels(labels)
+	b.groups++
+	if packed {
+		b.pack.add(b.names, t, b.cols)
+		return nil
+	}
+	b.days.group(b.groups-1, properties, t, b.cols)
+	return b.alone(t, b.cols, b.names)
+}
+
+// alone writes a group that has chunks of its own.
+func (b *Writer) alone(t *rows.Table, cols []int, names []string) error {
+	g := &Group{Properties: slices.Clone(names)}
+	for _, c := range cols {
+		first, last, _ := span(t, c)
+		g.First, g.Last = append(g.First, first), append(g.Last, last)
 	}
 	for from := 0; from < t.Len(); {
 		to := chunkEnd(t.Times, from)
-		var cells int
-		b.buf, cells = b.enc.chunk(b.buf[:0], t, from, to, cols)
-		if _, err := b.w.Write(b.buf); err != nil {
+		size, cells, err := b.chunk(t, from, to, cols)
+		if err != nil {
 			return err
 		}
 		c := describe(t, from, to)
-		c.Offset, c.Size = b.offset, uint32(len(b.buf))
-		b.offset += int64(len(b.buf))
+		c.Offset, c.Size = b.offset-int64(size), uint32(size)
 		b.info.add(&c, cells)
 		g.Chunks = append(g.Chunks, c)
 		from = to
 	}
-	b.days.group(len(b.groups), properties, t, cols)
-	b.groups = append(b.groups, g)
+	b.addEntry(entry{groups: 1, alone: g}, names)
 	return nil
+}
+
+// endPack writes the groups that have been gathered.
+func (b *Writer) endPack() error {
+	p := &b.pack
+	if len(p.rows) == 0 {
+		return nil
+	}
+	cols := make([]int, len(p.properties))
+	for i := range cols {
+		cols[i] = i
+	}
+	if len(p.rows) == 1 {
+		err := b.alone(&p.table, cols, p.properties)
+		p.rows = p.rows[:0]
+		return err
+	}
+	size, cells, err := b.chunk(&p.table, 0, p.table.Len(), cols)
+	if err != nil {
+		return err
+	}
+	from := 0
+	for _, n := range p.rows {
+		c := describe(&p.table, from, from+int(n))
+		b.info.add(&c, 0)
+		from += int(n)
+	}
+	b.info.Cells += int64(cells)
+	b.addEntry(entry{groups: len(p.rows), pack: p.appendMeta(nil, size)}, p.properties)
+	p.rows = p.rows[:0]
+	return nil
+}
+
+// chunk writes a chunk and returns its bytes and how many cells it has.
+func (b *Writer) chunk(t *rows.Table, from, to int, cols []int) (size, cells int, err error) {
+	b.buf, cells = b.enc.chunk(b.buf[:0], t, from, to, cols)
+	_, err = b.w.Write(b.buf)
+	b.offset += int64(len(b.buf))
+	return len(b.buf), cells, err
+}
+
+func (b *Writer) addEntry(e entry, names []string) {
+	for _, name := range names {
+		e.properties = append(e.properties, b.symbols.number(name))
+	}
+	b.entries = append(b.entries, e)
 }
 
 // chunkEnd returns where the chunk ends that begins at row from: where the rows
@@ -130,7 +199,10 @@ func describe(t *rows.Table, from, to int) Chunk {
 
 // Finish writes index and footer and returns what the block holds.
 func (b *Writer) Finish() (Info, error) {
-	if len(b.groups) == 0 {
+	if err := b.endPack(); err != nil {
+		return b.info, err
+	}
+	if b.groups == 0 {
 		return b.info, fmt.Errorf("a block without rows")
 	}
 	for _, page := range b.days.finish() {
@@ -139,7 +211,7 @@ func (b *Writer) Finish() (Info, error) {
 		}
 		b.offset += int64(len(page))
 	}
-	index := appendIndex(nil, &b.info, b.groups, &b.days)
+	index := b.index()
 	if len(index) > maxIndex {
 		return b.info, fmt.Errorf("an index of %d bytes", len(index))
 	}
