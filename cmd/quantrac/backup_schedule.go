@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
 	"quantrac"
 	"quantrac/internal/audit"
 	"quantrac/internal/backup"
+	"quantrac/internal/vfs"
 )
 
 // backupSchedule says which backups the service makes by itself.
@@ -67,6 +69,14 @@ type backups struct {
 }
 
 func (s *system) openBackups(context.Context) error {
+	// Whoever else makes a backup locks it too, and it must stay ours to lock.
+	f, err := vfs.OS().OpenFile(s.path(backupLock), os.O_RDWR|os.O_CREATE, 0o640)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return err
+	}
 	if s.c.Backup.To == "" {
 		return nil
 	}

@@ -137,7 +137,15 @@ func (c *backupListCmd) Run(ctx context.Context, out io.Writer) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", b.Name, b.Created, b.Commit, b.Files, inBytes(b.Bytes), b.Program)
 	}
-	return w.Flush()
+	pieces, bytes, err := target.Stored(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%d pieces take up %s\n", pieces, inBytes(bytes))
+	return err
 }
 
 type backupVerifyCmd struct {

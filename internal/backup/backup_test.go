@@ -178,6 +178,9 @@ func TestBackup(t *testing.T) {
 		if len(all) != 3 || all[0].Name != "first" || all[2].Files != 7 || all[2].Commit != 7 || all[2].Bytes != all[0].Bytes+5000 {
 			t.Errorf("list: %+v", all)
 		}
+		if pieces, bytes, err := target.Stored(t.Context()); err != nil || pieces != first.Pieces+1 || bytes < 3<<20 || bytes > first.Bytes+10_000 {
+			t.Errorf("stored: %d pieces, %d bytes, %v", pieces, bytes, err)
+		}
 		ok := must[backup.Checked](t)(target.Verify(t.Context(), "", false))
 		if ok.Backups != 3 || ok.Pieces != first.Pieces+1 || ok.Err() != nil {
 			t.Errorf("verify: %+v", ok)

@@ -76,8 +76,18 @@ func TestRestoreFaults(t *testing.T) {
 	}
 	mem := vfs.NewMem()
 	mem.SetCapacity(500_000)
-	if _, err := target.Restore(t.Context(), mem, "one", "/d", nil); quantrac.KindOf(err) != quantrac.Unavailable || !strings.Contains(err.Error(), "disk is full") {
+	if _, err := target.Restore(t.Context(), mem, "one", "/d", nil); quantrac.KindOf(err) != quantrac.Unavailable || !strings.Contains(err.Error(), "make room") {
 		t.Errorf("on a full disk: %v", err)
+	}
+	mem.SetCapacity(1_200_000)
+	filled := vfs.Faulty(mem, func(op vfs.Op) error { // it fills up meanwhile
+		if op.Kind == vfs.OpWrite && op.Off == 0 {
+			mem.SetCapacity(mem.Used() + 100)
+		}
+		return nil
+	})
+	if _, err := target.Restore(t.Context(), filled, "one", "/d", nil); quantrac.KindOf(err) != quantrac.Unavailable || !strings.Contains(err.Error(), "disk is full") {
+		t.Errorf("on a disk that fills up: %v", err)
 	}
 	mem.SetCapacity(0)
 	moved := int64(0)

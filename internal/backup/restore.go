@@ -40,7 +40,7 @@ func (t *Target) Restore(ctx context.Context, fsys vfs.FS, name, dir string, fin
 		return Backup{}, err
 	}
 	b := m.describe()
-	r := &restoration{t: t, fs: fsys, dir: filepath.Clean(dir) + restoring, m: m, pack: pack, track: t.track(b.Files, b.Bytes)}
+	r := &restoration{t: t, fs: fsys, dir: filepath.Clean(dir) + restoring, m: m, pack: pack, track: t.track(b.Files, b.Bytes), moves: make(chan struct{}, t.o.Workers)}
 	lock, err := r.begin()
 	if err == nil {
 		err = r.fill(ctx)
@@ -80,6 +80,7 @@ type restoration struct {
 	m     *manifest
 	pack  *packer
 	track *tracker
+	moves chan struct{} // has a place for each piece that may be on its way
 }
 
 // begin makes the folder to work in and keeps others out of it. The lock is
@@ -112,6 +113,9 @@ func (r *restoration) fill(ctx context.Context) error {
 		if err := r.fs.MkdirAll(r.path(d), 0o700); err != nil {
 			return told(err)
 		}
+	}
+	if err := r.room(); err != nil {
+		return err
 	}
 	g, work := errgroup.WithContext(ctx)
 	g.SetLimit(r.t.o.Workers)
@@ -159,6 +163,22 @@ func (r *restoration) clear(dir string, files, dirs map[string]bool) error {
 	return nil
 }
 
+// room says whether what is missing has room on the disk.
+func (r *restoration) room() error {
+	need := int64(0)
+	for _, f := range r.m.Files {
+		need += f.Bytes
+		if info, err := r.fs.Stat(r.path(f.Path)); err == nil {
+			need -= min(info.Size(), f.Bytes)
+		}
+	}
+	free, err := r.fs.FreeBytes(r.dir)
+	if err == nil && need > 0 && uint64(need) > free {
+		return quantrac.Errorf(quantrac.Unavailable, "%s wants %d bytes more, and the disk has %d: make room, or restore elsewhere", r.dir, need, free)
+	}
+	return told(err)
+}
+
 // file writes a file, but for the pieces that are there.
 func (r *restoration) file(ctx context.Context, f file) (err error) {
 	w, err := r.fs.OpenFile(r.path(f.Path), os.O_RDWR|os.O_CREATE, perm(f.Mode))
@@ -170,12 +190,21 @@ func (r *restoration) file(ctx context.Context, f file) (err error) {
 	if err != nil {
 		return told(err)
 	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.t.o.Workers)
 	at := int64(0)
 	for i, p := range f.Pieces {
-		if err := r.piece(ctx, w, at, have, p); err != nil {
-			return fmt.Errorf("%s, piece %d at offset %d: %w", f.Path, i, at, err)
-		}
+		off := at
 		at += p.Bytes
+		g.Go(func() error {
+			if err := r.piece(ctx, w, off, have, p); err != nil {
+				return fmt.Errorf("%s, piece %d at offset %d: %w", f.Path, i, off, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	if have > at {
 		if err := w.Truncate(at); err != nil {
@@ -191,6 +220,8 @@ func (r *restoration) file(ctx context.Context, f file) (err error) {
 
 // piece writes a piece of a file at an offset, unless it is there.
 func (r *restoration) piece(ctx context.Context, w vfs.File, at, have int64, p piece) error {
+	r.moves <- struct{}{}
+	defer func() { <-r.moves }()
 	if at+p.Bytes <= have {
 		data := make([]byte, p.Bytes)
 		if _, err := w.ReadAt(data, at); err == nil && nameOf(data) == p {

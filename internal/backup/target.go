@@ -104,6 +104,18 @@ func (t *Target) List(ctx context.Context) ([]Backup, error) {
 	return out, nil
 }
 
+// Stored returns what the pieces of all backups take up.
+func (t *Target) Stored(ctx context.Context) (pieces int, bytes int64, err error) {
+	err = t.store.List(ctx, pieceFolder, func(o Object) error {
+		pieces, bytes = pieces+1, bytes+o.Bytes
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("%s: list pieces: %w", t.store, err)
+	}
+	return pieces, bytes, err
+}
+
 // stored is a manifest in the store, or what is wrong with it.
 type stored struct {
 	*manifest        // nil where it is damaged

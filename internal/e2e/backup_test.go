@@ -158,7 +158,7 @@ func TestBackupKilled(t *testing.T) {
 	b.most = 0
 	before := maps.Clone(b.put)
 	b.mu.Unlock()
-	if got := quantracRun(t, env, "backup", "list"); got.code != 0 || strings.Count(got.stdout, "\n") != 1 {
+	if got := quantracRun(t, env, "backup", "list"); got.code != 0 || strings.Count(got.stdout, "\n") != 2 {
 		t.Errorf("a backup that was killed is listed: %s%s", got.stdout, got.stderr)
 	}
 	if got := quantracRun(t, env, "snapshot", "list"); !strings.Contains(got.stdout, "backup-") {
