@@ -145,7 +145,9 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 	var buf tables
 	err := out.block(old[0].info.Partition, func(w *block.Writer, ids *[]uint32) error {
 		w.Small = how.small
-		for _, g := range db.groupsOf(old) {
+		var names groupNames
+		for _, id := range db.groupsOf(old) {
+			g := db.groups.at(id)
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -153,14 +155,14 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 			if err != nil {
 				return err
 			}
-			properties := g.properties()
+			labels, properties := names.of(g)
 			if how.filter != nil {
 				t = how.filter(g, properties, t)
 			}
 			if t.Len() > 0 {
 				*ids = append(*ids, g.id)
 			}
-			if err := w.Group(g.labels(), properties, t); err != nil {
+			if err := w.Group(labels, properties, t); err != nil {
 				return err
 			}
 		}
@@ -176,20 +178,20 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 	return db.install(out, old, nil)
 }
 
-// groupsOf returns the groups of blocks, sorted by labels.
-func (db *DB) groupsOf(blocks []*blockFile) []*group {
-	seen := map[uint32]bool{}
-	var out []*group
+// groupsOf returns the numbers of the groups of blocks, sorted by labels.
+func (db *DB) groupsOf(blocks []*blockFile) []uint32 {
+	total := 0
 	for _, b := range blocks {
-		for _, id := range b.ids {
-			if !seen[id] {
-				seen[id] = true
-				out = append(out, db.groups.at(id))
-			}
-		}
+		total += len(b.ids)
 	}
-	slices.SortFunc(out, func(a, b *group) int { return compareKeys(a.key, b.key) })
-	return out
+	ids := make([]uint32, 0, total)
+	for _, b := range blocks {
+		ids = append(ids, b.ids...)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	db.byLabels.sort(&db.groups, ids)
+	return ids
 }
 
 // mergeGroup joins what blocks have of a group; the table is gone when ts is used

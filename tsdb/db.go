@@ -98,8 +98,9 @@ type DB struct {
 	log     *commits.Log
 	order   order
 
-	groups  groupTable
-	metrics map[string]*metric // by name; of the applying goroutine
+	groups   groupTable
+	byLabels groupOrder
+	metrics  map[string]*metric // by name; of the applying goroutine
 
 	// apply is held for writing while a commit is applied or the state
 	// changes, for reading while a reader takes its view of both.

@@ -141,6 +141,7 @@ func (db *DB) forgetExpired(ctx context.Context, touched map[uint32]bool) error 
 		return err
 	}
 	db.order.remove(&db.groups, gone)
+	db.byLabels.remove(&db.groups, gone)
 	db.letGoOf(gone)
 	return nil
 }

@@ -2,9 +2,11 @@ package tsdb
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 
+	"quantrac"
 	"quantrac/internal/vfs"
 	"quantrac/tsdb/internal/block"
 	"quantrac/tsdb/internal/commits"
@@ -104,35 +106,21 @@ func (db *DB) advance(commit uint64) error {
 // writeHead writes the blocks of a head, one for each partition it reaches
 // into, and its commits.
 func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
-	parts := map[int64][]headPart{}
-	h.mu.RLock()
-	touched := h.touched // nobody adds to a sealed head
-	h.mu.RUnlock()
-	for _, id := range touched {
-		hg := h.group(id)
-		for first := range hg.partitions() {
-			parts[first] = append(parts[first], headPart{db.groups.at(id), hg})
-		}
-	}
-	firsts := make([]int64, 0, len(parts))
-	for first := range parts {
-		firsts = append(firsts, first)
-	}
-	slices.Sort(firsts)
-	for _, first := range firsts {
-		list := parts[first]
-		slices.SortFunc(list, func(a, b headPart) int { return compareKeys(a.g.key, b.g.key) })
+	parts := db.partsOf(h)
+	for _, first := range slices.Sorted(maps.Keys(parts)) {
 		err := out.block(first, func(w *block.Writer, ids *[]uint32) error {
 			var buf tables
-			for _, p := range list {
+			var names groupNames
+			for _, id := range parts[first] {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				t := p.hg.table(&buf, first, first+partitionLen-1)
+				t := h.group(id).table(&buf, first, first+partitionLen-1)
 				if t.Len() > 0 {
-					*ids = append(*ids, p.g.id)
+					*ids = append(*ids, id)
 				}
-				if err := w.Group(p.g.labels(), p.g.properties(), t); err != nil {
+				labels, properties := names.of(db.groups.at(id))
+				if err := w.Group(labels, properties, t); err != nil {
 					return err
 				}
 			}
@@ -150,23 +138,53 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 	return out.sync()
 }
 
-type headPart struct {
-	g  *group
-	hg *headGroup
+// groupNames is memory for the labels and properties of a group.
+type groupNames struct {
+	labels     quantrac.Labels
+	properties []string
 }
 
-// partitions returns the first times of the partitions that the runs reach into.
-func (hg *headGroup) partitions() map[int64]struct{} {
-	out := map[int64]struct{}{}
+// of returns labels and properties of a group, until it is called again.
+func (n *groupNames) of(g *group) (quantrac.Labels, []string) {
+	n.labels, n.properties = g.appendLabels(n.labels[:0]), n.properties[:0]
+	g.each(func(_ int, s *series) bool {
+		n.properties = append(n.properties, s.metric.name)
+		return true
+	})
+	return n.labels, n.properties
+}
+
+// partsOf returns the groups that have rows in a sealed head, sorted by their
+// labels, for each partition.
+func (db *DB) partsOf(h *head) map[int64][]uint32 {
+	h.mu.RLock()
+	ids := slices.Clone(h.touched)
+	h.mu.RUnlock()
+	db.byLabels.sort(&db.groups, ids)
+	parts := map[int64][]uint32{}
+	var firsts []int64
+	for _, id := range ids {
+		firsts = h.group(id).partitions(firsts[:0])
+		for _, first := range firsts {
+			parts[first] = append(parts[first], id)
+		}
+	}
+	return parts
+}
+
+// partitions appends the first times of the partitions that the runs reach into.
+func (hg *headGroup) partitions(firsts []int64) []int64 {
 	for n := range hg.count() {
 		run := hg.run(n)
 		for i := 0; i < run.Len(); {
 			first, last := partitionOf(run.Time(i))
-			out[first] = struct{}{}
+			if !slices.Contains(firsts, first) {
+				firsts = append(firsts, first)
+			}
 			i = run.Find(last + 1)
 		}
 	}
-	return out
+	return firsts
 }
 
 // headBytes returns how much memory the rows of all heads take, an estimate.

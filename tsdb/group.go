@@ -11,8 +11,9 @@ import (
 // group is series that share all labels but the metric name. There may be a
 // million, most of one series: what few of them need lies apart.
 type group struct {
-	key string // of the labels, less the metric name (quantrac.Labels.AppendKey)
-	id  uint32
+	key  string // of the labels, less the metric name (quantrac.Labels.AppendKey)
+	id   uint32
+	rank uint32 // in the order of all groups, guarded by that
 
 	// mu guards what follows, and the runs of the group in every head. The
 	// applying goroutine alone changes it, so that it need not lock for reading.
@@ -171,6 +172,7 @@ func (db *DB) groupOf(key []byte) *group {
 	}
 	g := &group{key: string(key), newest: math.MinInt64}
 	g.id = db.groups.add(g)
+	db.byLabels.add(g.id)
 	db.index.Add(g.key)
 	return g
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"quantrac"
@@ -48,6 +49,32 @@ func TestSeriesOrder(t *testing.T) {
 		}
 		if got, want := compareKeys(a.g.key, b.g.key), a.g.labels().Compare(b.g.labels()); got != want {
 			t.Fatalf("groups %v and %v: %d, want %d", a.g.labels(), b.g.labels(), got, want)
+		}
+	}
+}
+
+// Groups come out sorted by their labels, whatever came when.
+func TestGroupOrder(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(10, 10))
+	var groups groupTable
+	var o groupOrder
+	var all []uint32
+	for _, n := range []int{1, 900, 3, 0, 40, 900} {
+		for range n {
+			labels := quantrac.NewLabels("a", fmt.Sprint(rnd.IntN(40)), "b", fmt.Sprint(rnd.Uint64()))
+			id := groups.add(&group{key: labels.Key()})
+			o.add(id)
+			all = append(all, id)
+		}
+		o.remove(&groups, all[:n/9])
+		all = all[n/9:]
+		rnd.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
+		got := slices.Clone(all)
+		o.sort(&groups, got)
+		want := slices.Clone(all)
+		slices.SortFunc(want, func(a, b uint32) int { return groups.at(a).labels().Compare(groups.at(b).labels()) })
+		if !slices.Equal(got, want) || len(o.sorted) != len(all) {
+			t.Fatalf("%d groups, %d in order: got %v, want %v", len(all), len(o.sorted), got, want)
 		}
 	}
 }

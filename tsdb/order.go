@@ -50,12 +50,7 @@ func (t target) compare(u target) int {
 	return compareLabels(&a, &b)
 }
 
-// compareKeys orders groups by their keys as quantrac.Labels.Compare orders their
-// labels.
-func compareKeys(a, b string) int {
-	return compareLabels(&labelCursor{rest: a}, &labelCursor{rest: b})
-}
-
+// compareLabels goes through the labels of both.
 func compareLabels(a, b *labelCursor) int {
 	for {
 		x, y := a.next(), b.next()
