@@ -108,7 +108,7 @@ func (v *view) newest(sc *scratch, t target) (lastValue, uint8, bool, error) {
 		if i > 0 {
 			start = ends[i-1]
 		}
-		cells, err := v.cells(sc, ps[start:end], math.MinInt64, math.MaxInt64, true)
+		cells, err := v.cells(sc, ps[start:end], math.MinInt64, math.MaxInt64, wantReceived)
 		if err != nil {
 			return lastValue{}, 0, false, err
 		}

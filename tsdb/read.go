@@ -18,11 +18,20 @@ type loaded struct {
 	col     rows.Column
 }
 
-// load reads a piece, at least what of it lies between two times; of a simple
-// one that is wanted as it stands only times and cells.
-func (v *view) load(sc *scratch, p *piece, from, to int64, simple, received bool) (loaded, error) {
+// wanted says what is to be known of the rows of a piece beside times and cells.
+type wanted uint8
+
+const (
+	wantCells    wanted = iota // nothing: a simple piece as it stands
+	wantKinds                  // kinds, and commits of human rows: all of it counts
+	wantCommits                // kinds and commits
+	wantReceived               // received times too
+)
+
+// load reads a piece, at least what of it lies between two times.
+func (v *view) load(sc *scratch, p *piece, from, to int64, want wanted) (loaded, error) {
 	if p.block == nil {
-		return sc.rows(p, from, to, simple), nil
+		return sc.rows(p, from, to, want == wantCells), nil
 	}
 	var err error
 	if sc.buf, err = p.block.r.Read(&sc.data, &p.chunk, p.columns, sc.buf); err != nil {
@@ -36,17 +45,21 @@ func (v *view) load(sc *scratch, p *piece, from, to int64, simple, received bool
 		return loaded{}, err
 	}
 	out := loaded{times: sc.times, col: sc.col}
-	if simple {
+	if want == wantCells {
 		return out, nil
-	}
-	if sc.commits, err = sc.data.Commits(sc.commits[:0]); err != nil {
-		return loaded{}, err
 	}
 	if sc.kinds, err = sc.data.Kinds(sc.kinds[:0]); err != nil {
 		return loaded{}, err
 	}
+	var few []uint8
+	if want == wantKinds {
+		few = sc.kinds
+	}
+	if sc.commits, err = sc.data.Commits(sc.commits[:0], sc.times, few); err != nil {
+		return loaded{}, err
+	}
 	out.commits, out.kinds = sc.commits, sc.kinds
-	if received {
+	if want == wantReceived {
 		if sc.recv, err = sc.data.Received(sc.recv[:0], sc.times); err != nil {
 			return loaded{}, err
 		}
@@ -70,12 +83,12 @@ func (sc *scratch) rows(p *piece, from, to int64, simple bool) loaded {
 	return loaded{sc.times, sc.commits, sc.recv, sc.kinds, sc.col}
 }
 
-// cells gathers the cells of pieces between two times, in order; received
-// times only where asked for.
-func (v *view) cells(sc *scratch, ps []piece, from, to int64, received bool) ([]rows.Cell, error) {
+// cells gathers the cells of pieces between two times, in order, and what is
+// wanted of them.
+func (v *view) cells(sc *scratch, ps []piece, from, to int64, want wanted) ([]rows.Cell, error) {
 	sc.cells = sc.cells[:0]
 	for i := range ps {
-		l, err := v.load(sc, &ps[i], from, to, false, received)
+		l, err := v.load(sc, &ps[i], from, to, want)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +100,7 @@ func (v *view) cells(sc *scratch, ps []piece, from, to int64, received bool) ([]
 				continue
 			}
 			c := rows.Cell{Time: l.times[at], Commit: l.commits[at], Value: l.col.Values[at], Kind: l.kinds[at], Quality: q}
-			if received {
+			if want == wantReceived {
 				c.Received = l.recv[at]
 			}
 			sc.cells = append(sc.cells, c)
@@ -162,7 +175,7 @@ func (v *view) plain(sc *scratch, out *Series, p *piece, from, to int64, qs quan
 			return nil
 		}
 	}
-	l, err := v.load(sc, p, from, to, true, false)
+	l, err := v.load(sc, p, from, to, wantCells)
 	if err != nil {
 		return err
 	}
@@ -188,7 +201,11 @@ func shows(qs quantrac.QualitySet, q uint8) bool { return q != rows.Absent && qs
 
 // resolve appends what is seen of pieces whose rows lie between one another's.
 func (v *view) resolve(sc *scratch, out *Series, ps []piece, from, to int64, qs quantrac.QualitySet) error {
-	cells, err := v.cells(sc, ps, from, to, false)
+	want := wantCommits
+	if len(ps) == 1 && ps[0].maxCommit <= v.AsOf {
+		want = wantKinds // they are in order, and what is revoked is human
+	}
+	cells, err := v.cells(sc, ps, from, to, want)
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (db *DB) Revisions(ctx context.Context, labels quantrac.Labels, t quantrac.
 	if err != nil {
 		return nil, err
 	}
-	cells, err := v.cells(sc, ps, int64(t), int64(t), true)
+	cells, err := v.cells(sc, ps, int64(t), int64(t), wantReceived)
 	if err != nil {
 		return nil, err
 	}

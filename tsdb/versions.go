@@ -79,7 +79,7 @@ func (v *view) versions(ctx context.Context, sc *scratch, out *Versions, t targe
 		if err != nil {
 			return false, err
 		}
-		cells, err := v.cells(sc, ps, from, last, true)
+		cells, err := v.cells(sc, ps, from, last, wantReceived)
 		if err != nil {
 			return false, err
 		}

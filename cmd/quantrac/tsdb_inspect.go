@@ -120,7 +120,7 @@ func printSizes(out io.Writer, s *tsdb.Sizes) error {
 		bytes int64
 	}{
 		{"values", s.Values}, {"qualities", s.Qualities}, {"times", s.Times}, {"commits", s.Commits}, {"received times", s.Received},
-		{"kinds", s.Kinds}, {"chunk headers", s.Headers}, {"days", s.Days}, {"index", s.Index},
+		{"kinds", s.Kinds}, {"chunk headers", s.Headers}, {"clock", s.Clock}, {"days", s.Days}, {"index", s.Index},
 	} {
 		fmt.Fprintf(w, "%s\t%d\t%.4f\t\n", p.name, p.bytes, per(p.bytes))
 	}

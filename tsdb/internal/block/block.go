@@ -2,7 +2,7 @@
 // the rows of many groups of one time partition. FORMAT.md in package tsdb
 // describes the bytes.
 //
-// A Writer takes group after group; a Reader opens a file by its footer, keeps
+// A Writer takes group after group, and may be given a Clock; a Reader opens a file by its footer, keeps
 // the index as its bytes, and reads entries of groups, single chunks, and what
 // the values of whole days come to. Whatever is damaged is an error of kind
 // Corrupt with path and offset; a file of a later format version is refused as
@@ -15,8 +15,8 @@ import (
 )
 
 // Version of the format that Writer writes. Reader reads it and all before it:
-// version 1 has no days, version 2 no packs.
-const Version = 3
+// version 1 has no days, version 2 no packs, version 3 no clock.
+const Version = 4
 
 const (
 	magic      = "qtrblock"

@@ -2,6 +2,7 @@ package block
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -154,7 +155,7 @@ func readAll(r *Reader, groups []group) ([]*rows.Table, error) {
 		}
 		out = append(out, joined(parts, len(cols)))
 	}
-	return out, readDays(r)
+	return out, errors.Join(readDays(r), r.verifyClock())
 }
 
 // glances looks for every time of a chunk, and for times beside them.
@@ -325,8 +326,11 @@ func FuzzIndex(f *testing.F) {
 
 func FuzzChunk(f *testing.F) {
 	all := samples()
-	for _, small := range []bool{false, true} {
-		r, groups, err := open(f, writeAs(f, []sample{all[0], all[1], all[2], all[4], all[5]}, small)) // short ones
+	all = []sample{all[0], all[1], all[2], all[4], all[5]} // short ones
+	messages, commits := network(20, 70)
+	clock := clockFor(f, 1400, commits)
+	for _, data := range [][]byte{write(f, all), writeAs(f, all, true), writeBy(f, messages[:3], clock)} {
+		r, groups, err := open(f, data)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -349,7 +353,7 @@ func FuzzChunk(f *testing.F) {
 		for c := range int(columns % 8) {
 			cols = append(cols, c)
 		}
-		d := Data{where: func(err error) error { return err }}
+		d := Data{where: func(err error) error { return err }, hand: hand{Clock: clock}}
 		if err := d.parse(data, &Chunk{Rows: uint32(n)}, len(cols)); err != nil {
 			return
 		}

@@ -1,7 +1,9 @@
 package block
 
 import (
+	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"quantrac/tsdb/internal/codec"
 	"quantrac/tsdb/internal/rows"
@@ -9,15 +11,24 @@ import (
 
 // A chunk is a checksum, the count of rows and of columns, the sizes of the
 // sections, and the sections: times, commits, received, kinds, then for each
-// column its qualities (rows.Absent where a row has no such cell) and the
-// values of the cells that are there and not missing.
+// column its qualities (rows.Absent where a row has no such cell; no bytes where
+// they are those of the column before) and the values of the cells that are there
+// and not missing.
 const sharedSections = 4
+
+// commitsByClock stands in place of the mode of whole numbers: a time, then whole
+// numbers: how far each commit is from what the block's clock says so long after
+// the row was received or, where that is unknown, after its time.
+const commitsByClock = 64
 
 // Modes of the section of received times.
 const (
 	receivedNone  = 0 // known of no row
 	receivedAll   = 1 // whole numbers: received less valid time
 	receivedMixed = 2 // size and runs of known (1) and not (0), then whole numbers
+	// size (0 if all are known) and runs, an interval, which of the known are some
+	// intervals later than others, how many, then whole numbers: the rest
+	receivedLate = 3
 )
 
 const missing = uint8(4) // quantrac.Missing, whose value is not stored
@@ -30,10 +41,13 @@ type encoder struct {
 	scaled []int64
 	floats []float64
 	codes  []uint8
+	before []uint8 // qualities of the column before
 	gaps   []uint8 // between rows
 	cells  []uint8 // between the cells of a column
 	// small is not nil where sections are to be as small as they can be.
 	small *codec.Small
+	hand  hand // of the block's clock, if it has one
+	came  []int64
 }
 
 func (e *encoder) times(times []int64) {
@@ -92,11 +106,7 @@ func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]
 	e.section(0)
 
 	at := len(e.body)
-	e.ints = e.ints[:0]
-	for _, c := range t.Commits[from:to] {
-		e.ints = append(e.ints, int64(c))
-	}
-	e.body = e.whole(e.body, e.ints, e.gaps)
+	e.commits(t, from, to)
 	e.section(at)
 
 	at = len(e.body)
@@ -108,8 +118,8 @@ func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]
 	e.section(at)
 
 	cells := 0
-	for _, c := range cols {
-		cells += e.column(t, from, to, c)
+	for i, c := range cols {
+		cells += e.column(t, from, to, c, i == 0)
 	}
 
 	start := len(dst)
@@ -124,6 +134,63 @@ func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]
 	return dst, cells
 }
 
+func (e *encoder) commits(t *rows.Table, from, to int) {
+	at := len(e.body)
+	told := e.hand.Clock != nil && to-from > 16
+	if told {
+		e.commitsByClock(t, from, to)
+	}
+	if told && len(e.body)-at <= to-from { // as small as it gets
+		e.hand.used = true
+		return
+	}
+	e.ints = e.ints[:0]
+	for _, c := range t.Commits[from:to] {
+		e.ints = append(e.ints, int64(c))
+	}
+	plain := len(e.body)
+	e.body = e.whole(e.body, e.ints, e.gaps)
+	if told && !e.smaller(at, plain) {
+		e.hand.used = true
+	}
+}
+
+func (e *encoder) commitsByClock(t *rows.Table, from, to int) {
+	e.came = appendCame(e.came[:0], t.Times[from:to], t.Received[from:to])
+	var after int64
+	after, e.ints = e.hand.fit(e.came, t.Commits[from:to], e.ints)
+	e.ints = e.ints[:0]
+	for i, c := range t.Commits[from:to] {
+		n, _ := e.hand.number(e.came[i] + after) // nothing is read
+		e.ints = append(e.ints, int64(c-n))
+	}
+	e.body = binary.AppendVarint(append(e.body, commitsByClock), after)
+	e.body = e.whole(e.body, e.ints, nil)
+}
+
+// smaller keeps of the two forms of a section, the first from at and the second
+// from second on, the one with fewer bytes, and says whether that is the second.
+func (e *encoder) smaller(at, second int) bool {
+	if len(e.body)-second >= second-at {
+		e.body = e.body[:second]
+		return false
+	}
+	e.body = append(e.body[:at], e.body[second:]...)
+	return true
+}
+
+// appendCame appends when rows came, as far as that is known: when they were
+// received, or else their times.
+func appendCame(dst, times, received []int64) []int64 {
+	for i, r := range received {
+		if r == 0 {
+			r = times[i]
+		}
+		dst = append(dst, r)
+	}
+	return dst
+}
+
 func (e *encoder) received(times, received []int64) {
 	known := 0
 	e.ints, e.codes = e.ints[:0], e.codes[:0]
@@ -136,21 +203,63 @@ func (e *encoder) received(times, received []int64) {
 		}
 		e.codes = append(e.codes, code)
 	}
-	switch known {
-	case 0:
+	var runs []byte
+	if known > 0 && known < len(received) {
+		runs = codec.AppendRuns(nil, e.codes)
+	}
+	switch {
+	case known == 0:
 		e.body = append(e.body, receivedNone)
-	case len(received):
+	case e.small != nil && e.late(runs, codec.CommonStep(times)):
+	case runs == nil:
 		e.body = e.whole(append(e.body, receivedAll), e.ints, nil)
 	default:
-		runs := codec.AppendRuns(nil, e.codes)
-		e.body = binary.AppendUvarint(append(e.body, receivedMixed), uint64(len(runs)))
-		e.body = e.whole(append(e.body, runs...), e.ints, nil)
+		e.body = e.whole(appendBytes(append(e.body, receivedMixed), runs), e.ints, nil)
 	}
 }
 
-// column encodes both sections of a column and returns its count of cells.
-func (e *encoder) column(t *rows.Table, from, to, c int) (cells int) {
-	e.codes, e.floats = e.codes[:0], e.floats[:0]
+// late writes the received times, of which ints says how long after their rows'
+// times they are, by intervals, and says whether it has: where some are late. Rows
+// that were kept while a line was down come with later ones, at the usual time
+// after these.
+func (e *encoder) late(runs []byte, interval int64) bool {
+	e.came = append(e.came[:0], e.ints...)
+	slices.Sort(e.came)
+	least := e.came[len(e.came)/2] - interval/2
+	var places, by []int64
+	last := 0
+	for i, d := range e.ints {
+		if n := floorDiv(d-least, interval); n != 0 {
+			places, by = append(places, int64(i-last)), append(by, n)
+			last = i
+		}
+	}
+	if len(places) < 4 || len(places) > len(e.ints)/4 {
+		return false
+	}
+	i := 0
+	for k, p := range places {
+		i += int(p)
+		e.ints[i] -= by[k] * interval
+	}
+	e.body = binary.AppendUvarint(appendBytes(append(e.body, receivedLate), runs), uint64(interval))
+	e.body = binary.AppendUvarint(e.body, uint64(len(places)))
+	e.body = appendBytes(e.body, e.whole(nil, places, nil))
+	e.body = appendBytes(e.body, e.whole(nil, by, nil))
+	e.body = e.whole(e.body, e.ints, nil)
+	return true
+}
+
+// appendBytes appends bytes behind their count.
+func appendBytes(dst, b []byte) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
+}
+
+// column encodes both sections of a column, the first one or not, and returns its
+// count of cells.
+func (e *encoder) column(t *rows.Table, from, to, c int, first bool) (cells int) {
+	e.before, e.codes = e.codes, e.before[:0]
+	e.floats = e.floats[:0]
 	for i := from; i < to; i++ {
 		q := t.Quality(i, c)
 		e.codes = append(e.codes, q)
@@ -163,7 +272,9 @@ func (e *encoder) column(t *rows.Table, from, to, c int) (cells int) {
 		}
 	}
 	at := len(e.body)
-	e.body = codec.AppendRuns(e.body, e.codes)
+	if first || !bytes.Equal(e.codes, e.before) {
+		e.body = codec.AppendRuns(e.body, e.codes)
+	}
 	e.section(at)
 	at = len(e.body)
 	e.values()

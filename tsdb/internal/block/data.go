@@ -20,6 +20,8 @@ type Data struct {
 	floats   []float64
 	gaps     []uint8 // between rows, where gapsKnown
 	cells    []uint8
+	hand     hand    // of the block's clock
+	came     []int64 // where commits are told by it
 
 	gapsKnown bool
 
@@ -93,23 +95,65 @@ func (d *Data) FindTime(t int64) (int, bool, error) {
 	return i, ok, d.wrap("times", err)
 }
 
-// Commits appends the commit numbers of all rows to dst.
-func (d *Data) Commits(dst []uint64) ([]uint64, error) {
+// Commits appends the commit numbers of all rows to dst; times are those that
+// Times gives. kinds, if not nil, are what Kinds gives, and only rows of kind
+// Human are asked for: those of others may be 0.
+func (d *Data) Commits(dst []uint64, times []int64, kinds []uint8) ([]uint64, error) {
 	if d.pack != nil {
 		return append(dst, d.pack.Commits[d.from:d.from+d.rows]...), nil
 	}
+	s := d.sections[1]
+	if len(s) > 0 && s[0] == commitsByClock {
+		dst, err := d.commitsByClock(dst, s[1:], times, kinds)
+		return dst, d.wrap("commits", err)
+	}
 	var err error
 	var gaps []uint8
-	if codec.IntsGapped(d.sections[1]) {
+	if codec.IntsGapped(s) {
 		if gaps, err = d.rowGaps(); err != nil {
 			return dst, err
 		}
 	}
-	if d.ints, err = codec.ReadGappedInts(d.ints[:0], d.sections[1], d.rows, gaps); err != nil {
+	if d.ints, err = codec.ReadGappedInts(d.ints[:0], s, d.rows, gaps); err != nil {
 		return dst, d.wrap("commits", err)
 	}
 	for _, c := range d.ints {
 		dst = append(dst, uint64(c))
+	}
+	return dst, nil
+}
+
+func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uint8) ([]uint64, error) {
+	if d.hand.Clock == nil {
+		return dst, errors.New("they are told by a clock, and the block has none")
+	}
+	if kinds != nil && !slices.Contains(kinds, rows.Human) {
+		return append(dst, make([]uint64, d.rows)...), nil
+	}
+	after, n := binary.Varint(s)
+	if n <= 0 {
+		return dst, errors.New("the time after which they follow is cut short")
+	}
+	var err error
+	if d.came, err = d.Received(d.came[:0], times); err != nil {
+		return dst, err
+	}
+	if d.ints, err = codec.ReadInts(d.ints[:0], s[n:], d.rows); err != nil {
+		return dst, err
+	}
+	for i, r := range d.came {
+		if kinds != nil && kinds[i] != rows.Human {
+			dst = append(dst, 0)
+			continue
+		}
+		if r == 0 {
+			r = times[i]
+		}
+		base, err := d.hand.number(r + after)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, base+uint64(d.ints[i]))
 	}
 	return dst, nil
 }
@@ -136,38 +180,94 @@ func (d *Data) Received(dst, times []int64) ([]int64, error) {
 			dst[from+i] += t
 		}
 		return dst, nil
-	case receivedMixed:
-		return d.receivedMixed(dst, times, s[1:])
+	case receivedMixed, receivedLate:
+		dst, err := d.receivedSome(dst, times, s[1:], s[0] == receivedLate)
+		return dst, d.wrap("received times", err)
 	}
 	return dst, d.wrap("received times", fmt.Errorf("mode %d is unknown", s[0]))
 }
 
-func (d *Data) receivedMixed(dst, times []int64, s []byte) ([]int64, error) {
-	size, n := binary.Uvarint(s)
-	if n <= 0 || size > uint64(len(s)-n) {
-		return dst, d.wrap("received times", errors.New("runs are cut short"))
+// receivedSome reads received times that some rows may not have, or that some
+// have intervals late.
+func (d *Data) receivedSome(dst, times []int64, s []byte, late bool) ([]int64, error) {
+	runs, s, ok := cutBytes(s)
+	if !ok {
+		return dst, errors.New("runs are cut short")
 	}
+	known := d.rows
 	var err error
-	if d.codes, err = codec.ReadRuns(d.codes[:0], s[n:n+int(size)], d.rows); err != nil {
-		return dst, d.wrap("received times", err)
+	d.codes = d.codes[:0]
+	if !late || len(runs) > 0 {
+		if d.codes, err = codec.ReadRuns(d.codes, runs, d.rows); err != nil {
+			return dst, err
+		}
+		known = 0
+		for _, c := range d.codes {
+			known += int(c & 1)
+		}
 	}
-	known := 0
-	for _, c := range d.codes {
-		known += int(c & 1)
+	var places, by []int64
+	if late {
+		if places, by, s, err = readLate(s, known); err != nil {
+			return dst, err
+		}
 	}
-	if d.ints, err = codec.ReadInts(d.ints[:0], s[n+int(size):], known); err != nil {
-		return dst, d.wrap("received times", err)
+	if d.ints, err = codec.ReadInts(d.ints[:0], s, known); err != nil {
+		return dst, err
+	}
+	for i, p := range places {
+		d.ints[p] += by[i]
 	}
 	at := 0
-	for i, c := range d.codes {
+	for i, t := range times {
 		v := int64(0)
-		if c&1 != 0 {
-			v = times[i] + d.ints[at]
+		if len(d.codes) == 0 || d.codes[i]&1 != 0 {
+			v = t + d.ints[at]
 			at++
 		}
 		dst = append(dst, v)
 	}
 	return dst, nil
+}
+
+// readLate reads which of the known received times are intervals late, and by how
+// much; s is what follows.
+func readLate(data []byte, known int) (places, by []int64, s []byte, err error) {
+	r := indexReader{data: data, size: len(data)}
+	interval, n := r.uvarint(), r.uvarint()
+	if r.err != nil || n > uint64(known) {
+		return nil, nil, nil, fmt.Errorf("%d of %d are late", n, known)
+	}
+	first, rest, ok := cutBytes(r.data)
+	second, s, more := cutBytes(rest)
+	if !ok || !more {
+		return nil, nil, nil, errors.New("which are late is cut short")
+	}
+	if places, err = codec.ReadInts(nil, first, int(n)); err != nil {
+		return nil, nil, nil, err
+	}
+	if by, err = codec.ReadInts(nil, second, int(n)); err != nil {
+		return nil, nil, nil, err
+	}
+	at := int64(0)
+	for i, p := range places {
+		if p < 0 || p >= int64(known)-at {
+			return nil, nil, nil, fmt.Errorf("number %d of those late is %d after %d of %d", i, p, at, known)
+		}
+		at += p
+		places[i] = at
+		by[i] *= int64(interval)
+	}
+	return places, by, s, nil
+}
+
+// cutBytes cuts off bytes behind their count.
+func cutBytes(data []byte) (b, rest []byte, ok bool) {
+	size, n := binary.Uvarint(data)
+	if n <= 0 || size > uint64(len(data)-n) {
+		return nil, nil, false
+	}
+	return data[n : n+int(size)], data[n+int(size):], true
 }
 
 // rowGaps returns how many rows are missing before each, by their times.
@@ -209,7 +309,7 @@ func (d *Data) Column(col rows.Column, i int, nan float64) (rows.Column, error) 
 	at := sharedSections + 2*i
 	from := len(col.Qualities)
 	var err error
-	if col.Qualities, err = codec.ReadRuns(col.Qualities, d.sections[at], d.rows); err != nil {
+	if col.Qualities, err = codec.ReadRuns(col.Qualities, d.qualities(i), d.rows); err != nil {
 		return col, d.wrap(fmt.Sprintf("qualities of column %d", i), err)
 	}
 	stored := 0
@@ -246,6 +346,15 @@ func (d *Data) Column(col rows.Column, i int, nan float64) (rows.Column, error) 
 		col.Values = append(col.Values, v)
 	}
 	return col, nil
+}
+
+// qualities returns the section of the qualities of column i: its own, or the one
+// before that is not empty.
+func (d *Data) qualities(i int) []byte {
+	for i > 0 && len(d.sections[sharedSections+2*i]) == 0 {
+		i--
+	}
+	return d.sections[sharedSections+2*i]
 }
 
 func (d *Data) wrap(what string, err error) error {

@@ -24,6 +24,8 @@ type directory struct {
 	at      []entryAt // of entries; one more for the end
 	groups  int
 	days    map[string]*propertyDays
+	daysEnd int64  // where the pages of days end
+	clock   *Clock // nil for none
 
 	last atomic.Pointer[packEntry] // the pack that was read last
 }
@@ -65,6 +67,10 @@ func readIndex(data []byte, version uint8, indexOffset int64) (*directory, error
 	end := d.end()
 	if version > 1 && r.err == nil {
 		end = r.days(d, end)
+	}
+	d.daysEnd = end
+	if version > 3 && r.err == nil {
+		end = r.clock(d, end)
 	}
 	if r.err == nil && len(r.data) > 0 {
 		r.fail(fmt.Errorf("%d bytes after the last entry", len(r.data)))

@@ -45,7 +45,8 @@ func (b *Writer) index() []byte {
 	for i := range b.entries {
 		dst = appendEntry(dst, info, &b.entries[i], codes)
 	}
-	return b.days.appendIndex(dst, func(name string) uint64 { return rank[b.symbols.number(name)] })
+	dst = b.days.appendIndex(dst, func(name string) uint64 { return rank[b.symbols.number(name)] })
+	return b.Clock.appendIndex(dst)
 }
 
 func appendEntry(dst []byte, info *Info, e *entry, codes *codeReader) []byte {

@@ -137,7 +137,7 @@ func (r *Reader) packed(c *Chunk, columns int) (*packTable, error) {
 	if p.Times, err = d.Times(nil); err != nil {
 		return nil, err
 	}
-	if p.Commits, err = d.Commits(nil); err != nil {
+	if p.Commits, err = d.Commits(nil, p.Times, nil); err != nil {
 		return nil, err
 	}
 	if p.Received, err = d.Received(nil, p.Times); err != nil {

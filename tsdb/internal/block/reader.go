@@ -129,6 +129,9 @@ func (r *Reader) readIndex() error {
 	if r.index, err = readIndex(index, version, int64(offset)); err != nil {
 		return r.corrupt(int64(offset), err)
 	}
+	if r.index.clock != nil {
+		r.index.clock.read = r.readTicks
+	}
 	r.index.info.Bytes, r.index.info.Small = size, footer[21] == footerSmall
 	r.start = int64(offset)
 	return nil
@@ -164,6 +167,9 @@ func (r *Reader) Read(d *Data, c *Chunk, columns int, buf []byte) ([]byte, error
 	buf = buf[:c.Size]
 	if err := r.readAt(buf, c.Offset); err != nil {
 		return buf, err
+	}
+	if d.hand.Clock != r.index.clock {
+		d.hand = hand{Clock: r.index.clock}
 	}
 	if err := d.parse(buf, c, columns); err != nil {
 		return buf, r.corrupt(c.Offset, err)
@@ -232,7 +238,7 @@ func (d *Data) Table(t *rows.Table, cols []int, nan float64) error {
 	if t.Times, err = d.Times(t.Times); err != nil {
 		return err
 	}
-	if t.Commits, err = d.Commits(t.Commits); err != nil {
+	if t.Commits, err = d.Commits(t.Commits, t.Times, nil); err != nil {
 		return err
 	}
 	if t.Received, err = d.Received(t.Received, t.Times); err != nil {

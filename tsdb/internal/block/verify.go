@@ -45,6 +45,9 @@ func (r *Reader) Verify(each func(bytes int64) error) error {
 			}
 		}
 	}
+	if err := r.verifyClock(); err != nil {
+		return err
+	}
 	total.Partition, total.Bytes, total.Small = r.index.info.Partition, r.index.info.Bytes, r.index.info.Small
 	if total != r.index.info {
 		return r.corrupt(r.start, fmt.Errorf("the index says %+v, the chunks %+v", r.index.info, total))
@@ -197,6 +200,7 @@ func (p *DaysPage) verify(s DaySeries, k int, want *scaledDay) error {
 type Sizes struct {
 	Times, Commits, Received, Kinds, Qualities, Values int64
 	Headers                                            int64 // of chunks, with their checksums
+	Clock                                              int64 // by which commits are told
 	Days, Index                                        int64 // with header and footer
 	Property                                           map[string]*PropertySizes
 }
@@ -233,7 +237,8 @@ func (r *Reader) Sizes(s *Sizes) error {
 			s.Property[name].Series++
 		}
 	}
-	s.Days += r.start - r.index.end()
+	s.Days += r.index.daysEnd - r.index.end()
+	s.Clock += r.start - r.index.daysEnd
 	s.Index += r.index.info.Bytes - r.start + headerSize
 	return nil
 }

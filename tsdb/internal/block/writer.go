@@ -18,6 +18,9 @@ type Writer struct {
 	// Small, set before the first Group, makes chunks as small as they can be,
 	// at several times the time: for blocks that are kept.
 	Small bool
+	// Clock, if set before the first Group, is what the commits of rows are told
+	// by in a block that is written small.
+	Clock *Clock
 
 	w       *bufio.Writer
 	info    Info
@@ -53,6 +56,7 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 	if b.Small && b.enc.small == nil {
 		b.enc.small = &codec.Small{}
 		b.days.small = b.enc.small
+		b.enc.hand = hand{Clock: b.Clock}
 	}
 	b.cols, b.names = b.cols[:0], b.names[:0]
 	for c := range t.Cols {
@@ -210,6 +214,13 @@ func (b *Writer) Finish() (Info, error) {
 			return b.info, err
 		}
 		b.offset += int64(len(page))
+	}
+	if b.Clock != nil && b.Clock.used {
+		pages := b.Clock.appendPages(nil, b.offset, b.enc.small)
+		if _, err := b.w.Write(pages); err != nil {
+			return b.info, err
+		}
+		b.offset += int64(len(pages))
 	}
 	index := b.index()
 	if len(index) > maxIndex {

@@ -43,7 +43,7 @@ func AppendTimes(dst []byte, times []int64) []byte {
 }
 
 func appendGrid(dst []byte, times []int64) []byte {
-	interval := commonStep(times)
+	interval := CommonStep(times)
 	dst = binary.AppendVarint(dst, times[0])
 	dst = binary.AppendUvarint(dst, uint64(interval))
 	next := times[0] + interval // of the grid
@@ -76,9 +76,9 @@ func appendGrid(dst []byte, times []int64) []byte {
 	return binary.AppendUvarint(dst, run<<2)
 }
 
-// commonStep returns the most frequent distance of neighbours, 1 where there
+// CommonStep returns the most frequent distance of neighbours, 1 where there
 // is none.
-func commonStep(times []int64) int64 {
+func CommonStep(times []int64) int64 {
 	if len(times) < 2 {
 		return 1
 	}

@@ -36,7 +36,7 @@ func (b Bytes) Parts() []Part {
 	p, r := &b.Plain.Parts, &b.Rich.Parts
 	return []Part{
 		{"times of commits", b.each(b.Rich.Log - b.Plain.Log)},
-		{"commits of rows", b.each(r.Commits - p.Commits)},
+		{"commits of rows", b.each(r.Commits + r.Clock - p.Commits - p.Clock)},
 		{"received", b.each(r.Received - p.Received)},
 		{"qualities", b.each(r.Qualities - p.Qualities)},
 		{"layers", b.each(r.Kinds - p.Kinds)},

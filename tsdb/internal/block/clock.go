@@ -1,0 +1,385 @@
+package block
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"sort"
+	"sync/atomic"
+
+	"quantrac"
+	"quantrac/tsdb/internal/codec"
+)
+
+// Clock tells which commit was the next one at a time, roughly: from when a row
+// was received follows the number of its commit but for a little. A block that is
+// written small carries one of its own, so that it is read by itself.
+//
+// Time goes by steps. A tick is a step in which commits were made; between its
+// beginning and its end numbers are taken to rise evenly. Times of commits are
+// those of whole seconds, rounded up.
+type Clock struct {
+	step  int64 // ms
+	pages []*clockPage
+	end   uint64 // the number after the last commit's
+	read  func(p *clockPage) ([]tick, error)
+	used  bool // by a chunk
+}
+
+// clockPage is some ticks, read together when one is asked for and then kept:
+// 8 bytes for each, of which there is one for sixteen commits.
+type clockPage struct {
+	offset int64
+	size   uint32
+	step   int64  // of the first tick, counted from 1970
+	number uint64 // of its first commit
+	ticks  atomic.Pointer[[]tick]
+}
+
+// tick says by how much a step and the number of its first commit are above
+// those of the page.
+type tick struct{ step, number uint32 }
+
+const (
+	clockPageLen = 1024
+	// tickCommits is how many commits a tick has on average at least: of fewer it
+	// says too little.
+	tickCommits = 16
+	// maxClockStep bounds a step: an hour.
+	maxClockStep = 3_600_000
+)
+
+// clockSteps are the steps to choose from, in ms.
+var clockSteps = [...]int64{1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, maxClockStep}
+
+// NewClock makes a clock for a block of so many rows from the commits that each
+// shows, in order, the same ones whenever it is called. It is nil where a clock
+// would not be worth its bytes, and where commits have many rows each.
+func NewClock(rows int64, each func(show func(quantrac.Commit)) error) (*Clock, error) {
+	var ticks, last [len(clockSteps)]int64
+	n := int64(0)
+	err := each(func(c quantrac.Commit) {
+		n++
+		for i, step := range clockSteps {
+			if at := stepOf(c.Time, step); n == 1 || at > last[i] {
+				ticks[i], last[i] = ticks[i]+1, at
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, step := range clockSteps {
+		if n >= tickCommits*ticks[i] && ticks[i] > 0 && ticks[i] <= rows/8 && n >= rows/16 {
+			c := &Clock{step: step}
+			return c, each(c.add)
+		}
+	}
+	return nil, nil
+}
+
+// stepOf returns the step in which a commit was made.
+func stepOf(t quantrac.Millis, step int64) int64 {
+	return floorDiv(floorDiv(int64(t)+999, 1000)*1000, step)
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// add enters a commit later than all before it.
+func (c *Clock) add(m quantrac.Commit) {
+	at := stepOf(m.Time, c.step)
+	c.end = m.Number + 1
+	if len(c.pages) > 0 {
+		p := c.pages[len(c.pages)-1]
+		ticks := *p.ticks.Load()
+		step, number := uint64(at-p.step), m.Number-p.number
+		if at <= p.step+int64(ticks[len(ticks)-1].step) {
+			return
+		}
+		if len(ticks) < clockPageLen && step <= math.MaxUint32 && number <= math.MaxUint32 {
+			ticks = append(ticks, tick{uint32(step), uint32(number)})
+			p.ticks.Store(&ticks)
+			return
+		}
+	}
+	p := &clockPage{step: at, number: m.Number}
+	ticks := []tick{{}}
+	p.ticks.Store(&ticks)
+	c.pages = append(c.pages, p)
+}
+
+// ticks returns those of a page.
+func (c *Clock) ticks(p *clockPage) ([]tick, error) {
+	if t := p.ticks.Load(); t != nil {
+		return *t, nil
+	}
+	t, err := c.read(p)
+	if err != nil {
+		return nil, err
+	}
+	p.ticks.Store(&t)
+	return t, nil
+}
+
+// hand reads a clock, quickly where it is asked for times that rise.
+type hand struct {
+	*Clock
+	page  int
+	ticks []tick // of the page
+	at    int    // among them, where it stood last
+}
+
+// turn brings the hand to a page, -1 for before the first.
+func (h *hand) turn(page int) error {
+	if page < 0 || h.ticks != nil && h.page == page {
+		return nil
+	}
+	t, err := h.Clock.ticks(h.pages[page])
+	h.page, h.ticks, h.at = page, t, 0
+	return err
+}
+
+// find returns the last tick whose step is not after one of the page.
+func (h *hand) find(step uint64) int {
+	lo, hi, by := 0, len(h.ticks), 1
+	if uint64(h.ticks[h.at].step) <= step {
+		lo = h.at
+		for lo+by < hi && uint64(h.ticks[lo+by].step) <= step {
+			lo, by = lo+by, 2*by
+		}
+		hi = min(hi, lo+by)
+	} else {
+		hi = h.at
+	}
+	for hi-lo > 1 {
+		if mid := int(uint(lo+hi) >> 1); uint64(h.ticks[mid].step) <= step {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	h.at = lo
+	return lo
+}
+
+// next returns the number at which the tick after number i of the page begins.
+func (h *hand) next(i int) uint64 {
+	switch {
+	case i+1 < len(h.ticks):
+		return h.pages[h.page].number + uint64(h.ticks[i+1].number)
+	case h.page+1 < len(h.pages):
+		return h.pages[h.page+1].number
+	}
+	return h.end
+}
+
+// number returns the number of the next commit at a time, in ms.
+func (h *hand) number(t int64) (uint64, error) {
+	at := floorDiv(t, h.step)
+	page := h.page
+	if h.ticks == nil || at < h.pages[page].step || page+1 < len(h.pages) && at >= h.pages[page+1].step {
+		page = sort.Search(len(h.pages), func(i int) bool { return h.pages[i].step > at }) - 1
+	}
+	if err := h.turn(page); err != nil || page < 0 {
+		return h.pages[0].number, err
+	}
+	p := h.pages[page]
+	d := uint64(at) - uint64(p.step)
+	i := h.find(d)
+	if uint64(h.ticks[i].step) != d {
+		return h.next(i), nil
+	}
+	from := p.number + uint64(h.ticks[i].number)
+	hi, lo := bits.Mul64(h.next(i)-from, uint64(t-at*h.step))
+	part, _ := bits.Div64(hi, lo, uint64(h.step))
+	return from + part, nil
+}
+
+// time returns about when a commit of a clock that is not read was made, in ms.
+func (h *hand) time(number uint64) int64 {
+	page := max(sort.Search(len(h.pages), func(i int) bool { return h.pages[i].number > number })-1, 0)
+	_ = h.turn(page) // nothing is read
+	p := h.pages[page]
+	i := max(sort.Search(len(h.ticks), func(i int) bool { return p.number+uint64(h.ticks[i].number) > number })-1, 0)
+	from := p.number + uint64(h.ticks[i].number)
+	begin := (p.step + int64(h.ticks[i].step)) * h.step
+	if number <= from {
+		return begin
+	}
+	part := float64(number-from) / float64(max(h.next(i)-from, 1))
+	return begin + int64(min(part, 1)*float64(h.step))
+}
+
+// appendPages appends the pages and notes where they are: from offset on.
+func (c *Clock) appendPages(dst []byte, offset int64, small *codec.Small) []byte {
+	start := len(dst)
+	for _, p := range c.pages {
+		at := len(dst)
+		ticks := *p.ticks.Load()
+		var steps, numbers []int64
+		for i := 1; i < len(ticks); i++ {
+			steps = append(steps, int64(ticks[i].step-ticks[i-1].step))
+			numbers = append(numbers, int64(ticks[i].number-ticks[i-1].number))
+		}
+		section := small.AppendInts(nil, steps, nil)
+		dst = binary.AppendUvarint(append(dst, 0, 0, 0, 0), uint64(len(ticks)))
+		dst = binary.AppendUvarint(dst, uint64(len(section)))
+		dst = small.AppendInts(append(dst, section...), numbers, nil)
+		binary.LittleEndian.PutUint32(dst[at:], checksum(dst[at+4:]))
+		p.offset, p.size = offset+int64(at-start), uint32(len(dst)-at)
+	}
+	return dst
+}
+
+// appendIndex appends where the pages are; of no clock that there is none.
+func (c *Clock) appendIndex(dst []byte) []byte {
+	if c == nil || !c.used {
+		return binary.AppendUvarint(dst, 0)
+	}
+	dst = binary.AppendUvarint(dst, uint64(c.step))
+	dst = binary.AppendUvarint(dst, uint64(len(c.pages)))
+	step, number := int64(0), uint64(0)
+	for _, p := range c.pages {
+		dst = binary.AppendUvarint(dst, uint64(p.size))
+		dst = binary.AppendVarint(dst, p.step-step)
+		dst = binary.AppendUvarint(dst, p.number-number)
+		step, number = p.step, p.number
+	}
+	return binary.AppendUvarint(dst, c.end-number)
+}
+
+// clock reads where the pages of the clock are, the first of them at offset, and
+// returns the offset after the last.
+func (r *indexReader) clock(d *directory, offset int64) int64 {
+	step := r.uvarint()
+	if step == 0 || r.err != nil {
+		return offset
+	}
+	c := &Clock{step: int64(min(step, maxClockStep+1))}
+	at, number := int64(0), uint64(0)
+	for range r.count(3) {
+		size := r.uvarint()
+		by := r.varint()
+		at, number = at+by, number+r.uvarint()
+		if size > 1<<30 || len(c.pages) > 0 && by <= 0 {
+			r.fail(fmt.Errorf("a page of the clock of %d bytes, %d steps after the one before", size, by))
+			return offset
+		}
+		c.pages = append(c.pages, &clockPage{offset: offset, size: uint32(size), step: at, number: number})
+		offset += int64(size)
+	}
+	c.end = number + r.uvarint()
+	if r.err == nil && (c.step > maxClockStep || len(c.pages) == 0) {
+		r.fail(fmt.Errorf("a clock of %d pages in steps of %d ms", len(c.pages), step))
+	}
+	d.clock = c
+	return offset
+}
+
+// readTicks reads a page of the clock.
+func (r *Reader) readTicks(p *clockPage) ([]tick, error) {
+	buf := make([]byte, p.size)
+	if err := r.readAt(buf, p.offset); err != nil {
+		return nil, err
+	}
+	t, err := decodeTicks(buf)
+	if err != nil {
+		return nil, r.corrupt(p.offset, fmt.Errorf("clock: %w", err))
+	}
+	return t, nil
+}
+
+func decodeTicks(data []byte) ([]tick, error) {
+	if len(data) < 4 || binary.LittleEndian.Uint32(data) != checksum(data[4:]) {
+		return nil, errSum
+	}
+	r := indexReader{data: data[4:], size: len(data)}
+	n, size := r.uvarint(), r.uvarint()
+	if r.err != nil || n < 1 || n > clockPageLen || size > uint64(len(r.data)) {
+		return nil, fmt.Errorf("%d ticks, the steps in %d of %d bytes", n, size, len(r.data))
+	}
+	steps, err := codec.ReadInts(nil, r.data[:size], int(n)-1)
+	if err != nil {
+		return nil, fmt.Errorf("steps: %w", err)
+	}
+	numbers, err := codec.ReadInts(nil, r.data[size:], int(n)-1)
+	if err != nil {
+		return nil, fmt.Errorf("numbers: %w", err)
+	}
+	out := make([]tick, n)
+	for i := range steps {
+		s, m := uint64(out[i].step)+uint64(steps[i]), uint64(out[i].number)+uint64(numbers[i])
+		if steps[i] < 1 || numbers[i] < 1 || s > math.MaxUint32 || m > math.MaxUint32 {
+			return nil, fmt.Errorf("tick %d is %d steps and %d commits after the one before", i+1, steps[i], numbers[i])
+		}
+		out[i+1] = tick{uint32(s), uint32(m)}
+	}
+	return out, nil
+}
+
+// verifyClock reads all of the clock.
+func (r *Reader) verifyClock() error {
+	c := r.index.clock
+	if c == nil {
+		return nil
+	}
+	for i, p := range c.pages {
+		t, err := c.ticks(p)
+		if err != nil {
+			return err
+		}
+		last := t[len(t)-1]
+		step, number := p.step+int64(last.step), p.number+uint64(last.number)
+		if i+1 < len(c.pages) && (step >= c.pages[i+1].step || number >= c.pages[i+1].number) || number >= c.end {
+			return r.corrupt(p.offset, fmt.Errorf("clock: page %d ends after the next begins", i))
+		}
+	}
+	return nil
+}
+
+// fit returns the time, in ms, after which commits follow on times such that
+// their numbers are told best: there few different distances are left.
+func (h *hand) fit(times []int64, commits []uint64, scratch []int64) (int64, []int64) {
+	scratch = scratch[:0]
+	for i, t := range times {
+		scratch = append(scratch, h.time(commits[i])-t)
+	}
+	slices.Sort(scratch)
+	best := scratch[len(scratch)/2] / 100 * 100
+	cost, scratch := h.alike(times, commits, best, scratch)
+	for by := int64(800); by >= 100; by /= 2 {
+		for _, try := range []int64{best - by, best + by} {
+			var c int
+			if c, scratch = h.alike(times, commits, try, scratch); c > cost {
+				best, cost = try, c
+			}
+		}
+	}
+	return best, scratch
+}
+
+// alike counts how many pairs of distances of the commits from those of the clock
+// are the same.
+func (h *hand) alike(times []int64, commits []uint64, after int64, scratch []int64) (int, []int64) {
+	scratch = scratch[:0]
+	for i, t := range times {
+		n, _ := h.number(t + after) // nothing is read
+		scratch = append(scratch, int64(commits[i]-n))
+	}
+	slices.Sort(scratch)
+	pairs, run := 0, 0
+	for i, d := range scratch {
+		if run++; i+1 == len(scratch) || scratch[i+1] != d {
+			pairs, run = pairs+run*run, 0
+		}
+	}
+	return pairs, scratch
+}

@@ -1,0 +1,266 @@
+package block
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"quantrac"
+	"quantrac/tsdb/internal/rows"
+)
+
+// network is some stations' rows of so many times, each by a commit of its own a
+// few seconds later; some come late, some have no received time. It returns when
+// the commits were made, too.
+func network(stations, steps int) ([]sample, []quantrac.Commit) {
+	type message struct {
+		station int
+		at      int64 // when it is committed
+		row     rows.Row
+	}
+	rnd := rand.New(rand.NewPCG(7, 8))
+	var all []message
+	for k := range steps {
+		for s := range stations {
+			t := 1_790_000_000_000 + int64(k)*600_000
+			came := t + 1000 + int64(s*7919%10_000) + int64(rnd.IntN(300))
+			if rnd.IntN(30) == 0 {
+				came += 600_000 * int64(1+rnd.IntN(30))
+			}
+			r := rows.Row{Time: t, Received: came / 1000 * 1000, Cols: []int{0, 1}, Values: []float64{float64(k % 50), 2}, Quality: []uint8{1, 1}}
+			if rnd.IntN(50) == 0 {
+				r.Received = 0
+			}
+			if rnd.IntN(40) == 0 {
+				r.Quality = []uint8{2, 2}
+			}
+			all = append(all, message{s, came + 50 + int64(rnd.IntN(200)), r})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b message) int { return cmp.Compare(a.at, b.at) })
+	var commits []quantrac.Commit
+	number := uint64(1_000_000)
+	for i := range all {
+		number += 1 + uint64(rnd.IntN(50)/49)
+		all[i].row.Commit = number
+		commits = append(commits, quantrac.Commit{Number: number, Time: quantrac.Millis(all[i].at)})
+	}
+	slices.SortStableFunc(all, func(a, b message) int { return cmp.Compare(a.row.Time, b.row.Time) })
+	out := make([]sample, stations)
+	for s := range out {
+		out[s] = sample{labels: quantrac.NewLabels("station", fmt.Sprintf("st-%03d", s)), props: []string{"level", "ph"}, table: &rows.Table{}}
+	}
+	for i := range all {
+		out[all[i].station].table.Append(&all[i].row)
+	}
+	return out, commits
+}
+
+func clockFor(t testing.TB, n int64, commits []quantrac.Commit) *Clock {
+	c, err := NewClock(n, func(show func(quantrac.Commit)) error {
+		for _, m := range commits {
+			show(m)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func writeBy(t testing.TB, all []sample, c *Clock) []byte {
+	var b bytes.Buffer
+	w, err := NewWriter(&b, 1_788_000_000_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Small, w.Clock = true, c
+	for _, s := range all {
+		if err := w.Group(s.labels, s.props, s.table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A block of messages that has a clock tells the same rows in fewer bytes.
+func TestClock(t *testing.T) {
+	all, commits := network(40, 800)
+	c := clockFor(t, 32_000, commits)
+	if c == nil || c.end != commits[len(commits)-1].Number+1 {
+		t.Fatalf("clock %+v", c)
+	}
+	plain, told := writeBy(t, all, nil), writeBy(t, all, c)
+	var sizes [2]Sizes
+	for i, data := range [][]byte{plain, told} {
+		r, groups, err := open(t, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables, err := readAll(r, groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, s := range all {
+			if err := sameTable(tables[k], s.table, 2); err != nil {
+				t.Errorf("group %d: %v", k, err)
+			}
+		}
+		if err := r.Verify(nil); err != nil {
+			t.Error(err)
+		}
+		if err := r.Sizes(&sizes[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, c2 := sizes[0].Commits, sizes[1].Commits+sizes[1].Clock
+	t.Logf("bits a row: %.2f by a clock, %.2f without; received %.2f", 8*float64(c2)/32000, 8*float64(p)/32000, 8*float64(sizes[1].Received)/32000)
+	if c2*4 > p*3 || sizes[0].Clock != 0 || sizes[1].Clock == 0 {
+		t.Errorf("commits take %d bytes and the clock %d; %d without one", sizes[1].Commits, sizes[1].Clock, p)
+	}
+}
+
+// There is no clock where it would be of no use, and a clock may lack commits, or
+// have those of other rows.
+func TestClockChoice(t *testing.T) {
+	all, commits := network(20, 300)
+	if c := clockFor(t, 100, commits); c != nil {
+		t.Errorf("a clock of %d pages for 100 rows", len(c.pages))
+	}
+	if c := clockFor(t, 6000, commits[:10]); c != nil {
+		t.Error("a clock of ten commits")
+	}
+	if _, err := NewClock(9, func(func(quantrac.Commit)) error { return errSum }); err == nil {
+		t.Error("an error is lost")
+	}
+	for _, some := range [][]quantrac.Commit{commits[:3000], commits[3000:], commits[2000:4000]} {
+		c := clockFor(t, 6000, some)
+		if c == nil {
+			t.Fatal("no clock")
+		}
+		r, groups, err := open(t, writeBy(t, all, c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables, err := readAll(r, groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, s := range all {
+			if err := sameTable(tables[k], s.table, 2); err != nil {
+				t.Errorf("group %d: %v", k, err)
+			}
+		}
+	}
+}
+
+// A clock says the next commit at every time, over all its pages.
+func TestClockNumbers(t *testing.T) {
+	var commits []quantrac.Commit
+	at := quantrac.Commit{Number: 5, Time: -3_000_000}
+	for i := range 40_000 {
+		at.Number += uint64(1 + i%2)
+		at.Time += quantrac.Millis(20 + 13*(i%4))
+		if i == 20_000 {
+			at.Time += 10_000_000
+		}
+		commits = append(commits, at)
+	}
+	c := clockFor(t, 100_000, commits)
+	if c == nil || len(c.pages) < 2 || c.step != 1000 {
+		t.Fatalf("clock %+v", c)
+	}
+	h := hand{Clock: c}
+	for i := range 2000 {
+		m := commits[i*(len(commits)-1)/1999]
+		second := floorDiv(int64(m.Time)+999, 1000) * 1000
+		first, err := h.number(second)
+		if err != nil || first > m.Number || m.Number-first > 60 {
+			t.Fatalf("at %d number %d, %v, want that of the first commit of commit %d's second", second, first, err, m.Number)
+		}
+		if got := h.time(m.Number); got < second || got > second+1000 {
+			t.Fatalf("commit %d of %d was made at %d", m.Number, second, got)
+		}
+	}
+	for _, q := range []int64{math.MinInt64, -1 << 60, 0, 1 << 60, math.MaxInt64} {
+		if n, err := h.number(q); err != nil || n < commits[0].Number || n > c.end {
+			t.Errorf("at %d: %d, %v", q, n, err)
+		}
+	}
+}
+
+// Every damaged byte of a block with a clock is noticed.
+func TestClockDamage(t *testing.T) {
+	all, commits := network(20, 70)
+	data := writeBy(t, all, clockFor(t, 1400, commits))
+	r, _, err := open(t, data)
+	if err != nil || r.index.clock == nil {
+		t.Fatalf("clock %v, %v", r.index.clock, err)
+	}
+	for i := int(r.index.daysEnd); i < len(data)-footerSize; i++ {
+		bad := bytes.Clone(data)
+		bad[i] ^= 1 << (i % 8)
+		r, groups, err := open(t, bad)
+		if err == nil {
+			_, err = readAll(r, groups)
+		}
+		if quantrac.KindOf(err) != quantrac.Corrupt {
+			t.Fatalf("byte %d of %d: error %v, want one of kind Corrupt", i, len(data), err)
+		}
+	}
+	// A chunk is not read by a clock that is not there.
+	var g Group
+	if err := r.Group(0, &g); err != nil {
+		t.Fatal(err)
+	}
+	var d Data
+	if _, err := r.Read(&d, &g.Chunks[0], 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	times, err := d.Times(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.hand = hand{}
+	if _, err := d.Commits(nil, times, nil); quantrac.KindOf(err) != quantrac.Corrupt || !strings.Contains(err.Error(), "clock") {
+		t.Errorf("without its clock: %v", err)
+	}
+}
+
+func FuzzTicks(f *testing.F) {
+	_, commits := network(20, 70)
+	c := clockFor(f, 1400, commits)
+	all, _ := network(20, 70)
+	data := writeBy(f, all, c)
+	for _, p := range c.pages {
+		f.Add(data[p.offset+4:p.offset+int64(p.size)], int64(5000), int64(1000))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, at, step int64) {
+		page := binary.LittleEndian.AppendUint32(nil, checksum(body))
+		ticks, err := decodeTicks(append(page, body...))
+		if err != nil {
+			return
+		}
+		c := &Clock{step: 1 + int64(uint64(step)%maxClockStep), pages: []*clockPage{{step: at}, {step: at + 5, number: uint64(step)}}, end: uint64(at)}
+		for _, p := range c.pages {
+			p.ticks.Store(&ticks)
+		}
+		h := hand{Clock: c}
+		for _, q := range []int64{at, step, at * c.step, math.MinInt64, math.MaxInt64} {
+			if _, err := h.number(q); err != nil {
+				t.Fatal(err)
+			}
+			h.time(uint64(q))
+		}
+	})
+}
