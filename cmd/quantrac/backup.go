@@ -33,7 +33,7 @@ type snapshotter interface {
 }
 
 // backupName names a backup after the time.
-func backupName(now quantrac.Millis) string { return now.Time().UTC().Format("20060102T150405Z") }
+func backupName(now quantrac.Millis) string { return now.Time().UTC().Format("20060102T150405.000Z") }
 
 // backUpRunning ships a snapshot of a running service, which is removed then.
 func backUpRunning(ctx context.Context, snaps snapshotter, target *backup.Target, name string, reread bool) (b backup.Backup, shipped backup.Shipped, err error) {
@@ -64,7 +64,7 @@ func backUpRunning(ctx context.Context, snaps snapshotter, target *backup.Target
 	if err := clearSnapshots(ctx, snaps, made.Name); err != nil {
 		return b, shipped, err
 	}
-	return target.Create(ctx, backup.Source{FS: fsys, Dir: made.Path, Skip: skipped, Reread: reread}, backup.Info{Name: name, Commit: made.Commit, Program: "quantrac " + version})
+	return target.Create(ctx, backup.Source{FS: fsys, Dir: made.Path, Skip: skipped, Fine: growing, Reread: reread}, backup.Info{Name: name, Commit: made.Commit, Program: "quantrac " + version})
 }
 
 // clearSnapshots removes what backups that were killed have left. The lock is
@@ -99,7 +99,7 @@ func backUpStopped(ctx context.Context, data string, target *backup.Target, name
 		return b, shipped, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	return target.Create(ctx, backup.Source{FS: fsys, Dir: data, Skip: skipped, Reread: reread}, backup.Info{Name: name, Program: "quantrac " + version})
+	return target.Create(ctx, backup.Source{FS: fsys, Dir: data, Skip: skipped, Fine: growing, Reread: reread}, backup.Info{Name: name, Program: "quantrac " + version})
 }
 
 // skipped says what of a data folder need not be kept: what is made anew at the
@@ -111,3 +111,7 @@ func skipped(path string) bool {
 	}
 	return strings.HasSuffix(path, "-shm") || strings.HasSuffix(path, ".tmp")
 }
+
+// growing says which files of a data folder grow or change in places: all but
+// the store's, which never change.
+func growing(path string) bool { return !strings.HasPrefix(path, "tsdb/") }

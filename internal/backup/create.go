@@ -25,6 +25,9 @@ type Source struct {
 	// Skip says which files and folders to leave out, by their slash-separated
 	// path below Dir; nil leaves out none.
 	Skip func(path string) bool
+	// Fine says which files change in places or grow, and are cut into smaller
+	// pieces; nil none.
+	Fine func(path string) bool
 	// Reread has every file read, also where name, size and time of change say
 	// that it is the one of the backup before.
 	Reread bool
@@ -213,7 +216,7 @@ func (s *shipment) file(ctx context.Context, f *file) error {
 	}
 	defer r.Close()
 	size := int64(0)
-	for cut := newCutter(r); ; {
+	for cut := newCutter(r, s.src.grain(f.Path)); ; {
 		data, err := cut.next()
 		if errors.Is(err, io.EOF) {
 			break

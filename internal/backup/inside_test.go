@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -12,15 +13,15 @@ import (
 	"quantrac"
 )
 
-func cutUp(t testing.TB, data []byte) (out []piece) {
+func cutUp(t testing.TB, data []byte, g grain) (out []piece) {
 	t.Helper()
 	n := 0
-	for c := newCutter(bytes.NewReader(data)); ; {
+	for c := newCutter(bytes.NewReader(data), g); ; {
 		b, err := c.next()
 		if err == io.EOF {
 			break
 		}
-		if err != nil || len(b) == 0 || len(b) > greatestPiece {
+		if err != nil || len(b) == 0 || len(b) > g.greatest {
 			t.Fatal(len(b), err)
 		}
 		if !bytes.Equal(b, data[n:n+len(b)]) {
@@ -39,34 +40,41 @@ func cutUp(t testing.TB, data []byte) (out []piece) {
 // in, and of one that has grown, nearly all pieces are those of before.
 func TestCut(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	data := make([]byte, 24<<20)
-	for i := range data {
-		data[i] = byte(r.Uint32())
+	data := make([]byte, 16<<20)
+	for i := range len(data) / 8 {
+		binary.LittleEndian.PutUint64(data[8*i:], r.Uint64())
 	}
-	before := cutUp(t, data)
-	if len(before) < 10 || len(before) > 60 {
-		t.Errorf("%d pieces of 24 MiB", len(before))
-	}
-	fresh := func(of []byte) (n int) {
-		for _, p := range cutUp(t, of) {
-			if !slices.Contains(before, p) {
-				n++
+	src := Source{Fine: func(path string) bool { return path == "fine" }}
+	for path, want := range map[string][2]int{"coarse": {6, 40}, "fine": {30, 90}} {
+		g := src.grain(path)
+		before := cutUp(t, data, g)
+		if len(before) < want[0] || len(before) > want[1] {
+			t.Errorf("%s: %d pieces of 16 MiB", path, len(before))
+		}
+		fresh := func(of []byte) (n int) {
+			for _, p := range cutUp(t, of, g) {
+				if !slices.Contains(before, p) {
+					n++
+				}
+			}
+			return n
+		}
+		at := 5 * pageBytes
+		if n := fresh(slices.Concat(data[:at], make([]byte, pageBytes), data[at:])); n != 1 {
+			t.Errorf("%s: a page put in at the beginning makes %d pieces new", path, n)
+		}
+		if n := fresh(append(slices.Clone(data), "more"...)); n != 1 {
+			t.Errorf("%s: appended bytes make %d pieces new", path, n)
+		}
+		for _, n := range []int{0, 1, pageBytes, g.least, g.least + 1, g.greatest, g.greatest + 1} {
+			same := cutUp(t, make([]byte, n), g) // of zeros, which never say cut
+			if len(same) != (n+g.greatest-1)/g.greatest {
+				t.Errorf("%s: %d zeros make %d pieces", path, n, len(same))
 			}
 		}
-		return n
 	}
-	at := 5 * pageBytes
-	if n := fresh(slices.Concat(data[:at], make([]byte, pageBytes), data[at:])); n != 1 {
-		t.Errorf("a page put in at the beginning makes %d pieces new", n)
-	}
-	if n := fresh(append(slices.Clone(data), "more"...)); n != 1 {
-		t.Errorf("appended bytes make %d pieces new", n)
-	}
-	for _, n := range []int{0, 1, pageBytes, leastPiece, leastPiece + 1, greatestPiece, greatestPiece + 1, 20 << 20} {
-		same := cutUp(t, make([]byte, n)) // of zeros, which never say cut
-		if n == 0 && len(same) != 0 || n > 0 && len(same) != (n+greatestPiece-1)/greatestPiece {
-			t.Errorf("%d zeros make %d pieces", n, len(same))
-		}
+	if src.grain("coarse") != (&Source{}).grain("fine") {
+		t.Error("nobody has asked for fine pieces")
 	}
 }
 

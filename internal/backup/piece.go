@@ -13,15 +13,28 @@ import (
 )
 
 // A file is cut where its content says so, at ends of pages: a page is cut
-// after where its checksum ends in cutBits zeros. So pages put in or taken out
-// in the middle, as in the tables of a database written anew, leave the pieces
-// before and behind as they were; and what is appended leaves all but the last.
+// after where its checksum ends in as many zeros as the grain says. So pages put
+// in or taken out in the middle, as in the tables of a database written anew,
+// leave the pieces before and behind as they were; and what is appended leaves
+// all but the last.
 const (
 	pageBytes     = 4 << 10
-	cutBits       = 8 // every 256 pages on average, 1 MiB
-	leastPiece    = 256 << 10
 	greatestPiece = 8 << 20
 )
+
+// grain is how finely a file is cut. Fine pieces ship less of what changes in
+// places, and make more objects and longer manifests.
+type grain struct {
+	least, greatest int
+	mask            uint32 // zeros wanted of the checksum
+}
+
+func (s *Source) grain(path string) grain {
+	if s.Fine != nil && s.Fine(path) {
+		return grain{64 << 10, 2 << 20, 1<<6 - 1} // 256 KiB more on average
+	}
+	return grain{256 << 10, greatestPiece, 1<<8 - 1} // 1 MiB
+}
 
 // piece names a piece of a file.
 type piece struct {
@@ -39,15 +52,18 @@ func nameOf(data []byte) piece {
 
 // cutter cuts a file into pieces.
 type cutter struct {
+	grain
 	r      io.Reader
 	castag *crc32.Table
 }
 
-func newCutter(r io.Reader) *cutter { return &cutter{r, crc32.MakeTable(crc32.Castagnoli)} }
+func newCutter(r io.Reader, g grain) *cutter {
+	return &cutter{g, r, crc32.MakeTable(crc32.Castagnoli)}
+}
 
 // next returns the next piece, io.EOF after the last. An empty file has none.
 func (c *cutter) next() ([]byte, error) {
-	buf := make([]byte, 0, leastPiece+pageBytes)
+	buf := make([]byte, 0, c.least+pageBytes)
 	var page [pageBytes]byte
 	for {
 		n, err := io.ReadFull(c.r, page[:])
@@ -57,9 +73,9 @@ func (c *cutter) next() ([]byte, error) {
 			return buf, nil
 		case err != nil:
 			return nil, err
-		case len(buf) >= greatestPiece:
+		case len(buf) >= c.greatest:
 			return buf, nil
-		case len(buf) >= leastPiece && crc32.Checksum(page[:], c.castag)<<(32-cutBits) == 0:
+		case len(buf) >= c.least && crc32.Checksum(page[:], c.castag)&c.mask == 0:
 			return buf, nil
 		}
 	}
