@@ -3,8 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
-	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,83 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
-
-// bucket is an S3-like service in the test's process that notes which pieces it
-// has taken, and takes no more of them once it has most.
-type bucket struct {
-	srv  *httptest.Server
-	full chan struct{} // closed when one more is sent than it takes
-	free chan struct{} // closed by the test when it takes more again
-
-	mu   sync.Mutex
-	most int // 0 for any number
-	put  map[string]int
-	cond *sync.Cond
-	kept int // of those put, how many are stored
-}
-
-func newBucket(t *testing.T, most int) *bucket {
-	t.Helper()
-	store := s3mem.New()
-	if err := store.CreateBucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
-	b := &bucket{put: map[string]int{}, most: most, full: make(chan struct{}), free: make(chan struct{})}
-	b.cond = sync.NewCond(&b.mu)
-	next := gofakes3.New(store, gofakes3.WithLogger(gofakes3.DiscardLog())).Server()
-	b.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/pieces/") {
-			next.ServeHTTP(w, r)
-			return
-		}
-		if !b.takes(r.URL.Path) {
-			return
-		}
-		next.ServeHTTP(w, r)
-		b.mu.Lock()
-		b.kept++
-		b.mu.Unlock()
-		b.cond.Broadcast()
-	}))
-	b.srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-	b.srv.Start()
-	t.Cleanup(b.srv.Close)
-	return b
-}
-
-// takes says whether a piece is taken; where not, it waits until the others are
-// stored and the test has said so.
-func (b *bucket) takes(path string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.most == 0 || len(b.put) < b.most {
-		b.put[path]++
-		return true
-	}
-	for b.kept < len(b.put) {
-		b.cond.Wait()
-	}
-	select {
-	case <-b.full:
-	default:
-		close(b.full)
-	}
-	b.mu.Unlock()
-	<-b.free
-	b.mu.Lock()
-	return false
-}
-
-func (b *bucket) env() []string {
-	return []string{
-		"QUANTRAC_BACKUP_TO=s3://bucket/centre", "QUANTRAC_BACKUP_S3_ENDPOINT=" + b.srv.URL,
-		"QUANTRAC_BACKUP_S3_ACCESS_KEY=the-key", "QUANTRAC_BACKUP_S3_SECRET_KEY=geheim",
-	}
-}
 
 // backedUp runs a verb of backup that has to go well.
 func backedUp(t *testing.T, env []string, args ...string) ran {
@@ -252,6 +174,18 @@ func TestBackupOfStopped(t *testing.T) {
 	got.prints(t, "deleted 1 backups", "kept 1 backups: mended")
 }
 
+// serveWith starts a service with more in its environment.
+func serveWith(t *testing.T, env []string, dir string, args ...string) *service {
+	t.Helper()
+	port := freePort(t)
+	cmd := exec.Command(quantracBinary(t), append([]string{"serve", "--dev", "--mqtt", "off", "--data", dir, "--http", fmt.Sprint("127.0.0.1:", port)}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	s := spawnCommand(t, cmd)
+	s.http = fmt.Sprint("http://127.0.0.1:", port)
+	s.waitReady()
+	return s
+}
+
 // TestBackupOnSchedule: the service backs itself up, shows and writes down that
 // it does, and takes it from where an earlier run has left it; a place that
 // fails is told and harms nothing else.
@@ -259,16 +193,6 @@ func TestBackupOnSchedule(t *testing.T) {
 	t.Parallel()
 	b := newBucket(t, 0)
 	dir := filepath.Join(t.TempDir(), "data")
-	serve := func(env []string, args ...string) *service {
-		t.Helper()
-		port := freePort(t)
-		cmd := exec.Command(quantracBinary(t), append([]string{"serve", "--dev", "--mqtt", "off", "--data", dir, "--http", fmt.Sprint("127.0.0.1:", port)}, args...)...)
-		cmd.Env = append(os.Environ(), env...)
-		s := spawnCommand(t, cmd)
-		s.http = fmt.Sprint("http://127.0.0.1:", port)
-		s.waitReady()
-		return s
-	}
 	is := func(s *service, metric string, want func(float64) bool) {
 		t.Helper()
 		eventually(t, metric, func() error {
@@ -279,7 +203,7 @@ func TestBackupOnSchedule(t *testing.T) {
 		})
 	}
 	some := func(v float64) bool { return v > 0 }
-	s := serve(b.env())
+	s := serveWith(t, b.env(), dir)
 	is(s, "last_success_timestamp_seconds", some)
 	is(s, "bytes_total", some)
 	is(s, "backups_total", func(v float64) bool { return v == 1 })
@@ -294,13 +218,13 @@ func TestBackupOnSchedule(t *testing.T) {
 	if got := backedUp(t, b.env(), "list", "--json"); strings.Count(got.stdout, `"name"`) != 1 {
 		t.Errorf("list: %s", got.stdout)
 	}
-	again := serve(b.env())
+	again := serveWith(t, b.env(), dir)
 	is(again, "last_success_timestamp_seconds", func(v float64) bool { return v == at })
 	is(again, "backups_total", func(v float64) bool { return v == 0 })
 	again.stop()
 
 	b.srv.Close()
-	bad := serve(append(b.env(), "QUANTRAC_BACKUP_S3_ENDPOINT=http://127.0.0.1:1"), "--backup-every", "1m")
+	bad := serveWith(t, append(b.env(), "QUANTRAC_BACKUP_S3_ENDPOINT=http://127.0.0.1:1"), dir, "--backup-every", "1m")
 	is(bad, "failures_total", some)
 	bad.logged("backup failed")
 	bad.waitReady()
@@ -340,5 +264,82 @@ func TestBackupSettings(t *testing.T) {
 	got.prints(t, "# backup-s3-access-key is set", "# backup-s3-secret-key is set", "backup-to: s3://b/c\n", "backup-every: 12h0m0s\n", "backup-keep-daily: 3\n")
 	if strings.Contains(got.stdout, "geheim") || strings.Contains(got.stdout, "the-key") {
 		t.Errorf("secrets are printed:\n%s", got.stdout)
+	}
+}
+
+// TestBackupStopped: a service that is stopped while it ships a backup ends, and
+// the next run ships the rest.
+func TestBackupStopped(t *testing.T) {
+	t.Parallel()
+	const first = 3
+	b := newBucket(t, first)
+	dir := filepath.Join(t.TempDir(), "data")
+	s := serveWith(t, b.env(), dir)
+	select {
+	case <-b.full:
+	case <-time.After(patience):
+		t.Fatalf("nothing is shipped: %s", s.log)
+	}
+	s.stop()
+	b.mu.Lock()
+	b.most = 0
+	b.mu.Unlock()
+	close(b.free)
+	if left, err := os.ReadDir(filepath.Join(dir, "snapshots")); err != nil || len(left) != 0 {
+		t.Errorf("snapshots left: %v, %v", left, err)
+	}
+	again := serveWith(t, b.env(), dir)
+	again.logged("backup made")
+	again.stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	twice := 0
+	for _, n := range b.put {
+		twice += n - 1
+	}
+	if len(b.put) < first+2 || twice != 0 {
+		t.Errorf("%d pieces, %d of them shipped again", len(b.put), twice)
+	}
+}
+
+// TestRestoredWarns: the service that was backed up has warned after the backup;
+// what the restored one says is told from that by every receiver.
+func TestRestoredWarns(t *testing.T) {
+	t.Parallel()
+	ids := make(chan string, 100)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ids <- r.Header.Get("webhook-id")
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(receiver.Close)
+	dir := t.TempDir()
+	place, back := filepath.Join(dir, "place"), filepath.Join(dir, "back")
+	if err := os.Mkdir(place, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, filepath.Join(dir, "data"), "--dev")
+	importStations(s, gaugeCSV(1))
+	subscribe(s, receiver.URL)
+	backedUp(t, []string{"QUANTRAC_URL=" + s.http}, "create", "--to", place)
+	rise := func(s *service) string {
+		t.Helper()
+		line := fmt.Sprintf("water,station=%s level_meters=2.5 %d\n", stationID(0), time.Now().UnixMilli())
+		if got := s.nobody().write(line); got.status != http.StatusNoContent {
+			t.Fatalf("write: %d %s", got.status, got.body)
+		}
+		select {
+		case id := <-ids:
+			return id
+		case <-time.After(patience):
+			t.Fatal("no warning has come")
+			return ""
+		}
+	}
+	before := rise(s)
+	s.kill()
+	backedUp(t, nil, "restore", "--from", place, "--data", back)
+	after := rise(start(t, back, "--dev"))
+	if !strings.HasSuffix(before, ".1.1") || !strings.HasSuffix(after, ".1.2") {
+		t.Errorf("webhook-id %s before, %s after; want epochs 1 and 2", before, after)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +17,15 @@ import (
 // before, its stations and accounts, and what the service is told afterwards it
 // does not know.
 func TestSnapshot(t *testing.T) {
-	s := start(t, t.TempDir(), "--dev", "--mqtt", "off")
+	dir := t.TempDir()
+	cut := filepath.Join(dir, "snapshots", "cut-short.partial")
+	if err := os.MkdirAll(cut, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, dir, "--dev", "--mqtt", "off")
+	if _, err := os.Stat(cut); !os.IsNotExist(err) {
+		t.Errorf("what a snapshot that was cut short has left is there: %v", err)
+	}
 	s.must("PUT", "/api/registry/stations/tq", "application/json", `{"id": "tq", "family": "gauge", "facts": [{"name": "Tân Quới"}]}`, http.StatusOK)
 	now := time.Now().Add(-time.Hour).UnixMilli()
 	var taken atomic.Int64
