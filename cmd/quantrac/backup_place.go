@@ -2,8 +2,10 @@ package main
 
 import (
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"quantrac"
 	"quantrac/internal/backup"
@@ -72,6 +74,25 @@ func (p *backupPlace) outside(data string) error {
 		return quantrac.Errorf(quantrac.Invalid, "%s lies in the data folder, and would be lost with it", p.To)
 	}
 	return nil
+}
+
+// besides says whether the place is on the disk of the data folder, where both
+// are there.
+func (p *backupPlace) besides(data string) bool {
+	if _, _, ok := p.bucket(); ok || p.To == "" {
+		return false
+	}
+	place, err := os.Stat(p.To)
+	if err != nil {
+		return false
+	}
+	folder, err := os.Stat(data)
+	if err != nil {
+		return false
+	}
+	a, aok := place.Sys().(*syscall.Stat_t)
+	b, bok := folder.Sys().(*syscall.Stat_t)
+	return aok && bok && a.Dev == b.Dev
 }
 
 // backupKeep says which backups stay when others are pruned.

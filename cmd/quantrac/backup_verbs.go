@@ -135,7 +135,11 @@ func (c *backupListCmd) Run(ctx context.Context, out io.Writer) error {
 			fmt.Fprintf(w, "%s\tdamaged: %s\n", b.Name, b.Damage)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", b.Name, b.Created, b.Commit, b.Files, inBytes(b.Bytes), b.Program)
+		commit := "–"
+		if b.Commit > 0 {
+			commit = fmt.Sprint(b.Commit)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", b.Name, b.Created, commit, b.Files, inBytes(b.Bytes), b.Program)
 	}
 	pieces, bytes, err := target.Stored(ctx)
 	if err != nil {

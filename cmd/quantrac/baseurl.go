@@ -43,11 +43,3 @@ func checkBaseURL(text string) error {
 	}
 	return nil
 }
-
-// advise says which settings work, and hardly as they are meant.
-func (c *serveCmd) advise() []string {
-	if c.BaseURL == "" && (!loopback(c.HTTP) || len(c.TrustedProxies) > 0) {
-		return []string{"base-url is not set: links in messages lead to " + c.baseURL() + "; set it to where people reach the page"}
-	}
-	return nil
-}

@@ -91,6 +91,17 @@ func (c *serveCmd) checkListen(address string) error {
 	return nil
 }
 
+// advise says which settings work, and hardly as they are meant.
+func (c *serveCmd) advise() (notes []string) {
+	if c.BaseURL == "" && (!loopback(c.HTTP) || len(c.TrustedProxies) > 0) {
+		notes = append(notes, "base-url is not set: links in messages lead to "+c.baseURL()+"; set it to where people reach the page")
+	}
+	if c.Backup.besides(c.Data) {
+		notes = append(notes, "backup-to is on the disk of the data folder, and would be lost with it; name a place on another one")
+	}
+	return notes
+}
+
 // settings returns the configuration as config print shows it.
 func (c *serveCmd) settings() map[string]any {
 	m := map[string]any{

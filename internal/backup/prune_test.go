@@ -210,18 +210,9 @@ func TestCreateBesidePrune(t *testing.T) {
 			} else if quantrac.KindOf(err) != quantrac.Busy {
 				t.Error(err)
 			}
-			got, err := target.Verify(t.Context(), "", false)
-			if k := quantrac.KindOf(err); err != nil && k != quantrac.NotFound {
-				t.Error(err)
-			}
-			all, err := target.List(t.Context())
-			if err != nil {
-				t.Error(err)
-			}
-			for _, d := range got.Damage { // of a backup that was there before and after, and not just pruned
-				if slices.ContainsFunc(all, func(b Backup) bool { return b.Name == d.Backup }) {
-					t.Errorf("%+v", d)
-				}
+			got, err := target.Verify(t.Context(), "", true)
+			if k := quantrac.KindOf(err); err != nil && k != quantrac.Busy || got.Err() != nil {
+				t.Error(err, got.Damage)
 			}
 		}
 	})

@@ -34,8 +34,9 @@ type Checked struct {
 
 // Verify reads every piece of a backup, of all for the name "", and compares it
 // with its name. Damage is no error but in the answer. With drop, pieces that
-// are there and damaged, twice in a row, are deleted: the next Create ships
-// them anew where the folder still has them, and that mends older backups too.
+// are there and damaged, twice in a row, are deleted (Busy while Create or Prune
+// works): the next Create ships them anew where the folder still has them, and
+// that mends older backups too.
 func (t *Target) Verify(ctx context.Context, name string, drop bool) (Checked, error) {
 	all, err := t.chosen(ctx, name)
 	if err != nil {
@@ -66,22 +67,56 @@ func (t *Target) Verify(ctx context.Context, name string, drop bool) (Checked, e
 	if err != nil {
 		return Checked{}, err
 	}
+	if len(bad) > 0 { // pruned meanwhile is not damaged
+		if all, err = t.remaining(ctx, all); err != nil {
+			return Checked{}, err
+		}
+	}
 	for _, m := range all {
 		out.Damage = append(out.Damage, m.damaged(bad)...)
 	}
-	if !drop {
-		return out, nil
+	if drop && len(bad) > 0 {
+		out.Dropped, err = t.drop(ctx, pack, bad)
 	}
-	for p, err := range bad {
-		if quantrac.KindOf(err) != quantrac.Corrupt {
-			continue // missing
-		}
-		if err := t.store.Delete(ctx, p.object()); err != nil {
-			return out, fmt.Errorf("%s: %w", t.store, err)
-		}
-		out.Dropped++
+	return out, err
+}
+
+// remaining returns those of the manifests that are in the store still.
+func (t *Target) remaining(ctx context.Context, all []stored) ([]stored, error) {
+	there := map[string]bool{}
+	err := t.store.List(ctx, manifestFolder, func(o Object) error {
+		there[strings.TrimPrefix(o.Name, manifestFolder)] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: list backups: %w", t.store, err)
 	}
-	return out, nil
+	return slices.DeleteFunc(all, func(m stored) bool { return !there[m.about.Name] }), nil
+}
+
+// drop deletes pieces that are damaged, while nobody relies on their being there.
+func (t *Target) drop(ctx context.Context, pack *packer, bad map[piece]error) (dropped int, err error) {
+	work, claim, err := t.claim(ctx, deleting)
+	if err != nil {
+		return 0, err
+	}
+	defer claim.release(ctx)
+	for p := range bad {
+		_, _, err := t.piece(work, pack, p)
+		switch quantrac.KindOf(err) {
+		case quantrac.NotFound, quantrac.KindNone: // gone, or mended by a Create meanwhile
+			continue
+		case quantrac.Corrupt:
+			if err = claim.fresh(); err == nil {
+				err = t.store.Delete(work, p.object())
+			}
+		}
+		if err != nil {
+			return dropped, fmt.Errorf("%s: %w", t.store, err)
+		}
+		dropped++
+	}
+	return dropped, nil
 }
 
 // chosen returns a backup, or all.

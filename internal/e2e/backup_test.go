@@ -258,8 +258,12 @@ func TestBackupSettings(t *testing.T) {
 			}
 		}
 	}
+	place := t.TempDir()
+	got := quantracRun(t, nil, "config", "check", "--data", dir, "--backup-to", place)
+	got.says(t, 0)
+	got.prints(t, "note: backup-to is on the disk of the data folder")
 	path := configured(t, "data: d\nbackup-to: s3://b/c\nbackup-every: 12h\nbackup-keep-daily: 3\nbackup-s3-endpoint: https://s3.example.vn\nbackup-s3-access-key: the-key\nbackup-s3-secret-key: geheim\n")
-	got := quantracRun(t, nil, "config", "print", "--config", path)
+	got = quantracRun(t, nil, "config", "print", "--config", path)
 	got.says(t, 0)
 	got.prints(t, "# backup-s3-access-key is set", "# backup-s3-secret-key is set", "backup-to: s3://b/c\n", "backup-every: 12h0m0s\n", "backup-keep-daily: 3\n")
 	if strings.Contains(got.stdout, "geheim") || strings.Contains(got.stdout, "the-key") {
