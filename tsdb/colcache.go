@@ -29,7 +29,7 @@ type columnCache struct {
 	ring   []*keptChunk // a clock: what was not used since the hand passed goes
 	hand   int
 	seed   maphash.Seed
-	asked  [1 << 13]uint32 // marks of chunks asked for once, by their hash
+	asked  [1 << 14][4]uint32 // marks of chunks asked for once, by their hash, the newest first
 }
 
 type chunkKey struct {
@@ -127,13 +127,15 @@ func (c *columnCache) forget(chunk *keptChunk) {
 // wants says whether a chunk is there, or has been asked for before.
 func (c *columnCache) wants(k chunkKey) bool {
 	h := maphash.Comparable(c.seed, k)
-	mark, at := uint32(h>>32)|1, h%uint64(len(c.asked))
+	mark := uint32(h>>32) | 1
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.chunks[k] != nil || c.asked[at] == mark {
+	marks := &c.asked[h%uint64(len(c.asked))]
+	if c.chunks[k] != nil || slices.Contains(marks[:], mark) {
 		return true
 	}
-	c.asked[at] = mark
+	copy(marks[1:], marks[:])
+	marks[0] = mark
 	return false
 }
 
