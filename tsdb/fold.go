@@ -15,6 +15,12 @@ import (
 type Windows struct {
 	First, Step, Width quantrac.Millis
 	Count              int
+
+	// By, where not nil, folds a series in the place of an op: it gets the
+	// samples that lie in any of the windows, fills the columns of out, and says
+	// whether there is something to yield. It is called from several goroutines
+	// at a time, and keeps nothing of what it gets.
+	By func(out *Folded, s *Series) bool
 }
 
 // FoldOp says what becomes of the samples in a window. The numbers come out as
@@ -41,6 +47,9 @@ type Folded struct {
 	Labels quantrac.Labels
 	Counts []uint32
 	Values []float64
+	// Widest and Last are for Windows.By: how many samples there are in the
+	// window that holds the most, and in the last one.
+	Widest, Last int
 
 	deque []int // positions of values, for wide windows
 }
@@ -79,10 +88,10 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 		q.From, q.To = w.span()
 		q.MaxSamples = 0
 		err := readAhead(ctx, db, &q, &db.folding, func(ctx context.Context, v *view, sc *scratch, t target, out *Folded) (int, error) {
-			if w.keeps(&q) {
+			if w.By == nil && w.keeps(&q) {
 				return v.foldKept(ctx, sc, out, t, &q, w, op)
 			}
-			if w.byDays(&q) {
+			if w.By == nil && w.byDays(&q) {
 				if n, ok, err := v.foldDays(ctx, sc, out, t, &q, w, op); ok || err != nil {
 					return n, err
 				}
@@ -141,6 +150,9 @@ func (w Windows) Fold(out *Folded, s *Series, op FoldOp) bool {
 	out.Labels = s.Labels
 	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
 	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
+	if w.By != nil {
+		return w.By(out, s)
+	}
 	times, values := dropStale(s.Times, s.Values)
 	if (op == FoldMin || op == FoldMax) && w.Count > manyWindows && w.Width > manyWindows*w.Step {
 		return w.extremes(out, times, values, op)

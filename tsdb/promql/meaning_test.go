@@ -188,6 +188,10 @@ func (s *slowStore) Select(ctx context.Context, _ tsdb.Query) iter.Seq2[*tsdb.Se
 	}
 }
 
+func (s *slowStore) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error] {
+	return tsdb.FoldSelect(ctx, s, q, w, op)
+}
+
 func TestTimeLimits(t *testing.T) {
 	store := &slowStore{entered: make(chan struct{}, 9), left: make(chan struct{}, 9)}
 	c := newClient(t, store, quantrac.NewManualClock(testNow), Options{MaxConcurrent: 1})

@@ -59,7 +59,6 @@ type evaluation struct {
 	grid
 	sink    sink
 	columns columns // of the series at hand
-	window  window  // likewise
 	budget  budget
 	notes   annotations.Annotations
 	noted   map[string]bool // metrics that have got their remark

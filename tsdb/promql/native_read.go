@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"quantrac"
 	"quantrac/tsdb"
@@ -71,48 +72,53 @@ func (e *evaluation) fold(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// scan works out a function's values from the samples of each window.
+// scan works out a function's values from the samples of each window, of several
+// series at a time.
 func (e *evaluation) scan(ctx context.Context) error {
-	first := e.start - e.offset
-	for s, err := range e.store.Select(ctx, e.query(first-e.width+1, e.end-e.offset)) {
+	w := tsdb.Windows{First: e.start - e.offset, Step: e.step, Width: e.width, Count: e.steps}
+	var pool sync.Pool
+	w.By = func(out *tsdb.Folded, s *tsdb.Series) bool {
+		at, ok := pool.Get().(*window)
+		if !ok {
+			at = &window{}
+		}
+		defer pool.Put(at)
+		return e.slide(at, out, w.First, s)
+	}
+	for f, err := range e.store.Fold(ctx, e.query(0, 0), w, 0) {
 		if err != nil {
 			return err
 		}
-		if !e.wanted(s.Labels) {
+		if !e.wanted(f.Labels) {
 			continue
 		}
-		widest, last := e.slide(first, s.Times, s.Values)
-		if widest == 0 {
-			continue
-		}
-		if err := e.emit(s.Labels, e.columns, widest, last); err != nil {
+		if err := e.emit(f.Labels, columns{f.Counts, f.Values}, f.Widest, f.Last); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
 }
 
-// slide moves the window over a series. It returns how many samples the widest
-// window holds, and the last.
-func (e *evaluation) slide(first quantrac.Millis, times []quantrac.Millis, values []float64) (widest, last int) {
-	w := &e.window
-	w.times, w.values = dropStale(times, values)
+// slide moves a window over a series and says whether it ever held a sample.
+func (e *evaluation) slide(w *window, out *tsdb.Folded, first quantrac.Millis, s *tsdb.Series) bool {
+	w.times, w.values = dropStale(s.Times, s.Values)
 	w.lo, w.hi = 0, 0
 	if e.function.timed {
 		w.clock.set(w.times)
 	}
-	e.columns.reset(e.steps)
+	clear(out.Counts)
+	out.Widest, out.Last = 0, 0
 	for k := range e.steps {
 		w.move(first+quantrac.Millis(k)*e.step, e.width)
-		if last = w.hi - w.lo; last == 0 {
+		if out.Last = w.hi - w.lo; out.Last == 0 {
 			continue
 		}
-		widest = max(widest, last)
+		out.Widest = max(out.Widest, out.Last)
 		if v, ok := e.function.value(w); ok {
-			e.columns.set(k, v)
+			out.Counts[k], out.Values[k] = 1, v
 		}
 	}
-	return widest, last
+	return out.Widest > 0
 }
 
 // dropStale leaves out values that are Prometheus' stale markers; almost always

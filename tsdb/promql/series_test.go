@@ -87,7 +87,11 @@ func (s *spyStore) Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Ser
 }
 
 func (s *spyStore) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) iter.Seq2[*tsdb.Folded, error] {
-	s.asked = append(s.asked, fmt.Sprintf("fold %v %+v %d %v", q.Matchers, w, op, quantrac.PrincipalFrom(ctx).Stations))
+	how := fmt.Sprint(op)
+	if w.By != nil {
+		how, w.By = "by itself", nil
+	}
+	s.asked = append(s.asked, fmt.Sprintf("fold %v %d+%d*%d<%d %s %v", q.Matchers, int64(w.First), int64(w.Step), w.Count, int64(w.Width), how, quantrac.PrincipalFrom(ctx).Stations))
 	return func(func(*tsdb.Folded, error) bool) {}
 }
 
@@ -140,6 +144,9 @@ func TestReads(t *testing.T) {
 	span := func(ms string, from, to quantrac.Millis, stations string) string {
 		return fmt.Sprintf("select [%s] %d..%d [%s]", ms, from, to, stations)
 	}
+	fold := func(ms string, width quantrac.Millis, stations string) string {
+		return fmt.Sprintf("fold [%s] %d+%d*11<%d by itself [%s]", ms, int64(from), int64(hour), int64(width), stations)
+	}
 	level := `__name__="water_level_meters"`
 	const stale = 31 * minute
 	f("water_level_meters", 0, span(level, from-stale+1, to, ""))
@@ -148,13 +155,13 @@ func TestReads(t *testing.T) {
 	f("water_level_meters offset 1h", 0, span(level, from-hour-stale+1, to-hour, ""))
 	f("water_level_meters @ 360000", 0, `latest [__name__="water_level_meters" model=""]`)
 	f("water_level_meters", 7*time.Minute, span(level, from-7*minute+1, to, ""))
-	f("rate(water_level_meters[10m])", 0, span(level, from-10*minute+1, to, ""))
+	f("rate(water_level_meters[10m])", 0, fold(level, 10*minute, ""))
 	f("max_over_time(water_level_meters[1h:10m])", 0, span(level, from-hour-stale+1, to, ""))
 	f(`water_level_meters{river="Tiền"}`, 0, span(level, from-stale+1, to, "tq"))
 	f(`water_level_meters{river!="Tiền"}`, 0, span(level, from-stale+1, to, ""))
 	f(`water_level_meters{river="Mekong"}`, 0)
 	f(`rate(water_level_meters{river=~"T.*",station=~"tq|hn",a=~"b",c=~".+",d!~".+"}[1m])`, 0,
-		span(`station=~"tq|hn" a="b" c!="" d="" `+level, from-minute+1, to, "tq"))
+		fold(`station=~"tq|hn" a="b" c!="" d="" `+level, minute, "tq"))
 	// Series of unequal staleness are read apart.
 	store.asked = nil
 	if _, err := api.Range(context.Background(), `{__name__=~".+"}`, from, to, time.Hour); err != nil {
