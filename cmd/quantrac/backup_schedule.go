@@ -19,6 +19,8 @@ type backupSchedule struct {
 	backupPlace
 	backupKeep
 	Every time.Duration `name:"every" default:"24h" env:"QUANTRAC_BACKUP_EVERY" help:"How often the service makes a backup, where there is a place for them. Without another word it then keeps those of 14 days, 8 weeks and 24 months."`
+
+	VerifyEvery time.Duration `name:"verify-every" default:"720h" env:"QUANTRAC_BACKUP_VERIFY_EVERY" help:"How often the service reads all its backups whole, after it has made one; 0 is never. Damaged pieces are shipped anew with the next backup where that is possible."`
 }
 
 // leastBackupEvery keeps backups from following each other without a pause.
@@ -34,6 +36,9 @@ func (b *backupSchedule) check(data string) error {
 	if b.Every < leastBackupEvery {
 		errs = append(errs, fmt.Errorf("backup-every: want %s or more", leastBackupEvery))
 	}
+	if b.VerifyEvery < 0 {
+		errs = append(errs, errors.New("backup-verify-every: want 0 or more"))
+	}
 	if min(b.Last, b.Daily, b.Weekly, b.Monthly) < 0 {
 		errs = append(errs, errors.New("backup-keep-last, -daily, -weekly and -monthly: want 0 or more"))
 	}
@@ -42,7 +47,7 @@ func (b *backupSchedule) check(data string) error {
 
 // settings adds what config print shows.
 func (b *backupSchedule) settings(m map[string]any) {
-	m["backup-to"], m["backup-every"] = b.To, b.Every.String()
+	m["backup-to"], m["backup-every"], m["backup-verify-every"] = b.To, b.Every.String(), b.VerifyEvery.String()
 	m["backup-keep-last"], m["backup-keep-daily"], m["backup-keep-weekly"], m["backup-keep-monthly"] = b.Last, b.Daily, b.Weekly, b.Monthly
 	m["backup-s3-endpoint"], m["backup-s3-region"], m["backup-s3-http"] = b.Endpoint, b.Region, b.AllowHTTP
 }
@@ -66,6 +71,8 @@ type backups struct {
 	shipped  int64
 	made     uint64
 	failures uint64
+	verified quantrac.Millis // when all backups were read last, 0 unknown
+	damage   int             // places found then
 }
 
 func (s *system) openBackups(context.Context) error {
@@ -110,6 +117,8 @@ func (b *backups) run(ctx context.Context) error {
 			b.s.log.Error("backup failed; what was shipped so far need not be again", "to", b.target, "next_try", due, "error", err)
 		default:
 			due = made.Add(b.s.c.Backup.Every)
+			b.prune(ctx)
+			b.verify(ctx)
 		}
 	}
 }
@@ -120,14 +129,19 @@ func (b *backups) first(ctx context.Context) quantrac.Millis {
 	if err != nil || len(all) == 0 {
 		return b.s.realClock().Now() // the backup itself tells what is wrong
 	}
+	at, damage, err := b.target.Verified(ctx)
+	if err != nil {
+		at, damage = 0, 0 // it is asked for again after the backup
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.verified, b.damage = at, damage
 	b.success = all[len(all)-1].Created
 	return b.success.Add(b.s.c.Backup.Every)
 }
 
-// make makes a backup, writes it down in the audit log, and prunes. It returns
-// when the backup was begun.
+// make makes a backup and writes it down in the audit log. It returns when the
+// backup was begun.
 func (b *backups) make(ctx context.Context) (quantrac.Millis, error) {
 	began := time.Now()
 	made, shipped, err := backUpRunning(ctx, &b.s.snapshots, b.target, backupName(b.s.realClock().Now()), false)
@@ -141,6 +155,11 @@ func (b *backups) make(ctx context.Context) (quantrac.Millis, error) {
 	if err != nil {
 		b.s.log.Error("the backup could not be written down in the audit log", "name", made.Name, "error", err)
 	}
+	return made.Created, nil
+}
+
+// prune deletes old backups.
+func (b *backups) prune(ctx context.Context) {
 	pruned, err := b.target.Prune(ctx, b.s.c.Backup.keeping(), false)
 	if err != nil && ctx.Err() == nil {
 		b.s.log.Warn("old backups could not be pruned; the next backup brings another try", "to", b.target, "error", err)
@@ -148,7 +167,29 @@ func (b *backups) make(ctx context.Context) (quantrac.Millis, error) {
 	if len(pruned.Deleted) > 0 {
 		b.s.log.Info("old backups pruned", "to", b.target, "backups", pruned.Deleted, "pieces", pruned.Pieces, "bytes", pruned.Bytes)
 	}
-	return made.Created, nil
+}
+
+// verify reads all backups, if the last time is long ago. Disks forget, and a
+// backup is missed when it is too late.
+func (b *backups) verify(ctx context.Context) {
+	every, now := b.s.c.Backup.VerifyEvery, b.s.realClock().Now()
+	at, damage, err := b.target.Verified(ctx)
+	if err == nil && every > 0 && now >= at.Add(every) {
+		var found backup.Checked
+		if found, err = b.target.Verify(ctx, "", true); err == nil {
+			at, damage = now, len(found.Damage)
+			b.s.log.Info("backups verified", "to", b.target, "backups", found.Backups, "bytes", found.Bytes, "took", b.s.realClock().Now().Sub(now))
+		}
+		if err := found.Err(); err != nil {
+			b.s.log.Error("backups are damaged; see them by quantrac backup verify", "to", b.target, "places", damage, "dropped", found.Dropped, "error", err)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		b.s.log.Warn("backups could not be verified; the next backup brings another try", "to", b.target, "error", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.verified, b.damage = at, damage
 }
 
 func (b *backups) count(at quantrac.Millis, took time.Duration, shipped backup.Shipped, err error) {
@@ -174,5 +215,7 @@ func (r roomStats) backup(gauge gaugeFunc, counter counterFunc) {
 	gauge("backup_last_duration_seconds", "How long the newest backup that this run of the service has made took.", b.took.Seconds())
 	counter("backup_bytes_total", "Bytes shipped for backups, as stored.", uint64(b.shipped))
 	counter("backup_backups_total", "Backups made on schedule.", b.made)
+	gauge("backup_last_verify_timestamp_seconds", "When all backups were read whole last, 0 if that is not known.", float64(b.verified)/1000)
+	gauge("backup_damage", "Places in backups that were found damaged then.", float64(b.damage))
 	counter("backup_failures_total", "Backups on schedule that failed; each is tried again.", b.failures)
 }

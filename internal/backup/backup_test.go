@@ -152,6 +152,9 @@ func TestBackup(t *testing.T) {
 			t.Fatal(err)
 		}
 		first := create(t, target, src, "first")
+		if at, _, err := target.Verified(t.Context()); err != nil || at != 0 {
+			t.Errorf("verified before it was: %v, %v", at, err)
+		}
 		if first.Pieces < 6 || first.Bytes < 3<<20 || first.Bytes > 3<<20+300_000 {
 			t.Errorf("first: %+v", first)
 		}
@@ -182,6 +185,9 @@ func TestBackup(t *testing.T) {
 			t.Errorf("stored: %d pieces, %d bytes, %v", pieces, bytes, err)
 		}
 		ok := must[backup.Checked](t)(target.Verify(t.Context(), "", false))
+		if at, damage, err := target.Verified(t.Context()); err != nil || at == 0 || damage != 0 {
+			t.Errorf("verified: %v, %d, %v", at, damage, err)
+		}
 		if ok.Backups != 3 || ok.Pieces != first.Pieces+1 || ok.Err() != nil {
 			t.Errorf("verify: %+v", ok)
 		}

@@ -197,6 +197,9 @@ func TestDamage(t *testing.T) {
 			}
 			problems[fmt.Sprint(d.Problem == "it is missing")]++
 		}
+		if at, damage, err := target.Verified(t.Context()); err != nil || at == 0 || damage != len(bad.Damage) {
+			t.Errorf("verified: %v, %d, %v", at, damage, err)
+		}
 		if problems["true"] < 1 || problems["false"] < 1 || bad.Pieces != len(pieces) || quantrac.KindOf(bad.Err()) != quantrac.Corrupt {
 			t.Errorf("%+v", bad)
 		}

@@ -2,11 +2,13 @@ package backup
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,7 +38,7 @@ type Checked struct {
 // with its name. Damage is no error but in the answer. With drop, pieces that
 // are there and damaged, twice in a row, are deleted (Busy while Create or Prune
 // works): the next Create ships them anew where the folder still has them, and
-// that mends older backups too.
+// that mends older backups too. Of all, Verified tells later.
 func (t *Target) Verify(ctx context.Context, name string, drop bool) (Checked, error) {
 	all, err := t.chosen(ctx, name)
 	if err != nil {
@@ -76,9 +78,53 @@ func (t *Target) Verify(ctx context.Context, name string, drop bool) (Checked, e
 		out.Damage = append(out.Damage, m.damaged(bad)...)
 	}
 	if drop && len(bad) > 0 {
-		out.Dropped, err = t.drop(ctx, pack, bad)
+		if out.Dropped, err = t.drop(ctx, pack, bad); err != nil {
+			return out, err
+		}
+	}
+	if name == "" {
+		err = t.remember(ctx, &out)
 	}
 	return out, err
+}
+
+const verifiedName = "verified"
+
+// verified is when all backups were read whole last.
+type verified struct {
+	At     quantrac.Millis `json:"at_ms"`
+	Damage int             `json:"damage"` // places
+}
+
+// remember writes down that all backups have been read. Who may only read need
+// not.
+func (t *Target) remember(ctx context.Context, c *Checked) error {
+	data, err := json.Marshal(verified{t.o.Clock.Now(), len(c.Damage)})
+	if err != nil {
+		return err
+	}
+	err = t.store.Put(ctx, verifiedName, append(data, '\n'))
+	if err != nil && ctx.Err() == nil && quantrac.KindOf(err) != quantrac.Denied && !errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%s: %w", t.store, err)
+	}
+	return ctx.Err()
+}
+
+// Verified returns when Verify has read all backups last, 0 for never, and how
+// many places it found damaged.
+func (t *Target) Verified(ctx context.Context) (at quantrac.Millis, damage int, err error) {
+	data, err := t.store.Get(ctx, verifiedName)
+	if quantrac.KindOf(err) == quantrac.NotFound {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s: %w", t.store, err)
+	}
+	var v verified
+	if json.Unmarshal(data, &v) != nil { // which the next one writes anew
+		return 0, 0, nil
+	}
+	return v.At, v.Damage, nil
 }
 
 // remaining returns those of the manifests that are in the store still.

@@ -207,6 +207,7 @@ func TestBackupOnSchedule(t *testing.T) {
 	is(s, "last_success_timestamp_seconds", some)
 	is(s, "bytes_total", some)
 	is(s, "backups_total", func(v float64) bool { return v == 1 })
+	is(s, "last_verify_timestamp_seconds", some)
 	eventually(t, "audit log", func() error {
 		if got := string(s.must("GET", "/api/auth/audit", "", "", http.StatusOK)); !strings.Contains(got, `"backup.create"`) {
 			return fmt.Errorf("%s", got)
@@ -220,6 +221,7 @@ func TestBackupOnSchedule(t *testing.T) {
 	}
 	again := serveWith(t, b.env(), dir)
 	is(again, "last_success_timestamp_seconds", func(v float64) bool { return v == at })
+	is(again, "last_verify_timestamp_seconds", some)
 	is(again, "backups_total", func(v float64) bool { return v == 0 })
 	again.stop()
 
