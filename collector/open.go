@@ -95,12 +95,7 @@ func (a *admission) admit() {
 	if a.who.Name != "" {
 		a.kept.source += ", " + a.who.Name
 	}
-	if a.who.Stations != nil {
-		a.only = make(map[string]bool, len(a.who.Stations))
-		for _, st := range a.who.Stations {
-			a.only[st] = true
-		}
-	}
+	a.limitStations()
 	m.rows = m.rows[:0]
 	for i := range m.out.Rows {
 		r := &m.out.Rows[i]
@@ -114,6 +109,16 @@ func (a *admission) admit() {
 		case !a.impossible(r.Index, &row):
 			a.judge(&row)
 			m.rows = append(m.rows, row)
+		}
+	}
+}
+
+// limitStations finds out which stations the principal may write.
+func (a *admission) limitStations() {
+	if a.who.Stations != nil {
+		a.only = make(map[string]bool, len(a.who.Stations))
+		for _, st := range a.who.Stations {
+			a.only[st] = true
 		}
 	}
 }

@@ -133,6 +133,7 @@ func (s *system) routes() http.Handler {
 	letters := params.NowOnly(s.letters.Handler(s.devicesAt))
 	mux.Handle("/api/dead-letters", letters)
 	mux.Handle("/api/dead-letters/", letters)
+	mux.Handle("/api/data/", newExchanges(s).handler())
 	mux.Handle("/api/admin/", params.NowOnly(s.snapshots.handler()))
 	s.alertingRoutes(mux)
 	s.forecastRoutes(mux)

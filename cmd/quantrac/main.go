@@ -29,6 +29,8 @@ type cli struct {
 	Simulate simulateCmd `cmd:"" help:"Publish a made-up network shaped like the province's as MQTT devices."`
 	Replay   replayCmd   `cmd:"" help:"Publish a recorded CSV as MQTT devices."`
 	Station  stationCmd  `cmd:"" help:"Stations of the registry."`
+	Export   exportCmd   `cmd:"" help:"Take series out, as CSV, JSON lines, Parquet or for VictoriaMetrics (docs/import.md)."`
+	Import   importCmd   `cmd:"" help:"Bring series in that were kept elsewhere (docs/import.md)."`
 	Config   configCmd   `cmd:"" help:"Check or print the configuration."`
 	Tsdb     tsdbCmd     `cmd:"" help:"Look into the store of a data folder, check and merge it."`
 	Snapshot snapshotCmd `cmd:"" help:"Snapshots of a running service's data folder."`

@@ -38,6 +38,21 @@ type remote struct {
 // call makes a request; an answer that is not 200 is an error with the
 // service's own words.
 func (r remote) call(ctx context.Context, method, path, contentType string, body io.Reader) ([]byte, error) {
+	resp, err := r.request(ctx, method, path, contentType, body)
+	if err != nil {
+		failed := new(statusError)
+		if errors.As(err, &failed) {
+			return failed.body, err
+		}
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
+}
+
+// request is call for answers that are read as they come; who asks closes the
+// body.
+func (r remote) request(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
 	if u, err := url.Parse(r.HTTP); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("--http %q: write http://HOST:PORT, or https://", r.HTTP)
 	}
@@ -55,20 +70,21 @@ func (r remote) call(ctx context.Context, method, path, contentType string, body
 	if err != nil {
 		return nil, fmt.Errorf("no answer from the service: %w", err)
 	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode/100 != 2 {
-		return b, &statusError{resp.StatusCode, serviceError(resp.Status, b)}
-	}
-	return b, nil
+	return nil, &statusError{resp.StatusCode, serviceError(resp.Status, b), b}
 }
 
 type statusError struct {
 	code int
 	text string
+	body []byte
 }
 
 func (e *statusError) Error() string { return e.text }

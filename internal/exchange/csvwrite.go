@@ -28,7 +28,7 @@ type csvWriter struct {
 
 func newCSVWriter(w io.Writer, o WriteOptions) (*csvWriter, error) {
 	names, err := o.labelColumns()
-	return &csvWriter{w: w, o: o, names: names, values: make([]string, len(names))}, err
+	return &csvWriter{w: w, o: o, names: names, begun: o.Continued, values: make([]string, len(names))}, err
 }
 
 // Write implements Writer.

@@ -102,6 +102,8 @@ type WriteOptions struct {
 	LabelNames []string
 	// Revisions adds the columns of an archive: commit, when, by whom and why.
 	Revisions bool
+	// Continued leaves out the headings of CSV: a file goes on that has them.
+	Continued bool
 }
 
 // NewWriter returns a Writer. Errors: Invalid for a format that cannot say what
