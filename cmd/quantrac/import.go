@@ -64,7 +64,10 @@ func (c *importCmd) Run(ctx context.Context, out io.Writer, log *slog.Logger) (e
 	if err != nil {
 		return err
 	}
-	in := &incoming{c: c, log: log, sorter: regroup.New(regroup.Options{Memory: c.Memory << 20, FS: vfs.OS(), File: filepath.Join(dir, "values")})}
+	in := &incoming{c: c, log: log, sorter: regroup.New(regroup.Options{
+		Memory: c.Memory << 20, FS: vfs.OS(), File: filepath.Join(dir, "values"),
+		Greatest: c.Format == string(exchange.VictoriaMetrics), // as its queries show it
+	})}
 	defer func() { err = errors.Join(err, in.sorter.Close(), os.RemoveAll(dir)) }()
 	if err := in.readAll(ctx); err != nil {
 		return err

@@ -113,7 +113,7 @@ func gather(body io.Reader, format exchange.Format, answer *importAnswer) ([]qua
 	if err != nil {
 		return nil, err
 	}
-	s := regroup.New(regroup.Options{Memory: importValues * 40})
+	s := regroup.New(regroup.Options{Memory: importValues * 40, Greatest: format == exchange.VictoriaMetrics})
 	for {
 		stretch, err := in.Next()
 		if err == io.EOF {

@@ -97,7 +97,7 @@ func (s *sending) summary(out io.Writer, skipped int64) error {
 		n    int64
 		what string
 	}{
-		{skipped, "rows had been imported before the interruption"}, {beaten, "values told again later in the files"},
+		{skipped, "rows had been imported before the interruption"}, {beaten, "values beaten by others of the same series and time"},
 		{int64(s.sent.Ahead), "failed, as too far in the future"}, {int64(s.sent.Bad), "rows refused by the service"},
 	} {
 		if n.n > 0 {

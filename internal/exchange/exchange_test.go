@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -205,6 +206,51 @@ func TestVictoriaMetricsRoundTrip(t *testing.T) {
 	}
 	if !slices.Equal(bits, want) || got.Left != nans {
 		t.Errorf("%x and %d left out, want %x and %d; from %s", bits, got.Left, want, nans, text)
+	}
+}
+
+// TestVictoriaMetricsExport reads what version 1.151 has exported.
+func TestVictoriaMetricsExport(t *testing.T) {
+	text, err := os.ReadFile("testdata/victoriametrics.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := open(VictoriaMetrics, text, ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for {
+		s, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, t := range s.Times {
+			got = append(got, fmt.Sprint(s.Labels, " ", int64(t), " ", s.Revisions[i].Value))
+		}
+	}
+	slices.Sort(got)
+	want := strings.Split(strings.TrimSpace(`
+odd_meters{station="s0"} 1700000000000 +Inf
+odd_meters{station="s0"} 1700000600000 -Inf
+odd_meters{station="s0"} 1700001200000 0
+odd_meters{station="s0"} 1700001800000 1.23e+14
+odd_meters{station="s0"} 1700002400000 1e+30
+odd_meters{station="s0"} 1700003000000 0
+twice_meters{station="s0"} 1700000000000 1
+twice_meters{station="s0"} 1700000000000 1.5
+twice_meters{station="s0"} 1700000000000 2
+water_level_meters{note="a \"b\"\\c", station="tan_chau"} 1700000000000 1e-06
+water_level_meters{place="bến đò", station="cho_moi"} 1700000000000 2.314
+water_level_meters{place="bến đò", station="cho_moi"} 1700000600000 -0.02
+water_temperature_c{place="bến đò", station="cho_moi"} 1700000000000 27.5
+water_temperature_c{place="bến đò", station="cho_moi"} 1700000600000 27
+`), "\n")
+	if !slices.Equal(got, want) {
+		t.Errorf("first difference:\n%s", difference(got, want))
 	}
 }
 

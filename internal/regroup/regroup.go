@@ -32,6 +32,9 @@ type Options struct {
 	Memory int64  // bytes of values held at most; 64 MiB
 	FS     vfs.FS // where the temporary file goes; nil for none: more than Memory is refused
 	File   string // its path; what is there is replaced
+	// Greatest keeps the greatest of the values told of one series and time, and
+	// not the last one.
+	Greatest bool
 }
 
 // Sorter gathers values. It is for one goroutine.
@@ -101,8 +104,8 @@ func (s *Sorter) Add(series quantrac.Labels, times []quantrac.Millis, revs []qua
 }
 
 // Values returns how many values have been added, and how many of them are told
-// again by a later one of the same series and time, which is known once Rows has
-// come to its end.
+// of a series and time that others tell of too, which is known once Rows has come
+// to its end.
 func (s *Sorter) Values() (added, beaten int64) { return s.values, s.beaten }
 
 func (s *Sorter) resolve(series quantrac.Labels) (group, prop uint32) {
@@ -176,7 +179,8 @@ func (s *Sorter) spill() error {
 }
 
 // Rows gives every row to show, which may keep it; an error of show ends it.
-// Of a value told several times the last one added counts. Values of one time
+// Of a value told several times the last one added counts, or the greatest.
+// Values of one time
 // with other received times are rows of their own.
 func (s *Sorter) Rows(show func(*quantrac.Row) error) error {
 	s.sort()
@@ -198,7 +202,9 @@ func (s *Sorter) Rows(show func(*quantrac.Row) error) error {
 			at = at[:0]
 		case len(at) > 0 && c.prop == at[len(at)-1].prop:
 			s.beaten++
-			at[len(at)-1] = c
+			if was := &at[len(at)-1]; !s.o.Greatest || math.Float64frombits(c.bits) > math.Float64frombits(was.bits) {
+				*was = c
+			}
 			continue
 		}
 		if err == io.EOF {

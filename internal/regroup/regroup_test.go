@@ -205,3 +205,29 @@ func TestFaults(t *testing.T) {
 		t.Errorf("%d operations, want more", failed)
 	}
 }
+
+// TestGreatest: in whatever order, and by way of the file too.
+func TestGreatest(t *testing.T) {
+	series := quantrac.NewLabels(quantrac.LabelMetric, "m")
+	for _, memory := range []int64{0, 1} {
+		s := New(Options{Memory: memory, FS: vfs.NewMem(), File: "x", Greatest: true})
+		for i := range 100 {
+			v := float64((i * 37) % 100)
+			if err := s.Add(series, []quantrac.Millis{5}, []quantrac.Revision{{Value: v}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := s.Rows(func(r *quantrac.Row) error {
+			if len(r.Cells) != 1 || r.Cells[0].Value != 99 {
+				t.Errorf("%v, want 99", r.Cells)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
