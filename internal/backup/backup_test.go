@@ -191,20 +191,26 @@ func TestBackup(t *testing.T) {
 		if ok.Backups != 3 || ok.Pieces != first.Pieces+1 || ok.Err() != nil {
 			t.Errorf("verify: %+v", ok)
 		}
-		out := vfs.NewMem()
-		seen := ""
-		got, err := target.Restore(t.Context(), out, "", "/new/data", func(b backup.Backup, dir string) error { seen = b.Name + " in " + dir; return nil })
-		if err != nil || got.Name != "third" || seen != "third in /new/data.restoring" {
-			t.Errorf("restore: %+v, %v, finished in %q", got, err, seen)
-		}
-		same(t, out, "/new/data", files)
-		if _, err := target.Restore(t.Context(), out, "first", "/new/data", nil); quantrac.KindOf(err) != quantrac.Conflict {
-			t.Errorf("restore over a folder: %v", err)
-		}
-		if _, err := target.Restore(t.Context(), out, "fourth", "/d4", nil); quantrac.KindOf(err) != quantrac.NotFound {
-			t.Errorf("restore of none: %v", err)
-		}
+		restored(t, target, files)
 	})
+}
+
+// restored wants the newest backup of three to come back.
+func restored(t *testing.T, target *backup.Target, files map[string][]byte) {
+	t.Helper()
+	out := vfs.NewMem()
+	seen := ""
+	got, err := target.Restore(t.Context(), out, "", "/new/data", func(b backup.Backup, dir string) error { seen = b.Name + " in " + dir; return nil })
+	if err != nil || got.Name != "third" || seen != "third in /new/data.restoring" {
+		t.Errorf("restore: %+v, %v, finished in %q", got, err, seen)
+	}
+	same(t, out, "/new/data", files)
+	if _, err := target.Restore(t.Context(), out, "first", "/new/data", nil); quantrac.KindOf(err) != quantrac.Conflict {
+		t.Errorf("restore over a folder: %v", err)
+	}
+	if _, err := target.Restore(t.Context(), out, "fourth", "/d4", nil); quantrac.KindOf(err) != quantrac.NotFound {
+		t.Errorf("restore of none: %v", err)
+	}
 }
 
 // A place that holds something else is left alone, one that is not there is not

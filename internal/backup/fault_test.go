@@ -74,6 +74,15 @@ func TestRestoreFaults(t *testing.T) {
 		}
 		same(t, mem.Crash(0), "/d", files)
 	}
+}
+
+// A restore wants room, stops when there is none left, and goes on with what is
+// there.
+func TestRestoreAgain(t *testing.T) {
+	files := map[string][]byte{"a": noise(1, 900_000), "b/c": []byte("small"), "b/d": {}, "e": noise(2, 9000)}
+	store := backup.Folder(vfs.NewMem(), "/")
+	target := backup.New(store, backup.Options{Workers: 1})
+	create(t, target, folderOf(t, files), "one")
 	mem := vfs.NewMem()
 	mem.SetCapacity(500_000)
 	if _, err := target.Restore(t.Context(), mem, "one", "/d", nil); quantrac.KindOf(err) != quantrac.Unavailable || !strings.Contains(err.Error(), "make room") {
@@ -216,6 +225,16 @@ func TestDamage(t *testing.T) {
 		}
 		if ok := must[backup.Checked](t)(target.Verify(t.Context(), "", false)); ok.Err() != nil || ok.Backups != 3 {
 			t.Errorf("mended: %+v", ok)
+		}
+	})
+}
+
+// A manifest that cannot be read is told, and nothing is pruned before it is gone.
+func TestDamagedManifest(t *testing.T) {
+	stores(t, func(t *testing.T, s backup.Store) {
+		target := backup.New(s, backup.Options{})
+		for _, name := range []string{"one", "two", "three"} {
+			create(t, target, folderOf(t, map[string][]byte{"a": []byte("a")}), name)
 		}
 		if err := s.Put(t.Context(), "backups/two", []byte("{}\n")); err != nil {
 			t.Fatal(err)

@@ -25,45 +25,54 @@ func backedUp(t *testing.T, env []string, args ...string) ran {
 	return got
 }
 
-// TestBackupKilled backs a service up while it takes readings. The client is
-// killed in the middle; the next one ships only what is missing, clears away
-// what the first has left, and what is restored holds all that was acknowledged
-// before it began.
-func TestBackupKilled(t *testing.T) {
-	t.Parallel()
-	const writers, first = 4, 4
-	s := start(t, t.TempDir(), "--dev", "--mqtt", "off")
-	l := &ledger{acked: map[string]map[int64]float64{}}
-	acked := func() (n int, copied map[string]map[int64]float64) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		copied = map[string]map[int64]float64{}
-		for station, values := range l.acked {
-			copied[station] = maps.Clone(values)
-		}
-		return l.n, copied
-	}
+// load writes readings to a service until it is stopped, and notes what was
+// acknowledged.
+type load struct {
+	t    *testing.T
+	l    ledger
+	stop func()
+}
+
+func startLoad(t *testing.T, s *service, writers int) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
+	w := &load{t: t, l: ledger{acked: map[string]map[int64]float64{}}, stop: func() { cancel(); wg.Wait() }}
 	for i := range writers {
 		wg.Go(func() {
-			writeAll(ctx, s.http, fmt.Sprintf("backup_%d", i), time.Now().Add(-55*time.Minute).UnixMilli(), l)
+			writeAll(ctx, s.http, fmt.Sprintf("backup_%d", i), time.Now().Add(-55*time.Minute).UnixMilli(), &w.l)
 		})
 	}
-	enough := func(than int) {
-		t.Helper()
-		eventually(t, "readings taken", func() error {
-			if n, _ := acked(); n < than {
-				return fmt.Errorf("%d of %d", n, than)
-			}
-			return nil
-		})
+	t.Cleanup(w.stop)
+	return w
+}
+
+// acked returns what has been acknowledged until now.
+func (w *load) acked() *ledger {
+	w.l.mu.Lock()
+	defer w.l.mu.Unlock()
+	out := &ledger{acked: map[string]map[int64]float64{}, n: w.l.n}
+	for station, values := range w.l.acked {
+		out.acked[station] = maps.Clone(values)
 	}
-	enough(2000)
-	b := newBucket(t, first)
-	env := append(b.env(), "QUANTRAC_URL="+s.http)
+	return out
+}
+
+// more waits until some more readings are acknowledged.
+func (w *load) more(some int) {
+	w.t.Helper()
+	want := w.acked().n + some
+	eventually(w.t, "readings taken", func() error {
+		if n := w.acked().n; n < want {
+			return fmt.Errorf("%d of %d", n, want)
+		}
+		return nil
+	})
+}
+
+// killShipping starts a backup, kills it when the bucket takes no more, lets
+// the bucket take more, and returns what it had taken.
+func killShipping(t *testing.T, b *bucket, env []string) map[string]int {
+	t.Helper()
 	cmd := exec.Command(quantracBinary(t), "backup", "create")
 	cmd.Env = append(os.Environ(), env...)
 	client := spawnCommand(t, cmd)
@@ -77,18 +86,32 @@ func TestBackupKilled(t *testing.T) {
 	client.kill()
 	close(b.free)
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.most = 0
-	before := maps.Clone(b.put)
-	b.mu.Unlock()
+	return maps.Clone(b.put)
+}
+
+// TestBackupKilled backs a service up while it takes readings. The client is
+// killed in the middle; the next one ships only what is missing, clears away
+// what the first has left, and what is restored holds all that was acknowledged
+// before it began.
+func TestBackupKilled(t *testing.T) {
+	t.Parallel()
+	const first = 4
+	s := start(t, t.TempDir(), "--dev", "--mqtt", "off")
+	w := startLoad(t, s, 4)
+	w.more(2000)
+	b := newBucket(t, first)
+	env := append(b.env(), "QUANTRAC_URL="+s.http)
+	before := killShipping(t, b, env)
 	if got := quantracRun(t, env, "backup", "list"); got.code != 0 || strings.Count(got.stdout, "\n") != 2 {
 		t.Errorf("a backup that was killed is listed: %s%s", got.stdout, got.stderr)
 	}
 	if got := quantracRun(t, env, "snapshot", "list"); !strings.Contains(got.stdout, "backup-") {
 		t.Errorf("the snapshot of the backup that was killed: %s%s", got.stdout, got.stderr)
 	}
-	n, _ := acked()
-	enough(n + 200)
-	n, want := acked()
+	w.more(200)
+	want := w.acked()
 	backedUp(t, env, "create", "--name", "whole")
 	b.mu.Lock()
 	fresh := len(b.put) - len(before)
@@ -104,15 +127,14 @@ func TestBackupKilled(t *testing.T) {
 	if got := quantracRun(t, env, "snapshot", "list", "--json"); strings.TrimSpace(got.stdout) != "[]" {
 		t.Errorf("snapshots left: %s%s", got.stdout, got.stderr)
 	}
-	cancel()
-	wg.Wait()
+	w.stop()
 	s.kill()
 
 	dir := filepath.Join(t.TempDir(), "new")
 	backedUp(t, env, "verify", "whole").prints(t, "1 backups are whole")
 	backedUp(t, env, "restore", "--data", dir).prints(t, "restored whole", "epoch 2 begins")
 	back := start(t, dir, "--dev", "--mqtt", "off")
-	checkLedger(t, back, &ledger{acked: want, n: n})
+	checkLedger(t, back, want)
 	if got := string(back.must("GET", "/api/auth/audit", "", "", http.StatusOK)); !strings.Contains(got, `"backup.restore"`) || strings.Contains(got, "geheim") {
 		t.Errorf("audit log: %s", got)
 	}
@@ -153,13 +175,13 @@ func TestBackupOfStopped(t *testing.T) {
 		}
 	}
 	back := filepath.Join(dir, "back")
-	quantracRun(t, nil, "backup", "restore", "--from", place, "--data", back).says(t, 1, ", piece 0 at offset 0: ", "pieces/")
+	quantracRun(t, nil, "backup", "restore", "--from", place, "--data", back).says(t, 1, ", piece ", " at offset ", "pieces/")
 	if _, err := os.Stat(back); !os.IsNotExist(err) {
 		t.Errorf("what was not restored is there: %v", err)
 	}
 	bad := quantracRun(t, nil, "backup", "verify", "--from", place, "--drop-damaged")
 	bad.says(t, 1, "damaged or incomplete: ")
-	bad.prints(t, "2 damaged pieces dropped", ", piece 0 at offset 0: ")
+	bad.prints(t, "2 damaged pieces dropped", ", piece ", " at offset ")
 	backedUp(t, nil, append(create[1:], "--name", "mended")...)
 	backedUp(t, nil, "restore", "--from", place, "--data", back)
 	quantracRun(t, nil, "backup", "restore", "--from", place, "--data", back).says(t, 1, "is not empty")
