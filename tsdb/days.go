@@ -40,7 +40,7 @@ func (v *view) foldDays(ctx context.Context, sc *scratch, out *Folded, t target,
 	if err != nil || v.nothing {
 		return 0, false, err
 	}
-	if err := v.knownDays(sc, t, q, op); err != nil || len(sc.days) == 0 {
+	if err := v.knownDays(sc, t, op); err != nil || len(sc.days) == 0 {
 		return 0, false, err
 	}
 	rows, known := 0, int64(0)
@@ -53,7 +53,7 @@ func (v *view) foldDays(ctx context.Context, sc *scratch, out *Folded, t target,
 	if known < int64(rows)/2 {
 		return 0, false, nil
 	}
-	f := dayFolder{view: v, ctx: ctx, sc: sc, target: t, query: *q, op: op}
+	f := dayFolder{view: v, ctx: ctx, sc: sc, query: *q, op: op}
 	sc.held = append(sc.held[:0], ps...)
 	v.db.stats.daysFolded.Add(uint64(len(sc.days)))
 	out.Labels = t.labels()
@@ -72,20 +72,11 @@ func (v *view) foldDays(ctx context.Context, sc *scratch, out *Folded, t target,
 }
 
 // knownDays gathers the days of a series that can be taken as blocks sum them
-// up, in order.
-func (v *view) knownDays(sc *scratch, t target, q *Query, op FoldOp) error {
+// up, in order. Its pieces have been looked for.
+func (v *view) knownDays(sc *scratch, t target, op FoldOp) error {
 	sc.days = sc.days[:0]
-	for _, b := range v.state.blocks {
-		if b.info.Last < int64(q.From) || b.info.First > int64(q.To) {
-			continue
-		}
-		if ok, err := b.group(t.g, &sc.group); !ok || err != nil {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if err := v.daysIn(sc, b, t, op); err != nil {
+	for i := range sc.groups {
+		if err := v.daysIn(sc, &sc.groups[i], t, op); err != nil {
 			return err
 		}
 	}
@@ -93,14 +84,15 @@ func (v *view) knownDays(sc *scratch, t target, q *Query, op FoldOp) error {
 	return nil
 }
 
-// daysIn adds the days of the group at hand in one block.
-func (v *view) daysIn(sc *scratch, b *blockFile, t target, op FoldOp) error {
-	for i := range sc.group.Chunks {
-		if sc.group.Chunks[i].MaxCommit > v.AsOf {
+// daysIn adds the days of a series in one block.
+func (v *view) daysIn(sc *scratch, part *blockPart, t target, op FoldOp) error {
+	for i := range part.Chunks {
+		if part.Chunks[i].MaxCommit > v.AsOf {
 			return nil
 		}
 	}
-	number, ok := b.r.DayPage(t.s.metric.name, sc.group.position)
+	b := part.block
+	number, ok := b.r.DayPage(t.s.metric.name, part.position)
 	if !ok {
 		return nil
 	}
@@ -108,7 +100,7 @@ func (v *view) daysIn(sc *scratch, b *blockFile, t target, op FoldOp) error {
 	if err != nil {
 		return err
 	}
-	s, ok := page.Find(sc.group.position)
+	s, ok := page.Find(part.position)
 	if !ok {
 		return nil
 	}
@@ -163,11 +155,10 @@ func (sc *scratch) others(b *blockFile, end int64) bool {
 // dayFolder folds the windows of one series.
 type dayFolder struct {
 	*view
-	ctx    context.Context
-	sc     *scratch
-	target target
-	query  Query
-	op     FoldOp
+	ctx   context.Context
+	sc    *scratch
+	query Query
+	op    FoldOp
 }
 
 // window folds the samples after from up to to. Where it took days the number
@@ -211,13 +202,17 @@ func best(days []day, op FoldOp) *day {
 // rows adds what lies after from up to to, read row by row, unless it is known
 // that there is nothing, or nothing that matters.
 func (f *dayFolder) rows(a *accumulator, from, to int64) error {
-	if from >= to || !f.any(from, to) || f.beaten(a, from, to) {
+	if from >= to {
+		return nil
+	}
+	ps := f.pieces(from, to)
+	if len(ps) == 0 || f.beaten(a, from, to) {
 		return nil
 	}
 	f.query.From, f.query.To = quantrac.Millis(from+1), quantrac.Millis(to)
 	s := &f.sc.series
 	s.reuse(nil)
-	if err := f.series(f.ctx, f.sc, s, f.target, &f.query, 0); err != nil {
+	if err := f.seen(f.ctx, f.sc, s, ps, &f.query, 0); err != nil {
 		return err
 	}
 	_, values := dropStale(s.Times, s.Values)
@@ -225,9 +220,15 @@ func (f *dayFolder) rows(a *accumulator, from, to int64) error {
 	return nil
 }
 
-// any says whether there may be rows after from up to to.
-func (f *dayFolder) any(from, to int64) bool {
-	return slices.ContainsFunc(f.sc.held, func(p piece) bool { return p.first <= to && p.last > from })
+// pieces returns those that may have rows after from up to to.
+func (f *dayFolder) pieces(from, to int64) []piece {
+	out := f.sc.pieces[:0] // held has them all
+	for i := range f.sc.held {
+		if p := &f.sc.held[i]; p.first <= to && p.last > from {
+			out = append(out, *p)
+		}
+	}
+	return out
 }
 
 // beaten says that the part of a day that a window cuts off cannot hold its

@@ -144,6 +144,12 @@ func (v *view) series(ctx context.Context, sc *scratch, out *Series, t target, q
 	if err != nil {
 		return err
 	}
+	return v.seen(ctx, sc, out, ps, q, most)
+}
+
+// seen is series of the pieces of one, in order.
+func (v *view) seen(ctx context.Context, sc *scratch, out *Series, ps []piece, q *Query, most int) error {
+	from, to := int64(q.From), int64(q.To)
 	total := 0
 	for i := range ps {
 		total += ps[i].within(from, to)

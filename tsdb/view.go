@@ -62,6 +62,7 @@ type scratch struct {
 	cells   []rows.Cell
 	series  Series
 	group   blockGroup
+	groups  []blockPart // what blocks have of the series that pieces has looked for
 	days    []day
 	stats   []float64
 	held    []piece
@@ -85,43 +86,58 @@ type piece struct {
 	col int      // of the run
 }
 
+// blockPart is a block and what it has of a group.
+type blockPart struct {
+	block *blockFile
+	blockGroup
+}
+
 // pieces finds where the cells of a series between two times are, in the order
 // of their first times.
 func (v *view) pieces(sc *scratch, g *group, col int, from, to int64) ([]piece, error) {
-	sc.pieces = sc.pieces[:0]
+	sc.pieces, sc.groups = sc.pieces[:0], sc.groups[:0]
 	for _, b := range v.state.blocks {
 		if b.info.Last < from || b.info.First > to {
 			continue
 		}
-		ok, err := b.group(g, &sc.group)
+		n := len(sc.groups)
+		if n < cap(sc.groups) {
+			sc.groups = sc.groups[:n+1] // with its memory
+		} else {
+			sc.groups = append(sc.groups, blockPart{})
+		}
+		part := &sc.groups[n]
+		ok, err := b.group(g, &part.blockGroup)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			sc.chunks(b, col, from, to)
+		if !ok {
+			sc.groups = sc.groups[:n]
+			continue
 		}
+		part.block = b
+		sc.pieces = part.pieces(sc.pieces, col, from, to)
 	}
 	sc.pieces = v.runs(sc.pieces, g, col, from, to)
 	slices.SortFunc(sc.pieces, func(a, b piece) int { return cmp.Compare(a.first, b.first) })
 	return sc.pieces, nil
 }
 
-// chunks adds the chunks of the group at hand that have cells of a column
-// between two times.
-func (sc *scratch) chunks(b *blockFile, col int, from, to int64) {
-	bg := &sc.group
+// pieces appends the chunks that have cells of a column between two times.
+func (bg *blockPart) pieces(ps []piece, col int, from, to int64) []piece {
 	k := slices.Index(bg.cols, col)
 	if k < 0 || bg.Last[k] < from || bg.First[k] > to {
-		return
+		return ps
 	}
 	for i := range bg.Chunks {
 		if c := &bg.Chunks[i]; c.Last >= from && c.First <= to {
-			sc.pieces = append(sc.pieces, piece{
+			ps = append(ps, piece{
 				first: c.First, last: c.Last, maxCommit: c.MaxCommit, simple: c.Flags&block.Simple != 0, rows: int(c.Rows),
-				block: b, chunk: *c, columns: len(bg.cols), column: k,
+				block: bg.block, chunk: *c, columns: len(bg.cols), column: k,
 			})
 		}
 	}
+	return ps
 }
 
 // runs adds what the heads have of a series.
