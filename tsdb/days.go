@@ -209,6 +209,9 @@ func (f *dayFolder) rows(a *accumulator, from, to int64) error {
 	if len(ps) == 0 || f.beaten(a, from, to) {
 		return nil
 	}
+	if f.glance(a, ps, from, to) {
+		return nil
+	}
 	f.query.From, f.query.To = quantrac.Millis(from+1), quantrac.Millis(to)
 	s := &f.sc.series
 	s.reuse(nil)
@@ -218,6 +221,24 @@ func (f *dayFolder) rows(a *accumulator, from, to int64) error {
 	_, values := dropStale(s.Times, s.Values)
 	a.samples(values)
 	return nil
+}
+
+// glance is rows for the extreme of one piece that is kept decoded, if that is all
+// there is; ok says so.
+func (f *dayFolder) glance(a *accumulator, ps []piece, from, to int64) (ok bool) {
+	p := &ps[0]
+	if f.op != FoldMax && f.op != FoldMin || !a.mixed || len(ps) > 1 || p.block == nil || !p.simple || p.maxCommit > f.AsOf {
+		return false
+	}
+	chunk, col := f.db.decoded.get(p)
+	if col == nil {
+		return false
+	}
+	v, n, ok := chunk.extreme(col, from+1, to, f.query.Qualities, f.op)
+	if n > 0 {
+		a.part(int64(n), v)
+	}
+	return ok
 }
 
 // pieces returns those that may have rows after from up to to.
