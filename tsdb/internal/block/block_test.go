@@ -362,5 +362,14 @@ func FuzzChunk(f *testing.F) {
 		if err == nil && tb.Len() != n {
 			t.Fatalf("%d rows, want %d", tb.Len(), n)
 		}
+		if err != nil {
+			return
+		}
+		human, err := d.Commits(nil, tb.Times, tb.Kinds)
+		for i := range tb.Kinds {
+			if err != nil || tb.Kinds[i] == rows.Human && human[i] != tb.Commits[i] {
+				t.Fatalf("human row %d is by commit %d, %v, want %d", i, human[i], err, tb.Commits[i])
+			}
+		}
 	})
 }

@@ -183,7 +183,11 @@ func (h *hand) next(i int) uint64 {
 
 // number returns the number of the next commit at a time, in ms.
 func (h *hand) number(t int64) (uint64, error) {
-	at := floorDiv(t, h.step)
+	at := t / h.step
+	rest := t - at*h.step
+	if rest < 0 {
+		at, rest = at-1, rest+h.step
+	}
 	page := h.page
 	if h.ticks == nil || at < h.pages[page].step || page+1 < len(h.pages) && at >= h.pages[page+1].step {
 		page = sort.Search(len(h.pages), func(i int) bool { return h.pages[i].step > at }) - 1
@@ -194,11 +198,15 @@ func (h *hand) number(t int64) (uint64, error) {
 	p := h.pages[page]
 	d := uint64(at) - uint64(p.step)
 	i := h.find(d)
+	to := h.next(i)
 	if uint64(h.ticks[i].step) != d {
-		return h.next(i), nil
+		return to, nil
 	}
 	from := p.number + uint64(h.ticks[i].number)
-	hi, lo := bits.Mul64(h.next(i)-from, uint64(t-at*h.step))
+	if to-from < 1<<32 { // as in every file that is whole
+		return from + (to-from)*uint64(rest)/uint64(h.step), nil
+	}
+	hi, lo := bits.Mul64(to-from, uint64(rest))
 	part, _ := bits.Div64(hi, lo, uint64(h.step))
 	return from + part, nil
 }

@@ -40,6 +40,12 @@ func network(stations, steps int) ([]sample, []quantrac.Commit) {
 			if rnd.IntN(40) == 0 {
 				r.Quality = []uint8{2, 2}
 			}
+			if rnd.IntN(60) == 0 {
+				r.Kind = rows.Human
+				if rnd.IntN(2) == 0 {
+					r.Received = 0
+				}
+			}
 			all = append(all, message{s, came + 50 + int64(rnd.IntN(200)), r})
 		}
 	}
@@ -115,6 +121,9 @@ func TestClock(t *testing.T) {
 			if err := sameTable(tables[k], s.table, 2); err != nil {
 				t.Errorf("group %d: %v", k, err)
 			}
+			if err := humans(r, &groups[k].Group); err != nil {
+				t.Errorf("group %d: %v", k, err)
+			}
 		}
 		if err := r.Verify(nil); err != nil {
 			t.Error(err)
@@ -128,6 +137,30 @@ func TestClock(t *testing.T) {
 	if c2*4 > p*3 || sizes[0].Clock != 0 || sizes[1].Clock == 0 {
 		t.Errorf("commits take %d bytes and the clock %d; %d without one", sizes[1].Commits, sizes[1].Clock, p)
 	}
+}
+
+// humans reads the commits of human rows alone.
+func humans(r *Reader, g *Group) error {
+	for k := range g.Chunks {
+		var d Data
+		if _, err := r.Read(&d, &g.Chunks[k], len(g.Properties), nil); err != nil {
+			return err
+		}
+		t := &rows.Table{}
+		if err := d.Table(t, []int{0, 1}, math.NaN()); err != nil {
+			return err
+		}
+		got, err := d.Commits(nil, t.Times, t.Kinds)
+		if err != nil {
+			return err
+		}
+		for i, kind := range t.Kinds {
+			if kind == rows.Human && got[i] != t.Commits[i] {
+				return fmt.Errorf("human row %d is by commit %d, want %d", i, got[i], t.Commits[i])
+			}
+		}
+	}
+	return nil
 }
 
 // There is no clock where it would be of no use, and a clock may lack commits, or

@@ -135,21 +135,18 @@ func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uin
 		return dst, errors.New("the time after which they follow is cut short")
 	}
 	var err error
-	if d.came, err = d.Received(d.came[:0], times); err != nil {
+	if d.came, err = d.cameFor(d.came[:0], times, kinds); err != nil {
 		return dst, err
 	}
 	if d.ints, err = codec.ReadInts(d.ints[:0], s[n:], d.rows); err != nil {
 		return dst, err
 	}
-	for i, r := range d.came {
+	for i, t := range d.came {
 		if kinds != nil && kinds[i] != rows.Human {
 			dst = append(dst, 0)
 			continue
 		}
-		if r == 0 {
-			r = times[i]
-		}
-		base, err := d.hand.number(r + after)
+		base, err := d.hand.number(t + after)
 		if err != nil {
 			return dst, err
 		}
@@ -158,116 +155,26 @@ func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uin
 	return dst, nil
 }
 
-// Received appends the received times to dst, 0 where unknown.
-func (d *Data) Received(dst, times []int64) ([]int64, error) {
-	if d.pack != nil {
-		return append(dst, d.pack.Received[d.from:d.from+d.rows]...), nil
-	}
-	s := d.sections[2]
-	if len(s) == 0 {
-		return dst, d.wrap("received times", errors.New("no mode"))
-	}
-	switch s[0] {
-	case receivedNone:
-		return append(dst, make([]int64, d.rows)...), nil
-	case receivedAll:
-		from := len(dst)
-		dst, err := codec.ReadInts(dst, s[1:], d.rows)
-		if err != nil {
-			return dst, d.wrap("received times", err)
-		}
-		for i, t := range times {
-			dst[from+i] += t
-		}
-		return dst, nil
-	case receivedMixed, receivedLate:
-		dst, err := d.receivedSome(dst, times, s[1:], s[0] == receivedLate)
-		return dst, d.wrap("received times", err)
-	}
-	return dst, d.wrap("received times", fmt.Errorf("mode %d is unknown", s[0]))
-}
-
-// receivedSome reads received times that some rows may not have, or that some
-// have intervals late.
-func (d *Data) receivedSome(dst, times []int64, s []byte, late bool) ([]int64, error) {
-	runs, s, ok := cutBytes(s)
-	if !ok {
-		return dst, errors.New("runs are cut short")
-	}
-	known := d.rows
-	var err error
-	d.codes = d.codes[:0]
-	if !late || len(runs) > 0 {
-		if d.codes, err = codec.ReadRuns(d.codes, runs, d.rows); err != nil {
-			return dst, err
-		}
-		known = 0
-		for _, c := range d.codes {
-			known += int(c & 1)
-		}
-	}
-	var places, by []int64
-	if late {
-		if places, by, s, err = readLate(s, known); err != nil {
-			return dst, err
-		}
-	}
-	if d.ints, err = codec.ReadInts(d.ints[:0], s, known); err != nil {
+// cameFor appends when rows came, as far as that is known; if kinds is not nil at
+// least for rows of kind Human.
+func (d *Data) cameFor(dst, times []int64, kinds []uint8) ([]int64, error) {
+	none, err := d.onlyOthersReceived(kinds)
+	if err != nil {
 		return dst, err
 	}
-	for i, p := range places {
-		d.ints[p] += by[i]
+	if none {
+		return append(dst, times...), nil
 	}
-	at := 0
-	for i, t := range times {
-		v := int64(0)
-		if len(d.codes) == 0 || d.codes[i]&1 != 0 {
-			v = t + d.ints[at]
-			at++
+	from := len(dst)
+	if dst, err = d.Received(dst, times); err != nil {
+		return dst, err
+	}
+	for i, r := range dst[from:] {
+		if r == 0 {
+			dst[from+i] = times[i]
 		}
-		dst = append(dst, v)
 	}
 	return dst, nil
-}
-
-// readLate reads which of the known received times are intervals late, and by how
-// much; s is what follows.
-func readLate(data []byte, known int) (places, by []int64, s []byte, err error) {
-	r := indexReader{data: data, size: len(data)}
-	interval, n := r.uvarint(), r.uvarint()
-	if r.err != nil || n > uint64(known) {
-		return nil, nil, nil, fmt.Errorf("%d of %d are late", n, known)
-	}
-	first, rest, ok := cutBytes(r.data)
-	second, s, more := cutBytes(rest)
-	if !ok || !more {
-		return nil, nil, nil, errors.New("which are late is cut short")
-	}
-	if places, err = codec.ReadInts(nil, first, int(n)); err != nil {
-		return nil, nil, nil, err
-	}
-	if by, err = codec.ReadInts(nil, second, int(n)); err != nil {
-		return nil, nil, nil, err
-	}
-	at := int64(0)
-	for i, p := range places {
-		if p < 0 || p >= int64(known)-at {
-			return nil, nil, nil, fmt.Errorf("number %d of those late is %d after %d of %d", i, p, at, known)
-		}
-		at += p
-		places[i] = at
-		by[i] *= int64(interval)
-	}
-	return places, by, s, nil
-}
-
-// cutBytes cuts off bytes behind their count.
-func cutBytes(data []byte) (b, rest []byte, ok bool) {
-	size, n := binary.Uvarint(data)
-	if n <= 0 || size > uint64(len(data)-n) {
-		return nil, nil, false
-	}
-	return data[n : n+int(size)], data[n+int(size):], true
 }
 
 // rowGaps returns how many rows are missing before each, by their times.
