@@ -16,15 +16,16 @@ import (
 // forecasts they are taken off. A Missing cell has the canonical NaN.
 //
 // Errors: Invalid (see Validate), NotFound for the revocation of a correction
-// that does not stand, Busy while flushing is far behind, Unavailable when the
-// journal cannot take it or the store is closed, the context's until the batch
-// is queued. After any of them nothing is acknowledged.
+// that does not stand, Busy while flushing fails and memory is full, Unavailable
+// when the journal cannot take it or the store is closed, the context's until the
+// batch is queued. After any of them nothing is acknowledged. Where flushing does
+// not keep pace, Append waits for it.
 func (db *DB) Append(ctx context.Context, b *quantrac.Batch) (quantrac.Receipt, error) {
 	if err := db.enter(); err != nil {
 		return quantrac.Receipt{}, err
 	}
 	defer db.leave()
-	if err := db.roomForMore(); err != nil {
+	if err := db.roomForMore(ctx); err != nil {
 		return quantrac.Receipt{}, err
 	}
 	if err := validateHead(b); err != nil {
@@ -39,15 +40,6 @@ func (db *DB) Append(ctx context.Context, b *quantrac.Batch) (quantrac.Receipt, 
 		return db.appendForecast(ctx, b)
 	}
 	return db.commit(ctx, b, nil)
-}
-
-// roomForMore refuses when memory fills up because flushing fails or does not
-// keep pace.
-func (db *DB) roomForMore() error {
-	if n := db.headBytes(); n > 8*db.o.FlushBytes {
-		return quantrac.Errorf(quantrac.Busy, "tsdb %s: %d MiB wait to be flushed, nothing more is taken until some are (last error: %v)", db.dir, n>>20, db.stats.lastError())
-	}
-	return nil
 }
 
 // commit journals a batch whose head is valid, and rows that are ours to add

@@ -75,11 +75,8 @@ func (db *DB) onCommit(e journal.Entry) {
 		db.stats.readErrors.Add(1)
 		db.o.Logger.Error("tsdb: a commit could not be applied", "commit", e.Number, "error", err)
 	}
-	if db.headBytes() > db.o.FlushBytes {
-		select {
-		case db.wake <- struct{}{}:
-		default:
-		}
+	if db.full() {
+		db.wakeFlush()
 	}
 }
 

@@ -2,8 +2,10 @@ package tsdb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -226,6 +228,54 @@ func TestConcurrentSeries(t *testing.T) {
 	sorted(len(all), func(i int) quantrac.Labels { return all[i].Labels })
 }
 
+// While a flush is under way and memory is full, Append waits and does not refuse.
+func TestAppendWaits(t *testing.T) {
+	held, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	fsys := vfs.Faulty(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpCreate && filepath.Dir(op.Name) == "tsdb" && strings.HasSuffix(op.Name, ".block") {
+			once.Do(func() { close(held) })
+			<-release
+		}
+		return nil
+	})
+	db, _ := openDB(t, fsys, quantrac.NewManualClock(workStart+1<<40), tsdb.Options{FlushBytes: 4 << 10})
+	ctx, stop := context.WithCancel(context.Background())
+	var background sync.WaitGroup
+	background.Go(func() { _ = db.Run(ctx) })
+	defer background.Wait()
+	defer stop()
+	var full quantrac.Batch
+	for slot := range 64 {
+		full.Rows = append(full.Rows, row("a", slot, "v", float64(slot)))
+	}
+	mustAppend(t, db, &full)
+	<-held
+	done := make(chan error, 1)
+	go func() {
+		for slot := range 2000 {
+			if _, err := db.Append(ctx, readings(row("b", slot, "v", float64(slot)))); err != nil {
+				done <- fmt.Errorf("row %d: %w", slot, err)
+				return
+			}
+		}
+		done <- nil
+	}()
+	until(t, "more waits than makes Append wait", func() bool { return db.Stats().HeadBytes > 6<<10 })
+	waiting, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := db.Append(waiting, readings(row("c", 0, "v", 1.0))); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not wait is told %v", err)
+	}
+	if n := db.Stats().HeadBytes; n > 8<<10 {
+		t.Errorf("%d bytes wait", n)
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // Run flushes by size and by age, and tries again after a failure.
 func TestRun(t *testing.T) {
 	clock := quantrac.NewManualClock(workStart + 1<<40)
@@ -249,7 +299,7 @@ func TestRun(t *testing.T) {
 	}
 	append1(0)
 	for slot := 1; db.Stats().Flushes == 0; slot++ {
-		if slot < 120 { // below what Append refuses
+		if slot < 60 { // below what Append refuses
 			append1(slot)
 		}
 		until(t, "awake", func() bool { return true })

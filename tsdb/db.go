@@ -27,7 +27,8 @@ type Options struct {
 	// mind; nil reserves nothing.
 	Reserved func(name string) bool
 	// FlushBytes is how large the head may grow, in bytes of memory, before
-	// Run flushes it; 64 MiB. At eight times that Append refuses (Busy).
+	// Run flushes it; 64 MiB. At one and a half times that Append waits for
+	// the flush under way, at four times it refuses (Busy).
 	FlushBytes int64
 	// FlushInterval is how long rows stay in the head at most, for the sake of
 	// restarts and of the journal's length; 6 hours. Negative: no limit.
@@ -119,6 +120,7 @@ type DB struct {
 		manifest manifest
 	}
 	flushing   sync.Mutex // held by Flush
+	gate       flushGate
 	compacting sync.Mutex // held by Compact
 	forecasts  sync.Mutex // held while a forecast is appended
 

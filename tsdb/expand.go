@@ -28,7 +28,7 @@ func (db *DB) Delete(ctx context.Context, d Deletion) (quantrac.Receipt, error) 
 	if b.Rows, err = db.visibleRows(ctx, d); err != nil || len(b.Rows) == 0 {
 		return quantrac.Receipt{}, err
 	}
-	if err := db.roomForMore(); err != nil {
+	if err := db.roomForMore(ctx); err != nil {
 		return quantrac.Receipt{}, err
 	}
 	return db.commit(ctx, b, nil)

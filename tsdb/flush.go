@@ -32,7 +32,9 @@ func (db *DB) flush(ctx context.Context) error {
 		if h == nil {
 			return db.advance(last)
 		}
+		end := db.gate.begin()
 		err := db.flushHead(ctx, h)
+		end(err)
 		db.stats.ended(&db.stats.flushes, err)
 		if err != nil {
 			db.stats.flushErrors.Add(1)
@@ -185,17 +187,6 @@ func (hg *headGroup) partitions(firsts []int64) []int64 {
 		}
 	}
 	return firsts
-}
-
-// headBytes returns how much memory the rows of all heads take, an estimate.
-func (db *DB) headBytes() int64 {
-	db.apply.RLock()
-	defer db.apply.RUnlock()
-	n := int64(0)
-	for _, h := range db.apply.state.heads {
-		n += h.bytes.Load()
-	}
-	return n
 }
 
 // allTime is the range of every row.

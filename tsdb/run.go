@@ -30,6 +30,8 @@ func (db *DB) Run(ctx context.Context) error {
 }
 
 func (db *DB) runFlush(ctx context.Context, flushed chan<- struct{}) {
+	db.gate.run(true)
+	defer db.gate.run(false)
 	for {
 		wait := db.o.FlushInterval
 		if wait < 0 {
