@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -54,10 +55,10 @@ type Collector struct {
 
 	closing   chan struct{} // closed by Close
 	workers   sync.WaitGroup
-	active    atomic.Int64 // sessions with a worker
-	memory    budget       // of payloads
-	memos     sync.Pool    // of *decode.Memo
-	scratches sync.Pool    // of *scratch
+	active    atomic.Int64      // sessions with a worker
+	memory    budget            // of payloads
+	memos     chan *decode.Memo // idle ones
+	scratches sync.Pool         // of *scratch
 
 	mu       sync.Mutex // protects what follows; the last lock to be taken
 	closed   bool
@@ -71,7 +72,7 @@ func New(store Store, registry Registry, dead DeadLetters, clock quantrac.Clock,
 		store: store, registry: registry, dead: dead, clock: clock,
 		o: o, metrics: newMetrics(), seed: maphash.MakeSeed(), memory: newBudget(o.TotalBytes),
 		closing: make(chan struct{}), sessions: map[string]*session{},
-		memos: sync.Pool{New: func() any { return new(decode.Memo) }}, scratches: sync.Pool{New: func() any { return new(scratch) }},
+		memos: make(chan *decode.Memo, 2*runtime.GOMAXPROCS(0)), scratches: sync.Pool{New: func() any { return new(scratch) }},
 	}
 }
 

@@ -10,10 +10,24 @@ import (
 
 // lines decodes line protocol with what was learned of earlier payloads.
 func (c *Collector) lines(out *decode.Result, payload []byte, p decode.Precision, received quantrac.Millis) error {
-	m := c.memos.Get().(*decode.Memo)
+	m := c.memo()
 	err := m.Lines(out, payload, p, received, c.o.Limits)
-	c.memos.Put(m)
+	select {
+	case c.memos <- m:
+	default: // there are enough
+	}
 	return err
+}
+
+// memo returns a memo for one payload. Idle ones stay, as what they know is worth
+// more than their memory.
+func (c *Collector) memo() *decode.Memo {
+	select {
+	case m := <-c.memos:
+		return m
+	default:
+		return new(decode.Memo)
+	}
 }
 
 // Writing is line protocol of a request whose sender waits for the answer.

@@ -42,11 +42,29 @@ func (db *DB) Append(ctx context.Context, b *quantrac.Batch) (quantrac.Receipt, 
 	return db.commit(ctx, b, nil)
 }
 
+// appender returns an appender for one batch. Idle ones stay, as what they
+// remember is worth more than their memory.
+func (db *DB) appender() *appender {
+	select {
+	case a := <-db.idle:
+		return a
+	default:
+		return &appender{}
+	}
+}
+
+func (db *DB) idleAppender(a *appender) {
+	select {
+	case db.idle <- a:
+	default: // there are enough
+	}
+}
+
 // commit journals a batch whose head is valid, and rows that are ours to add
 // and valid already, which the receipt does not count.
 func (db *DB) commit(ctx context.Context, b *quantrac.Batch, ours []quantrac.Row) (quantrac.Receipt, error) {
-	a := db.pool.Get().(*appender)
-	defer db.pool.Put(a)
+	a := db.appender()
+	defer db.idleAppender(a)
 	var rc quantrac.Receipt
 	now := max(db.o.Clock.Now(), db.j.Last().Time)
 	if err := a.plan(b, db.o.Reserved); err != nil {

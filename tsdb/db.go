@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,7 +126,7 @@ type DB struct {
 	forecasts  sync.Mutex // held while a forecast is appended
 
 	receipts receipts
-	pool     sync.Pool // of *appender
+	idle     chan *appender
 	scratch  sync.Pool // of *scratch
 	// Memory of readAhead, for Select and for Fold.
 	selecting, folding sync.Pool
@@ -169,7 +170,7 @@ func Open(fsys vfs.FS, dir string, j *journal.Journal, o Options) (*DB, error) {
 	db := &DB{fs: fsys, dir: dir, j: j, o: o.withDefaults(), handles: files.New(fsys, openFiles), wake: make(chan struct{}, 1)}
 	db.index = index.New(func(id uint32) string { return db.groups.at(id).key })
 	db.metrics = map[string]*metric{}
-	db.pool.New = func() any { return &appender{} }
+	db.idle = make(chan *appender, 2*runtime.GOMAXPROCS(0))
 	db.scratch.New = func() any { return &scratch{} }
 	db.receipts.m = map[uint64]counts{}
 	db.apply.w.humans = map[*group]bool{}

@@ -55,11 +55,19 @@ func (o *groupOrder) settle(groups *groupTable) {
 		return
 	}
 	key := func(id uint32) string { return groups.at(id).key }
-	slices.SortFunc(list, func(a, b uint32) int { return compareKeys(key(a), key(b)) })
+	byKey := make([]keyed, len(list))
+	for i, id := range list {
+		byKey[i] = keyed{rest: key(id), id: id}
+	}
+	sortKeyed(byKey)
+	for i := range byKey {
+		list[i] = byKey[i].id
+	}
 	merged := make([]uint32, 0, len(o.sorted)+len(list))
 	rest := o.sorted
 	for _, id := range list {
-		n := gallop(len(rest), func(i int) bool { return compareKeys(key(rest[i]), key(id)) > 0 })
+		k := key(id)
+		n := gallop(len(rest), func(i int) bool { return compareKeys(key(rest[i]), k) > 0 })
 		merged = append(append(merged, rest[:n]...), id)
 		rest = rest[n:]
 	}

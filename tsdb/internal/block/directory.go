@@ -124,10 +124,11 @@ func (d *directory) scan(r *indexReader) error {
 	}
 	offset := int64(headerSize)
 	var g Group
+	var p packEntry
 	for d.groups < n && r.err == nil {
 		d.at = append(d.at, entryAt{uint32(len(all) - len(r.data)), uint32(d.groups), offset})
 		if r.isPack(d) {
-			p := r.pack(d, offset)
+			r.pack(&p, d, offset)
 			r.bytes(r.count(1)) // labels
 			offset += int64(p.chunk.Size)
 			d.groups += len(p.skip)
@@ -172,12 +173,13 @@ func (d *directory) end() int64 { return d.at[len(d.at)-1].chunk }
 func (d *directory) forget() {
 	d.symbols = texts{}
 	var left []byte
+	var p packEntry
 	for i := range len(d.at) - 1 {
 		at := &d.at[i]
 		entry := d.entries[at.entry:d.at[i+1].entry]
 		r := indexReader{data: entry, size: len(entry)}
 		if r.isPack(d) {
-			r.pack(d, 0)
+			r.pack(&p, d, 0)
 			entry = entry[:len(entry)-len(r.data)]
 		}
 		at.entry = uint32(len(left))
@@ -286,6 +288,7 @@ func (r *indexReader) chunks(g *Group, info *Info, offset int64) {
 // each reads all entries and gives each group to f, with its labels.
 func (d *directory) each(f func(position int, labels quantrac.Labels, g *Group) error) error {
 	var g Group
+	var p packEntry
 	for i := range len(d.at) - 1 {
 		r := d.reader(i)
 		first := int(d.at[i].group)
@@ -300,7 +303,7 @@ func (d *directory) each(f func(position int, labels quantrac.Labels, g *Group) 
 			}
 			continue
 		}
-		p := r.pack(d, d.at[i].chunk)
+		r.pack(&p, d, d.at[i].chunk)
 		ls := packLabels{indexReader: indexReader{data: r.bytes(r.count(1))}}
 		ls.size = len(ls.data)
 		if r.err != nil {
@@ -346,7 +349,8 @@ func (d *directory) read(g *Group, position int) error {
 		r.group(g, d, d.at[i].chunk, nil)
 		return r.err
 	}
-	p := r.pack(d, d.at[i].chunk)
+	p := &packEntry{}
+	r.pack(p, d, d.at[i].chunk)
 	if r.err != nil {
 		return r.err
 	}

@@ -40,7 +40,7 @@ func (b *Writer) index() []byte {
 		b.symbols.number(p.name)
 	}
 	dst, rank := b.symbols.table(dst)
-	codes := &codeReader{b.symbols.codes, rank}
+	codes := &codeReader{codes: b.symbols.codes, rank: rank}
 	dst = binary.AppendUvarint(dst, uint64(b.groups))
 	for i := range b.entries {
 		dst = appendEntry(dst, info, &b.entries[i], codes)
@@ -58,7 +58,7 @@ func appendEntry(dst []byte, info *Info, e *entry, codes *codeReader) []byte {
 		return appendPackLabels(dst, e.groups, codes)
 	}
 	dst = append(dst, entryAlone)
-	labels := codes.next(nil)
+	labels := codes.next()
 	dst = binary.AppendUvarint(dst, uint64(len(labels)))
 	for _, l := range labels {
 		dst = binary.AppendUvarint(dst, l.name)

@@ -31,6 +31,8 @@ type packer struct {
 	properties []string
 	table      rows.Table // the rows of all, by property
 	rows       []int64    // of each group
+	parts      [packParts][]int64
+	section    []byte
 }
 
 // takes says whether the rows of a group can be packed, its properties being
@@ -87,19 +89,21 @@ const (
 // appendMeta writes what the entry of a pack says of its chunk and its groups.
 func (p *packer) appendMeta(dst []byte, size int) []byte {
 	dst = binary.AppendUvarint(dst, uint64(size))
-	var parts [packParts][]int64
+	for i := range p.parts {
+		p.parts[i] = p.parts[i][:0]
+	}
 	from := 0
 	for _, n := range p.rows {
 		c := describe(&p.table, from, from+int(n))
 		for i, v := range []int64{n, c.First, c.Last - c.First, int64(c.MinCommit), int64(c.MaxCommit - c.MinCommit)} {
-			parts[i] = append(parts[i], v)
+			p.parts[i] = append(p.parts[i], v)
 		}
 		from += int(n)
 	}
-	for _, ints := range parts {
-		section := codec.AppendInts(nil, ints)
-		dst = binary.AppendUvarint(dst, uint64(len(section)))
-		dst = append(dst, section...)
+	for _, ints := range p.parts {
+		p.section = codec.AppendInts(p.section[:0], ints)
+		dst = binary.AppendUvarint(dst, uint64(len(p.section)))
+		dst = append(dst, p.section...)
 	}
 	return dst
 }
@@ -107,10 +111,9 @@ func (p *packer) appendMeta(dst []byte, size int) []byte {
 // appendPackLabels writes the labels of the groups of a pack, each by what it has
 // beyond the group before.
 func appendPackLabels(dst []byte, groups int, codes *codeReader) []byte {
-	var labels, before []ranked
-	var body []byte
+	body, before := codes.body[:0], codes.before[:0]
 	for range groups {
-		labels = codes.next(labels)
+		labels := codes.next()
 		shared := 0
 		for shared < len(labels) && shared < len(before) && labels[shared] == before[shared] {
 			shared++
@@ -125,8 +128,9 @@ func appendPackLabels(dst []byte, groups int, codes *codeReader) []byte {
 			body = binary.AppendUvarint(body, labels[i].name)
 			body = binary.AppendVarint(body, value)
 		}
-		labels, before = before, labels
+		before = append(before[:0], labels...)
 	}
+	codes.body, codes.before = body, before
 	dst = binary.AppendUvarint(dst, uint64(len(body)))
 	return append(dst, body...)
 }

@@ -18,13 +18,14 @@ type packEntry struct {
 	skip       []uint32 // rows before those of each group
 }
 
-// pack reads the entry of a pack whose chunk begins at offset, behind its kind.
-func (r *indexReader) pack(d *directory, offset int64) *packEntry {
-	p := &packEntry{chunk: Chunk{Offset: offset}}
+// pack reads the entry of a pack whose chunk begins at offset, behind its kind,
+// into p, whose memory is used again.
+func (r *indexReader) pack(p *packEntry, d *directory, offset int64) {
+	p.chunk, p.properties, p.skip = Chunk{Offset: offset}, p.properties[:0], p.skip[:0]
 	groups := r.uvarint()
 	if groups < 2 || groups > maxPackedGroups {
 		r.fail(fmt.Errorf("a pack of %d groups", groups))
-		return p
+		return
 	}
 	for range r.count(1) {
 		p.properties = append(p.properties, d.name(r))
@@ -38,15 +39,14 @@ func (r *indexReader) pack(d *directory, offset int64) *packEntry {
 		var err error
 		section := r.bytes(r.count(1))
 		if r.err != nil {
-			return p
+			return
 		}
-		if p.parts[i], err = codec.ReadInts(nil, section, int(groups)); err != nil {
+		if p.parts[i], err = codec.ReadInts(p.parts[i][:0], section, int(groups)); err != nil {
 			r.fail(fmt.Errorf("a pack's part %d: %w", i, err))
-			return p
+			return
 		}
 	}
 	p.check(r)
-	return p
 }
 
 // check adds up the rows.

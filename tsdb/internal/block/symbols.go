@@ -1,29 +1,40 @@
 package block
 
 import (
+	"cmp"
 	"encoding/binary"
+	"hash/maphash"
 	"slices"
 
 	"quantrac"
+	"quantrac/tsdb/internal/hashed"
 )
 
 // symbols numbers the texts of an index as they come. What they are in the file is
 // known only when all have come and are sorted: until then labels are kept as
 // numbers of their own.
 type symbols struct {
-	numbers map[string]uint32
-	texts   []string
-	codes   []byte // labels of the groups, in order: their count, name and value of each
+	seed  maphash.Seed
+	by    hashed.Table
+	texts []string
+	codes []byte // labels of the groups, in order: their count, name and value of each
+
+	last []codedLabel // of the group before, which mostly shares some
 }
 
+type codedLabel struct {
+	quantrac.Label
+	name, value uint32
+}
+
+func newSymbols() symbols { return symbols{seed: maphash.MakeSeed()} }
+
 func (s *symbols) number(text string) uint32 {
-	n, ok := s.numbers[text]
+	hash := uint32(maphash.String(s.seed, text))
+	n, ok := s.by.Find(hash, func(n uint32) bool { return s.texts[n] == text })
 	if !ok {
-		if s.numbers == nil {
-			s.numbers = map[string]uint32{}
-		}
 		n = uint32(len(s.texts))
-		s.numbers[text] = n
+		s.by.Add(hash, n)
 		s.texts = append(s.texts, text)
 	}
 	return n
@@ -32,9 +43,19 @@ func (s *symbols) number(text string) uint32 {
 // labels keeps the labels of the next group.
 func (s *symbols) labels(ls quantrac.Labels) {
 	s.codes = binary.AppendUvarint(s.codes, uint64(len(ls)))
-	for _, l := range ls {
-		s.codes = binary.AppendUvarint(s.codes, uint64(s.number(l.Name)))
-		s.codes = binary.AppendUvarint(s.codes, uint64(s.number(l.Value)))
+	for i, l := range ls {
+		if i == len(s.last) {
+			s.last = append(s.last, codedLabel{})
+		}
+		c := &s.last[i]
+		if c.Name != l.Name || c.Name == "" {
+			c.Name, c.name = l.Name, s.number(l.Name)
+		}
+		if c.Value != l.Value || c.Value == "" {
+			c.Value, c.value = l.Value, s.number(l.Value)
+		}
+		s.codes = binary.AppendUvarint(s.codes, uint64(c.name))
+		s.codes = binary.AppendUvarint(s.codes, uint64(c.value))
 	}
 }
 
@@ -46,10 +67,7 @@ func (s *symbols) table(dst []byte) (_ []byte, rank []uint64) {
 		order[i] = uint32(i)
 	}
 	slices.SortFunc(order, func(a, b uint32) int {
-		if s.texts[a] < s.texts[b] {
-			return -1
-		}
-		return 1
+		return cmp.Compare(s.texts[a], s.texts[b])
 	})
 	rank = make([]uint64, len(order))
 	dst = binary.AppendUvarint(dst, uint64(len(order)))
@@ -75,17 +93,21 @@ type ranked struct{ name, value uint64 }
 type codeReader struct {
 	codes []byte
 	rank  []uint64
+
+	labels, before []ranked // for reuse
+	body           []byte
 }
 
-func (r *codeReader) next(dst []ranked) []ranked {
+// next returns the labels of the next group, until it is called again.
+func (r *codeReader) next() []ranked {
 	number := func() uint64 {
 		v, n := binary.Uvarint(r.codes)
 		r.codes = r.codes[n:]
 		return v
 	}
-	dst = dst[:0]
+	r.labels = r.labels[:0]
 	for range number() {
-		dst = append(dst, ranked{r.rank[number()], r.rank[number()]})
+		r.labels = append(r.labels, ranked{r.rank[number()], r.rank[number()]})
 	}
-	return dst
+	return r.labels
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"quantrac"
+	"quantrac/tsdb/internal/hashed"
 )
 
 // Index is an index. Make it with New.
@@ -24,7 +25,7 @@ type Index struct {
 	seed maphash.Seed
 
 	mu     sync.RWMutex
-	byKey  table
+	byKey  hashed.Table
 	n      uint32 // groups, with those removed
 	gone   roaring.Bitmap
 	labels map[string]*label
@@ -42,7 +43,7 @@ func (x *Index) Lookup(key []byte) (uint32, bool) {
 	hash := uint32(maphash.Bytes(x.seed, key))
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.byKey.find(hash, func(id uint32) bool { return x.key(id) == string(key) })
+	return x.byKey.Find(hash, func(id uint32) bool { return x.key(id) == string(key) })
 }
 
 // Add adds a group that is not there, by the key of its labels, and returns its
@@ -52,7 +53,7 @@ func (x *Index) Add(key string) uint32 {
 	defer x.mu.Unlock()
 	id := x.n
 	x.n++
-	x.byKey.add(hashOf(x.seed, key), id)
+	x.byKey.Add(hashOf(x.seed, key), id)
 	for rest := key; rest != ""; {
 		var l quantrac.Label
 		l, rest = quantrac.CutLabel(rest)
@@ -73,7 +74,7 @@ func (x *Index) AddProperty(id uint32, property string) {
 func (x *Index) Remove(id uint32, key string, properties []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.byKey.remove(hashOf(x.seed, key), id)
+	x.byKey.Remove(hashOf(x.seed, key), id)
 	for rest := key; rest != ""; {
 		var l quantrac.Label
 		l, rest = quantrac.CutLabel(rest)

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"quantrac/tsdb/internal/hashed"
 )
 
 // label is the values of one label. Most labels of a large store that have many
@@ -14,8 +16,8 @@ import (
 // than its place in two slices.
 type label struct {
 	values []value
-	free   []uint32 // places of values that are gone
-	by     table    // by text
+	free   []uint32     // places of values that are gone
+	by     hashed.Table // by text
 	// sorted is the places of the values in order of their texts, nil where one
 	// has come or gone since it was made.
 	sorted atomic.Pointer[[]uint32]
@@ -46,7 +48,7 @@ func hashOf(seed maphash.Seed, text string) uint32 { return uint32(maphash.Strin
 
 // find returns the place of a value.
 func (l *label) find(hash uint32, text string) (uint32, bool) {
-	return l.by.find(hash, func(at uint32) bool { return l.values[at].text == text })
+	return l.by.Find(hash, func(at uint32) bool { return l.values[at].text == text })
 }
 
 func (l *label) add(hash uint32, text string, id uint32) {
@@ -61,7 +63,7 @@ func (l *label) add(hash uint32, text string, id uint32) {
 		l.values = append(l.values, value{})
 	}
 	l.values[at] = value{text, posting{one: id}}
-	l.by.add(hash, at)
+	l.by.Add(hash, at)
 	l.sorted.Store(nil)
 }
 
@@ -71,7 +73,7 @@ func (l *label) remove(hash uint32, text string, id uint32) (empty bool) {
 	if !ok || !l.values[at].remove(id) {
 		return false
 	}
-	l.by.remove(hash, at)
+	l.by.Remove(hash, at)
 	l.values[at] = value{}
 	l.free = append(l.free, at)
 	l.sorted.Store(nil)

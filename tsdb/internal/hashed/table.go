@@ -1,9 +1,11 @@
-package index
+// Package hashed finds numbers by a hash of what they stand for. A Table has no
+// pointers that the garbage collector would have to look at, and takes little more
+// than the numbers. Whoever asks says whether a number is the one, as hashes may
+// collide. Pure data, not safe for concurrent use; the engine's packages import it.
+package hashed
 
-// table finds numbers by a hash of what they stand for: an open table without
-// pointers, which the garbage collector need not look at. Whoever asks says
-// whether a number is the one, as hashes may collide.
-type table struct {
+// Table finds numbers. The zero value is empty and ready.
+type Table struct {
 	slots []slot // a power of two of them
 	used  int
 }
@@ -13,8 +15,11 @@ type slot struct{ hash, number uint32 }
 
 const leastSlots = 16
 
-// find returns the number with a hash that is the one.
-func (t *table) find(hash uint32, is func(number uint32) bool) (uint32, bool) {
+// Len returns how many numbers there are.
+func (t *Table) Len() int { return t.used }
+
+// Find returns the number with a hash that is the one.
+func (t *Table) Find(hash uint32, is func(number uint32) bool) (uint32, bool) {
 	if t.used == 0 {
 		return 0, false
 	}
@@ -27,8 +32,8 @@ func (t *table) find(hash uint32, is func(number uint32) bool) (uint32, bool) {
 	return 0, false
 }
 
-// add adds a number that is not there.
-func (t *table) add(hash, number uint32) {
+// Add adds a number below 2^32 − 1 that is not there.
+func (t *Table) Add(hash, number uint32) {
 	if 4*(t.used+1) > 3*len(t.slots) {
 		old := t.slots
 		t.slots = make([]slot, max(leastSlots, 2*len(old)))
@@ -42,7 +47,7 @@ func (t *table) add(hash, number uint32) {
 	t.used++
 }
 
-func (t *table) put(s slot) {
+func (t *Table) put(s slot) {
 	mask := uint32(len(t.slots) - 1)
 	i := s.hash & mask
 	for t.slots[i].number != 0 {
@@ -51,8 +56,8 @@ func (t *table) put(s slot) {
 	t.slots[i] = s
 }
 
-// remove takes a number out that is there.
-func (t *table) remove(hash, number uint32) {
+// Remove takes a number out that is there.
+func (t *Table) Remove(hash, number uint32) {
 	mask := uint32(len(t.slots) - 1)
 	i := hash & mask
 	for t.slots[i].number != number+1 {
