@@ -75,18 +75,10 @@ func (e *exchanges) export(w http.ResponseWriter, r *http.Request) {
 	}
 	begun := false
 	begin := func(series int) {
-		if begun {
-			return
+		if !begun {
+			begun = true
+			o.head(w.Header(), format, names, series)
 		}
-		begun = true
-		list, _ := json.Marshal(names) // strings always marshal
-		h := w.Header()
-		h.Set("Content-Type", format.MediaType())
-		h.Set("Content-Disposition", `attachment; filename="quantrac.`+string(format)+`"`)
-		h.Set("Cache-Control", "no-store")
-		h.Set(headerCommit, strconv.FormatUint(o.commit, 10))
-		h.Set(headerSeries, strconv.Itoa(series))
-		h.Set(headerLabels, string(list))
 	}
 	err = o.each(r.Context(), func(s *exchange.Stretch, left int) error {
 		begin(left)
@@ -109,6 +101,17 @@ func (e *exchanges) export(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(http.ErrAbortHandler) // which is how a handler breaks a connection off
 	}
+}
+
+// head says what comes.
+func (o *outgoing) head(h http.Header, format exchange.Format, names []string, series int) {
+	list, _ := json.Marshal(names) // strings always marshal
+	h.Set("Content-Type", format.MediaType())
+	h.Set("Content-Disposition", `attachment; filename="quantrac.`+string(format)+`"`)
+	h.Set("Cache-Control", "no-store")
+	h.Set(headerCommit, strconv.FormatUint(o.commit, 10))
+	h.Set(headerSeries, strconv.Itoa(series))
+	h.Set(headerLabels, string(list))
 }
 
 // asked reads the parameters of an export.

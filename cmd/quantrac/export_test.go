@@ -145,6 +145,11 @@ func TestExportFolder(t *testing.T) {
 			}
 		}
 	}
+	archive := filepath.Join(t.TempDir(), "archive.csv")
+	do(t, "export", "--data", dir, "--format", "csv", "--revisions", "--out", archive)
+	if said := do(t, "import", "--dry-run", archive); said != "26 values, nothing sent; 2 left out, as corrections by people\n" {
+		t.Errorf("the archive brings in %q", said)
+	}
 	for _, c := range []struct{ args, want string }{
 		{`--match salinity --start 1700000600 --end 1700001200`, "1\n2\n"},
 		{`--match salinity{__quality__="4"}`, "3\n8\n"},

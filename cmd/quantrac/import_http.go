@@ -55,19 +55,7 @@ func (a *importAnswer) fault(f importFault) {
 // imports takes series in: text of a format in the body, packed with gzip or
 // zstd if need be. 200 goes out once everything good is durable, as one commit.
 func (e *exchanges) imports(w http.ResponseWriter, r *http.Request) {
-	device, err := whoWrites(r)
-	if err == nil && device != "" {
-		err = quantrac.Errorf(quantrac.Denied, "a device sends its readings to /write")
-	}
-	if err != nil {
-		jsonapi.Fail(w, err)
-		return
-	}
-	q := r.URL.Query()
-	format, err := exchange.ParseFormat(q.Get("format"))
-	if err == nil && format == exchange.Parquet {
-		err = quantrac.Errorf(quantrac.Invalid, "Parquet is read here and there and not as it comes: quantrac import does it, and sends what it has read")
-	}
+	format, err := mayImport(r)
 	if err != nil {
 		jsonapi.Fail(w, err)
 		return
@@ -82,7 +70,7 @@ func (e *exchanges) imports(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
-	strict := q.Get("strict") == "true"
+	strict := r.URL.Query().Get("strict") == "true"
 	var answer importAnswer
 	rows, err := gather(http.MaxBytesReader(w, io.NopCloser(body), importText), format, &answer)
 	if err != nil {
@@ -105,6 +93,22 @@ func (e *exchanges) imports(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusBadRequest
 	}
 	jsonapi.Write(w, status, answer)
+}
+
+// mayImport says in which format a request brings something in, if it may.
+func mayImport(r *http.Request) (exchange.Format, error) {
+	device, err := whoWrites(r)
+	if err == nil && device != "" {
+		err = quantrac.Errorf(quantrac.Denied, "a device sends its readings to /write")
+	}
+	if err != nil {
+		return "", err
+	}
+	format, err := exchange.ParseFormat(r.URL.Query().Get("format"))
+	if err == nil && format == exchange.Parquet {
+		err = quantrac.Errorf(quantrac.Invalid, "Parquet is read here and there and not as it comes: quantrac import does it, and sends what it has read")
+	}
+	return format, err
 }
 
 // gather reads text into rows.

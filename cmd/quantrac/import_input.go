@@ -47,7 +47,7 @@ func openInput(name string, format exchange.Format, o exchange.ReadOptions) (_ *
 			return nil, err
 		}
 		if !info.Mode().IsRegular() {
-			return nil, errors.New("Parquet is read here and there: want a file, and not packed")
+			return nil, errors.New("a Parquet file is read here and there: want a file, and not packed")
 		}
 		in.reader, err = exchange.NewParquetReader(in.f, info.Size(), o)
 		return in, err

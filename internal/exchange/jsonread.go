@@ -28,7 +28,6 @@ type jsonReader struct {
 type jsonColumns struct {
 	values []float64
 	marks  []bool // values that are null
-	nulls  int
 	times  []quantrac.Millis
 
 	quality    []quantrac.Quality

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"io"
-	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -22,7 +21,7 @@ const (
 // unknown); of an archive commit, committed_ms, revoked (INT64), author, reason,
 // correction (STRING). Compressed with zstd.
 type parquetWriter struct {
-	w     *parquet.Writer
+	w     *parquet.GenericWriter[any]
 	o     WriteOptions
 	names []string // of labels
 	at    map[string]int
@@ -31,6 +30,7 @@ type parquetWriter struct {
 	rows  []parquet.Row
 	cells []parquet.Value // of rows
 	used  int
+	of    []parquet.Value // a row with what all rows of the series at hand share
 }
 
 func newParquetWriter(w io.Writer, o WriteOptions) (*parquetWriter, error) {
@@ -67,7 +67,8 @@ func newParquetWriter(w io.Writer, o WriteOptions) (*parquetWriter, error) {
 	for _, n := range names {
 		p.label = append(p.label, p.at[labelColumn(n)])
 	}
-	p.w = parquet.NewWriter(w, schema, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(parquetGroup), parquet.PageBufferSize(256<<10))
+	p.w = parquet.NewGenericWriter[any](w, schema, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(parquetGroup), parquet.PageBufferSize(256<<10))
+	p.of = make([]parquet.Value, p.width)
 	p.rows = make([]parquet.Row, parquetRows)
 	p.cells = make([]parquet.Value, parquetRows*p.width)
 	for i := range p.rows {
@@ -78,17 +79,31 @@ func newParquetWriter(w io.Writer, o WriteOptions) (*parquetWriter, error) {
 
 // Write implements Writer.
 func (p *parquetWriter) Write(s *Stretch) error {
+	if err := p.series(s.Labels); err != nil {
+		return err
+	}
 	for i := range s.Times {
-		if err := p.row(s.Labels, s.Times[i], &s.Revisions[i]); err != nil {
-			return err
-		}
+		p.row(s.Times[i], &s.Revisions[i])
 		if p.used == len(p.rows) {
 			if err := p.flush(); err != nil {
 				return err
 			}
 		}
 	}
-	return p.flush() // texts are the caller's
+	return p.flush()
+}
+
+// series begins a row of a series.
+func (p *parquetWriter) series(ls quantrac.Labels) error {
+	for i := range p.of {
+		p.of[i] = parquet.NullValue().Level(0, 0, i)
+	}
+	at := p.at[partMetric]
+	p.of[at] = textValue(ls.Metric()).Level(0, 0, at)
+	return place(ls, p.names, func(i int, v string) {
+		at := p.label[i]
+		p.of[at] = textValue(v).Level(0, 1, at)
+	})
 }
 
 func (p *parquetWriter) flush() error {
@@ -97,51 +112,43 @@ func (p *parquetWriter) flush() error {
 	return err
 }
 
-func (p *parquetWriter) row(ls quantrac.Labels, t quantrac.Millis, r *quantrac.Revision) error {
+// row adds a row of the series at hand.
+func (p *parquetWriter) row(t quantrac.Millis, r *quantrac.Revision) {
 	row := p.rows[p.used]
-	for i := range row {
-		row[i] = parquet.NullValue().Level(0, 0, i)
-	}
-	set := func(part string, v parquet.Value, optional bool) {
-		i, level := p.at[part], 0
-		if optional {
-			level = 1
-		}
+	p.used++
+	copy(row, p.of)
+	set := func(part string, v parquet.Value, level int) { // 1 for what may be null, and is not
+		i := p.at[part]
 		row[i] = v.Level(0, level, i)
 	}
-	set(partTime, parquet.Int64Value(int64(t)), false)
-	set(partMetric, textValue(ls.Metric()), false)
-	set(partValue, parquet.DoubleValue(r.Value), false)
-	set(partQuality, parquet.Int32Value(int32(r.Quality.Code())), false)
-	set(partLayer, textValue(r.Layer.String()), false)
+	set(partTime, parquet.Int64Value(int64(t)), 0)
+	set(partValue, parquet.DoubleValue(r.Value), 0)
+	set(partQuality, parquet.Int32Value(int32(r.Quality.Code())), 0)
+	set(partLayer, layerValues[min(r.Layer, quantrac.LayerHuman)], 0)
 	if r.Received != 0 {
-		set(partReceived, parquet.Int64Value(int64(r.Received)), true)
+		set(partReceived, parquet.Int64Value(int64(r.Received)), 1)
 	}
-	if p.o.Revisions {
-		set(partCommit, parquet.Int64Value(int64(r.Commit.Number)), false)
-		set(partCommitted, parquet.Int64Value(int64(r.Commit.Time)), false)
-		if r.Revoked != 0 {
-			set(partRevoked, parquet.Int64Value(int64(r.Revoked)), true)
+	if !p.o.Revisions {
+		return
+	}
+	set(partCommit, parquet.Int64Value(int64(r.Commit.Number)), 0)
+	set(partCommitted, parquet.Int64Value(int64(r.Commit.Time)), 0)
+	if r.Revoked != 0 {
+		set(partRevoked, parquet.Int64Value(int64(r.Revoked)), 1)
+	}
+	for _, x := range [...]struct{ part, text string }{{partAuthor, r.Author}, {partReason, r.Reason}, {partCorrection, r.Correction}} {
+		if x.text != "" {
+			set(x.part, textValue(x.text), 1)
 		}
-		for part, text := range map[string]string{partAuthor: r.Author, partReason: r.Reason, partCorrection: r.Correction} {
-			if text != "" {
-				set(part, textValue(text), true)
-			}
-		}
 	}
-	err := place(ls, p.names, func(i int, v string) {
-		at := p.label[i]
-		row[at] = textValue(v).Level(0, 1, at)
-	})
-	if err == nil {
-		p.used++
-	}
-	return err
 }
 
-// textValue is text as a value: a view of it, which the writer copies.
-func textValue(s string) parquet.Value {
-	return parquet.ByteArrayValue(unsafe.Slice(unsafe.StringData(s), len(s)))
+func textValue(s string) parquet.Value { return parquet.ByteArrayValue([]byte(s)) }
+
+// layerValues are the names of the layers.
+var layerValues = [...]parquet.Value{
+	quantrac.LayerDevice: textValue(quantrac.LayerDevice.String()),
+	quantrac.LayerHuman:  textValue(quantrac.LayerHuman.String()),
 }
 
 // Close implements Writer.
