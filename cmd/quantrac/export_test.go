@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -306,5 +308,27 @@ func TestExportMemory(t *testing.T) {
 		if most := uint64(8 << 20); peak > before+most {
 			t.Errorf("%s: %d bytes of memory for %d values, want %d at most", format, peak-before, values, most)
 		}
+	}
+}
+
+// TestExportBrokenOff: an answer that ends too soon is no export.
+func TestExportBrokenOff(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(headerCommit, "7")
+		w.Header().Set(headerSeries, "2")
+		w.Header().Set(headerLabels, `["__name__"]`)
+		fmt.Fprintln(w, `{"metric":{"__name__":"a"},"values":[1],"timestamps":[1]}`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer srv.Close()
+	path := filepath.Join(t.TempDir(), "x")
+	var errs bytes.Buffer
+	code := run(context.Background(), []string{"export", "--http", srv.URL, "--format", "csv", "--out", path}, io.Discard, &errs)
+	if code != 1 || !strings.Contains(errs.String(), "the service broke off") || !strings.Contains(errs.String(), "--resume") {
+		t.Errorf("status %d, %s", code, &errs)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the file has its name")
 	}
 }

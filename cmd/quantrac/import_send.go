@@ -152,7 +152,12 @@ func (s *sending) note(now bool) error {
 	if err != nil {
 		return err
 	}
-	return vfs.WriteFile(vfs.OS(), s.path, append(text, '\n'), 0o600)
+	err = vfs.WriteFile(vfs.OS(), s.path, append(text, '\n'), 0o600)
+	if err != nil && s.in.c.ResumeFile == "" {
+		s.in.log.Warn("how far the import has come cannot be noted; interrupted, it would begin anew, which does no harm (--resume-file says where else)", "error", err)
+		s.path, err = "", nil
+	}
+	return err
 }
 
 func (s *sending) forget() error {

@@ -4,20 +4,25 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"quantrac"
 	"quantrac/internal/exchange"
+	"quantrac/internal/shared"
 )
 
 // network writes made-up series as JSON lines, sorted: n values of each of five
@@ -94,6 +99,76 @@ func TestExchange(t *testing.T) {
 	part := export(t, a, "--format", "csv", "--match", `p1_meters{station="s002"}`, "--match", `{station="s002",__name__=~"p[12].*"}`, "--start", "1700000600", "--end", "1700001200")
 	if n := strings.Count(part, "\n"); n != 5 || strings.Count(part, ",s002,") != 4 {
 		t.Errorf("two values of two series:\n%s", part)
+	}
+}
+
+// TestExchangeState: an export can be of an earlier state, and of the series after
+// one; that is how it goes on.
+func TestExchangeState(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--dev", "--mqtt", "off")
+	a := s.nobody()
+	line := func(station string, v int) string {
+		return fmt.Sprintf(`{"metric":{"__name__":"m_meters","station":%q},"values":[%d],"timestamps":[1700000000000]}`, station, v)
+	}
+	a.want(200, "POST", "/api/data/import?format=jsonl", line("a", 1)+"\n"+line("b", 1)+"\n"+line("c", 1))
+	before := a.want(200, "GET", "/api/data/export?format=jsonl", "")
+	a.want(200, "POST", "/api/data/import?format=jsonl", line("b", 2)+"\n"+line("d", 2))
+	commit := before.header.Get("Quantrac-Commit")
+	if again := a.want(200, "GET", "/api/data/export?format=jsonl&commit="+commit, ""); string(again.body) != string(before.body) {
+		t.Errorf("as of commit %s: %s, want %s", commit, again.body, before.body)
+	}
+	after := url.Values{"format": {"jsonl"}, "after": {`{"__name__":"m_meters","station":"a"}`}}
+	rest := a.want(200, "GET", "/api/data/export?"+after.Encode(), "")
+	if want := line("b", 2) + "\n" + line("c", 1) + "\n" + line("d", 2) + "\n"; string(rest.body) != want {
+		t.Errorf("after a: %s, want %s", rest.body, want)
+	}
+	if n, names := rest.header.Get("Quantrac-Series"), rest.header.Get("Quantrac-Labels"); n != "3" || names != `["__name__","station"]` {
+		t.Errorf("says %s series with %s", n, names)
+	}
+	a.want(400, "GET", "/api/data/export?format=jsonl&commit=999999", "")
+	a.want(400, "GET", "/api/data/export?format=jsonl&after=x", "")
+	a.want(400, "GET", "/api/data/export?format=victoriametrics&revisions=true", "")
+}
+
+// TestExchangeDocs runs the commands of docs/import.md.
+func TestExchangeDocs(t *testing.T) {
+	t.Parallel()
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, t.TempDir(), "--dev", "--mqtt", "off")
+	quantracRun(t, []string{"QUANTRAC_URL=" + s.http}, "station", "import", filepath.Join(docs, "stations-sample.csv")).says(t, 0)
+	now := time.Now().UTC().Add(-time.Hour).UnixMilli()
+	s.nobody().want(200, "POST", "/api/data/import?format=jsonl", fmt.Sprintf(`{"metric":{"__name__":"water_level_meters","station":"tan_quoi"},"values":[1.25],"timestamps":[%d]}`, now))
+	dir := t.TempDir()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := io.WriteString(z, "ngay_gio,muc_nuoc\n2026-11-01T00:00:00+07:00,1.25\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "old"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "old", "a.csv.gz"), packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.Join(append(shellBlocks(t, filepath.Join(docs, "import.md"), "Values out"), shellBlocks(t, filepath.Join(docs, "import.md"), "Values in")...), "\n")
+	cmd := exec.Command(shared.Tool(t, "bash"), "-euxo", "pipefail", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "QUANTRAC_URL="+s.http, "PATH="+filepath.Dir(quantracBinary(t))+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"stages.csv: 1 series, 1 values", "all.parquet: 1 series", "1 rows, 1 values: 0 new, 1 known already", "1 rows, 1 values: 1 new"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("nothing of %q in\n%s", want, out)
+		}
 	}
 }
 
