@@ -16,7 +16,8 @@ import (
 // forecasts they are taken off. A Missing cell has the canonical NaN.
 //
 // Errors: Invalid (see Validate), NotFound for the revocation of a correction
-// that does not stand, Busy while flushing fails and memory is full, Unavailable
+// that does not stand, Busy while flushing fails and memory is full,
+// and of new series where there are Options.MaxSeries, Unavailable
 // when the journal cannot take it or the store is closed, the context's until the
 // batch is queued. After any of them nothing is acknowledged. Where flushing does
 // not keep pace, Append waits for it.
@@ -68,6 +69,9 @@ func (db *DB) commit(ctx context.Context, b *quantrac.Batch, ours []quantrac.Row
 	var rc quantrac.Receipt
 	now := max(db.o.Clock.Now(), db.j.Last().Time)
 	if err := a.plan(b, db.o.Reserved); err != nil {
+		return rc, err
+	}
+	if err := db.checkSeries(a, b); err != nil {
 		return rc, err
 	}
 	rc.Collisions = len(a.beaten)

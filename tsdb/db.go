@@ -31,6 +31,9 @@ type Options struct {
 	// Run flushes it; 64 MiB. At one and a half times that Append waits for
 	// the flush under way, at four times it refuses (Busy).
 	FlushBytes int64
+	// MaxSeries bounds the series that are known, each of which takes memory:
+	// Append refuses (Busy) what would make more. 0: no bound.
+	MaxSeries int
 	// FlushInterval is how long rows stay in the head at most, for the sake of
 	// restarts and of the journal's length; 6 hours. Negative: no limit.
 	FlushInterval time.Duration

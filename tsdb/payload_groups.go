@@ -80,6 +80,12 @@ func (t *payloadGroups) put(s groupSlot) {
 	t.slots[i] = s
 }
 
+// keyAt returns the key of the set at a position, until another is added.
+func (t *payloadGroups) keyAt(position int) []byte {
+	k := t.keys[position]
+	return t.buf[k.from:k.to]
+}
+
 // place returns the position of a set of so many labels, added where it is not
 // there, and whether it is new.
 func (t *payloadGroups) place(key []byte, labels int) (position int, isNew bool) {

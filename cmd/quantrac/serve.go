@@ -45,6 +45,8 @@ type serveCmd struct {
 	Retention   []string       `name:"retention" sep:"," placeholder:"PATTERN=DURATION" env:"QUANTRAC_RETENTION" help:"How long values are kept, by the name of their property: battery_*=2y. The first that matches counts; what matches none is kept for ever."`
 	Backup      backupSchedule `embed:"" prefix:"backup-"`
 
+	Memory int64 `name:"memory-bytes" placeholder:"BYTES" env:"QUANTRAC_MEMORY_BYTES" help:"Memory that the service keeps to; by default half of what the machine has."`
+
 	MinFree int64 `name:"min-free-bytes" default:"134217728" env:"QUANTRAC_MIN_FREE_BYTES" help:"Free disk space below which readings are refused while warnings still go out; with 0 they are refused once nothing is free."`
 }
 
@@ -70,6 +72,9 @@ func (c *serveCmd) check() error {
 	}
 	if c.Clock == "replay" && !c.Dev {
 		errs = append(errs, errors.New("clock: replay wants --dev: whoever sends can move the clock"))
+	}
+	if c.Memory != 0 && c.Memory < leastMemory {
+		errs = append(errs, fmt.Errorf("memory-bytes: %d is less than the %d that the service works in", c.Memory, leastMemory))
 	}
 	if c.MinFree < 0 || c.SilenceHold < 0 {
 		errs = append(errs, errors.New("min-free-bytes and silence-hold: want 0 or more"))
@@ -108,7 +113,7 @@ func (c *serveCmd) settings() map[string]any {
 		"data": c.Data, "http": c.HTTP, "mqtt": c.MQTT, "dev": c.Dev, "simulate": c.Simulate, "simulate-days": c.SimulateDays,
 		"clock": c.Clock, "public-page": c.PublicPage, "open-data": c.OpenData, "cap-sender": c.Sender, "base-url": c.BaseURL,
 		"webhook-private": c.WebhookPrivate,
-		"silence-hold":    c.SilenceHold.String(), "min-free-bytes": c.MinFree, "mqtt-broker": c.Broker,
+		"silence-hold":    c.SilenceHold.String(), "min-free-bytes": c.MinFree, "memory-bytes": c.Memory, "mqtt-broker": c.Broker,
 		"retention": c.Retention, "trusted-proxies": c.TrustedProxies,
 	}
 	c.Backup.settings(m)

@@ -207,6 +207,9 @@ func (s *system) openAccounts(context.Context) (err error) {
 
 func (s *system) openEngine(context.Context) (err error) {
 	o := tsdb.Options{Clock: s.clock, Reserved: s.registry.Reserved, Logger: s.log}
+	limit := memoryLimit(s.c.Memory)
+	limitMemory(limit)
+	memoryShare(&o, limit)
 	keep, err := parseRetention(s.c.Retention)
 	if err != nil {
 		return err
@@ -219,6 +222,7 @@ func (s *system) openEngine(context.Context) (err error) {
 		return err
 	}
 	s.own("engine", s.db.Run, s.db.Close)
+	s.own("memory", spareMemory, nil)
 	s.promql = promql.New(thresholdStore{s.db, s.registry, s.clock}, queryRegistry{s.registry}, promql.Options{Clock: s.clock, Version: version, Logger: s.log})
 	return nil
 }
