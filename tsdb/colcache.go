@@ -17,7 +17,7 @@ import (
 // numbers, those used last, within a bound of bytes. Chunks never change: there is
 // nothing to take back but what belongs to a block that is gone.
 //
-// A chunk is let in when it is asked for the second time within a while: who
+// A part is let in when it is asked for the second time within a while: who
 // reads years once does not push out what is asked for every minute.
 
 // columnCache keeps decoded columns. Use newColumnCache.
@@ -29,7 +29,7 @@ type columnCache struct {
 	ring   []*keptChunk // a clock: what was not used since the hand passed goes
 	hand   int
 	seed   maphash.Seed
-	asked  [1 << 14][4]uint32 // marks of chunks asked for once, by their hash, the newest first
+	asked  [1 << 14][4]uint32 // marks of parts asked for once, by their hash, the newest first
 }
 
 type chunkKey struct {
@@ -37,6 +37,14 @@ type chunkKey struct {
 	offset int64
 	skip   uint32 // of a chunk that groups share
 }
+
+type partKey struct {
+	chunkKey
+	part int
+}
+
+// partRows is how many rows a part has: less than two days at ten minutes.
+const partRows = 256
 
 // minKeptRows is how many rows make a part of a shared chunk worth keeping.
 const minKeptRows = 16
@@ -46,18 +54,19 @@ func (p *piece) keeps() bool {
 	return p.block != nil && (p.chunk.Of == 0 || p.rows >= minKeptRows)
 }
 
-// keptChunk is the times of a chunk and those of its columns that were asked
-// for. What it holds never changes; columns come to it.
+// keptChunk is the times of a chunk and those parts of its columns that were
+// asked for. What it holds never changes; parts come to it.
 type keptChunk struct {
 	key   chunkKey
 	used  atomic.Bool
 	bytes int // guarded by the cache's mu
 	first int64
-	after []uint32 // by how many milliseconds each row is after the first
-	cols  []atomic.Pointer[keptColumn]
+	after []uint32                     // by how many milliseconds each row is after the first
+	cols  []atomic.Pointer[keptColumn] // the parts of the first column, and so on
+	parts int                          // of a column
 }
 
-// keptColumn is the cells of a column: whole numbers over 10^places, or floats
+// keptColumn is the cells of a part of a column: whole numbers over 10^places, or floats
 // where those would not do.
 type keptColumn struct {
 	whole     []int32
@@ -71,36 +80,47 @@ func newColumnCache(most int) *columnCache {
 	return &columnCache{most: most, chunks: map[chunkKey]*keptChunk{}, seed: maphash.MakeSeed()}
 }
 
-// get returns what is kept of a piece of a block, nil for nothing.
-func (c *columnCache) get(p *piece) (*keptChunk, *keptColumn) {
+// get returns what is kept of the chunk of a piece, nil for nothing.
+func (c *columnCache) get(p *piece) *keptChunk {
+	if !p.keeps() {
+		return nil
+	}
 	c.mu.RLock()
 	chunk := c.chunks[chunkKey{p.block, p.chunk.Offset, p.chunk.Skip}]
 	c.mu.RUnlock()
-	if chunk == nil {
-		return nil, nil
+	if chunk != nil {
+		chunk.used.Store(true)
 	}
-	chunk.used.Store(true)
-	return chunk, chunk.cols[p.column].Load()
+	return chunk
 }
 
-// offer lets the cache have the column of a piece that has been decoded whole.
-func (c *columnCache) offer(p *piece, l *loaded) {
-	k := chunkKey{p.block, p.chunk.Offset, p.chunk.Skip}
-	if !c.wants(k) || p.last-p.first > math.MaxUint32 {
+// offer lets the cache have what has been decoded of a piece, as far as it is part
+// of parts that have rows from at to before end.
+func (c *columnCache) offer(p *piece, l *loaded, at, end int) {
+	if p.last-p.first > math.MaxUint32 {
 		return
 	}
-	col := keepColumn(&l.col)
+	key := chunkKey{p.block, p.chunk.Offset, p.chunk.Skip}
+	for k := at / partRows; k*partRows < end; k++ {
+		if c.wants(key, k) {
+			from, to := k*partRows, min((k+1)*partRows, len(l.times))
+			c.put(key, p, k, l.times, keepColumn(l.col.Values[from:to], l.col.Qualities[from:to]))
+		}
+	}
+}
+
+func (c *columnCache) put(key chunkKey, p *piece, k int, times []int64, col *keptColumn) {
 	size := col.size()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	chunk := c.chunks[k]
+	chunk := c.chunks[key]
 	if chunk == nil {
-		chunk = keepTimes(k, p, l.times)
+		chunk = keepTimes(key, p, times)
 		size += 64 + 4*len(chunk.after) + 8*len(chunk.cols)
-		c.chunks[k] = chunk
+		c.chunks[key] = chunk
 		c.ring = append(c.ring, chunk)
 	}
-	if !chunk.cols[p.column].CompareAndSwap(nil, col) {
+	if !chunk.cols[p.column*chunk.parts+k].CompareAndSwap(nil, col) {
 		return // somebody else was quicker
 	}
 	chunk.used.Store(true)
@@ -124,14 +144,14 @@ func (c *columnCache) forget(chunk *keptChunk) {
 	delete(c.chunks, chunk.key)
 }
 
-// wants says whether a chunk is there, or has been asked for before.
-func (c *columnCache) wants(k chunkKey) bool {
-	h := maphash.Comparable(c.seed, k)
+// wants says whether a part of a chunk has been asked for before.
+func (c *columnCache) wants(k chunkKey, part int) bool {
+	h := maphash.Comparable(c.seed, partKey{k, part})
 	mark := uint32(h>>32) | 1
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	marks := &c.asked[h%uint64(len(c.asked))]
-	if c.chunks[k] != nil || slices.Contains(marks[:], mark) {
+	if slices.Contains(marks[:], mark) {
 		return true
 	}
 	copy(marks[1:], marks[:])
@@ -153,33 +173,34 @@ func (c *columnCache) drop(b *blockFile) {
 }
 
 func keepTimes(k chunkKey, p *piece, times []int64) *keptChunk {
-	chunk := &keptChunk{key: k, first: times[0], after: make([]uint32, len(times)), cols: make([]atomic.Pointer[keptColumn], p.columns)}
+	chunk := &keptChunk{key: k, first: times[0], after: make([]uint32, len(times)), parts: (len(times) + partRows - 1) / partRows}
+	chunk.cols = make([]atomic.Pointer[keptColumn], p.columns*chunk.parts)
 	for i, t := range times {
 		chunk.after[i] = uint32(t - times[0])
 	}
 	return chunk
 }
 
-func keepColumn(col *rows.Column) *keptColumn {
-	k := &keptColumn{quality: col.Qualities[0]}
-	if slices.ContainsFunc(col.Qualities, func(q uint8) bool { return q != k.quality }) {
-		k.qualities = slices.Clone(col.Qualities)
+func keepColumn(values []float64, qualities []uint8) *keptColumn {
+	k := &keptColumn{quality: qualities[0]}
+	if slices.ContainsFunc(qualities, func(q uint8) bool { return q != k.quality }) {
+		k.qualities = slices.Clone(qualities)
 	}
-	if !k.keepWhole(col) {
-		k.floats = slices.Clone(col.Values)
+	if !k.keepWhole(values, qualities) {
+		k.floats = slices.Clone(values)
 	}
 	return k
 }
 
 // keepWhole takes the values as whole numbers, if all of them are decimals of as
 // many places and short enough.
-func (k *keptColumn) keepWhole(col *rows.Column) bool {
-	k.whole = make([]int32, len(col.Values))
-	for i := 0; i < len(col.Values); i++ {
-		if q := col.Qualities[i]; q == rows.Absent || q == uint8(quantrac.Missing) {
+func (k *keptColumn) keepWhole(values []float64, qualities []uint8) bool {
+	k.whole = make([]int32, len(values))
+	for i := 0; i < len(values); i++ {
+		if q := qualities[i]; q == rows.Absent || q == uint8(quantrac.Missing) {
 			continue
 		}
-		m, ok := decimal.Scale(col.Values[i], k.places)
+		m, ok := decimal.Scale(values[i], k.places)
 		switch {
 		case ok && m == int64(int32(m)):
 			k.whole[i] = int32(m)
@@ -230,57 +251,88 @@ func (c *keptChunk) span(from, to int64) (at, end int) {
 	return at, end
 }
 
-// extreme returns the greatest, or least, of the cells between two times and how
-// many they are; ok is false where that is not to be seen at a glance.
-func (c *keptChunk) extreme(col *keptColumn, from, to int64, qs quantrac.QualitySet, op FoldOp) (v float64, n int, ok bool) {
-	if col.whole == nil || col.qualities != nil || !shows(qs, col.quality) || quality(col.quality) == quantrac.Missing {
-		return 0, 0, false
+// each shows the parts of a column that have cells in the rows from at to before
+// end, nil for those that are not kept, with those rows, counted in the part and in
+// the chunk, as long as show returns true.
+func (c *keptChunk) each(column, at, end int, show func(col *keptColumn, at, end, row int) bool) {
+	for at < end {
+		k := at / partRows
+		from, to := k*partRows, min((k+1)*partRows, end)
+		if !show(c.cols[column*c.parts+k].Load(), at-from, to-from, at) {
+			return
+		}
+		at = to
 	}
+}
+
+// extreme returns the greatest, or least, of the cells of a column between two
+// times and how many they are; ok is false where that is not to be seen at a
+// glance.
+func (c *keptChunk) extreme(column int, from, to int64, qs quantrac.QualitySet, op FoldOp) (v float64, n int, ok bool) {
 	at, end := c.span(from, to)
-	if at == end {
-		return 0, 0, true
-	}
-	cells := col.whole[at:end]
-	m := cells[0]
-	if op == FoldMax {
-		for _, c := range cells {
-			m = max(m, c)
+	ok = true
+	c.each(column, at, end, func(col *keptColumn, at, end, _ int) bool {
+		ok = col != nil && col.whole != nil && col.qualities == nil && shows(qs, col.quality) && quality(col.quality) != quantrac.Missing
+		if !ok {
+			return false
 		}
-	} else {
-		for _, c := range cells {
-			m = min(m, c)
+		m := col.whole[at]
+		for _, c := range col.whole[at:end] {
+			if op == FoldMax {
+				m = max(m, c)
+			} else {
+				m = min(m, c)
+			}
 		}
-	}
-	return float64(m) / decimal.Pow10(col.places), len(cells), true
+		if w := float64(m) / decimal.Pow10(col.places); n == 0 || op == FoldMax && w > v || op == FoldMin && w < v {
+			v = w
+		}
+		n += end - at
+		return true
+	})
+	return v, n, ok
 }
 
 // appendTo appends the cells of a column between two times that are of one of the
-// qualities.
-func (c *keptChunk) appendTo(out *Series, col *keptColumn, from, to int64, qs quantrac.QualitySet) {
+// qualities, or says that not all of them are kept.
+func (c *keptChunk) appendTo(out *Series, column int, from, to int64, qs quantrac.QualitySet) bool {
 	at, end := c.span(from, to)
-	if col.qualities == nil {
-		if shows(qs, col.quality) {
-			c.copy(out, col, at, end)
-		}
-		return
+	all := true
+	c.each(column, at, end, func(col *keptColumn, _, _, _ int) bool {
+		all = col != nil
+		return all
+	})
+	if !all {
+		return false
 	}
-	for at < end {
-		n := at
-		for n < end && shows(qs, col.qualities[n]) {
-			n++
+	c.each(column, at, end, func(col *keptColumn, at, end, row int) bool {
+		if col.qualities == nil {
+			if shows(qs, col.quality) {
+				c.copy(out, col, at, end, row)
+			}
+			return true
 		}
-		c.copy(out, col, at, n)
-		at = n + 1
-	}
+		for from := at; from < end; {
+			n := from
+			for n < end && shows(qs, col.qualities[n]) {
+				n++
+			}
+			c.copy(out, col, from, n, row+from-at)
+			from = n + 1
+		}
+		return true
+	})
+	return true
 }
 
-// copy appends the cells of the rows from at to before end.
-func (c *keptChunk) copy(out *Series, col *keptColumn, at, end int) {
+// copy appends the cells from at to before end of a part, which stand in the rows
+// from row on.
+func (c *keptChunk) copy(out *Series, col *keptColumn, at, end, row int) {
 	n := len(out.Times)
 	out.grow(end - at)
 	out.Times, out.Values, out.Qualities = out.Times[:n+end-at], out.Values[:n+end-at], out.Qualities[:n+end-at]
 	times, values, qualities := out.Times[n:], out.Values[n:], out.Qualities[n:]
-	for i, d := range c.after[at:end] {
+	for i, d := range c.after[row : row+end-at] {
 		times[i] = quantrac.Millis(c.first + int64(d))
 	}
 	if col.whole != nil {
@@ -291,13 +343,17 @@ func (c *keptChunk) copy(out *Series, col *keptColumn, at, end int) {
 	} else {
 		copy(values, col.floats[at:end])
 	}
-	for i := range qualities {
-		q := col.quality
-		if col.qualities != nil {
-			q = col.qualities[at+i]
+	if col.qualities == nil {
+		for i := range qualities {
+			qualities[i] = quality(col.quality)
 		}
-		qualities[i] = quality(q)
-		if qualities[i] == quantrac.Missing {
+	} else {
+		for i, q := range col.qualities[at:end] {
+			qualities[i] = quality(q)
+		}
+	}
+	for i, q := range qualities {
+		if q == quantrac.Missing {
 			values[i] = canonicalNaN
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"quantrac"
 	"quantrac/internal/journal"
 	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/rows"
 )
 
 // TestDecodedColumnsSayTheSame asks for parts of columns until they are kept in
@@ -110,9 +111,7 @@ func TestDecodedColumnsHaveABound(t *testing.T) {
 		for i := range 100 {
 			p := &piece{block: b, columns: 2, column: round % 2}
 			p.chunk.Offset = int64(i)
-			l := &loaded{times: make([]int64, 200)}
-			l.col.Values, l.col.Qualities = make([]float64, 200), make([]uint8, 200)
-			c.offer(p, l)
+			c.offer(p, &loaded{times: make([]int64, 200), col: rows.Column{Values: make([]float64, 200), Qualities: make([]uint8, 200)}}, 0, 200)
 		}
 	}
 	n := 0

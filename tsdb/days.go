@@ -230,12 +230,12 @@ func (f *dayFolder) glance(a *accumulator, ps []piece, from, to int64) (ok bool)
 	if f.op != FoldMax && f.op != FoldMin || !a.mixed || len(ps) > 1 || p.block == nil || !p.simple || p.maxCommit > f.AsOf {
 		return false
 	}
-	chunk, col := f.db.decoded.get(p)
-	if col == nil {
+	chunk := f.db.decoded.get(p)
+	if chunk == nil {
 		return false
 	}
-	v, n, ok := chunk.extreme(col, from+1, to, f.query.Qualities, f.op)
-	if n > 0 {
+	v, n, ok := chunk.extreme(p.column, from+1, to, f.query.Qualities, f.op)
+	if ok && n > 0 {
 		a.part(int64(n), v)
 	}
 	return ok

@@ -175,30 +175,33 @@ func (v *view) seen(ctx context.Context, sc *scratch, out *Series, ps []piece, q
 
 // plain appends a piece as it stands.
 func (v *view) plain(sc *scratch, out *Series, p *piece, from, to int64, qs quantrac.QualitySet) error {
-	if p.keeps() {
-		if chunk, col := v.db.decoded.get(p); col != nil {
-			chunk.appendTo(out, col, from, to, qs)
-			return nil
-		}
+	if p.block != nil {
+		return v.plainBlock(sc, out, p, from, to, qs)
 	}
 	l, err := v.load(sc, p, from, to, wantCells)
 	if err != nil {
 		return err
 	}
-	if p.keeps() {
-		v.db.decoded.offer(p, &l)
+	at, end := span(l.times, from, to)
+	out.addShown(l.times[at:end], l.col.Values[at:end], l.col.Qualities[at:end], qs)
+	return nil
+}
+
+// plainBlock is plain of a chunk, which is decoded unless what is asked for of it
+// is kept.
+func (v *view) plainBlock(sc *scratch, out *Series, p *piece, from, to int64, qs quantrac.QualitySet) error {
+	if chunk := v.db.decoded.get(p); chunk != nil && chunk.appendTo(out, p.column, from, to, qs) {
+		return nil
+	}
+	l, err := v.load(sc, p, from, to, wantCells)
+	if err != nil {
+		return err
 	}
 	at, end := span(l.times, from, to)
-	end = min(end, len(l.col.Qualities))
-	for at < end {
-		// Most often all of them are to be seen, or long stretches.
-		n := at
-		for n < end && shows(qs, l.col.Qualities[n]) {
-			n++
-		}
-		out.addAll(l.times[at:n], l.col.Values[at:n], l.col.Qualities[at:n])
-		at = n + 1
+	if p.keeps() && at < end {
+		v.db.decoded.offer(p, &l, at, end)
 	}
+	out.addShown(l.times[at:end], l.col.Values[at:end], l.col.Qualities[at:end], qs)
 	return nil
 }
 
@@ -229,6 +232,19 @@ func (s *Series) add(t int64, v float64, q uint8) {
 	s.Times = append(s.Times, quantrac.Millis(t))
 	s.Values = append(s.Values, v)
 	s.Qualities = append(s.Qualities, quality(q))
+}
+
+// addShown appends the cells that are of one of the qualities: most often all of
+// them, or long stretches.
+func (s *Series) addShown(times []int64, values []float64, qualities []uint8, qs quantrac.QualitySet) {
+	for at := 0; at < len(times); {
+		n := at
+		for n < len(times) && shows(qs, qualities[n]) {
+			n++
+		}
+		s.addAll(times[at:n], values[at:n], qualities[at:n])
+		at = n + 1
+	}
 }
 
 // addAll appends stretches of columns.
