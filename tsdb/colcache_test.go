@@ -122,3 +122,11 @@ func TestDecodedColumnsHaveABound(t *testing.T) {
 		t.Errorf("%d bytes kept, %d counted, at most %d; %d chunks, %d in the ring", n, c.bytes, c.most, len(c.chunks), len(c.ring))
 	}
 }
+
+// TestAnewKeepsNothing says which windows are kept.
+func TestAnewKeepsNothing(t *testing.T) {
+	w := Windows{First: 3_600_000, Step: 3_600_000, Width: 3_600_000, Count: 24}
+	if !w.keeps(&Query{}) || w.keeps(&Query{Anew: true}) {
+		t.Error("hours side by side are kept, unless they are asked for anew")
+	}
+}

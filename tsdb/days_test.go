@@ -149,7 +149,7 @@ func TestFoldByDays(t *testing.T) {
 func (m *month) compare(d int) {
 	ctx := context.Background()
 	for range 25 {
-		q := tsdb.Query{DeviceOnly: m.rnd.IntN(6) == 0}
+		q := tsdb.Query{DeviceOnly: m.rnd.IntN(6) == 0, Anew: m.rnd.IntN(4) == 0}
 		if m.rnd.IntN(3) == 0 {
 			q.AsOfCommit = 1 + m.rnd.Uint64N(m.db.Stats().Applied+2)
 		}

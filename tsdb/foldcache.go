@@ -46,7 +46,7 @@ const maxKept = 4096
 // everybody sees it.
 func (w Windows) keeps(q *Query) bool {
 	return w.Step == w.Width && w.Width >= 60_000 && w.Count > 1 && w.Count <= maxKept &&
-		q.AsOf == 0 && q.AsOfCommit == 0 && !q.DeviceOnly &&
+		q.AsOf == 0 && q.AsOfCommit == 0 && !q.DeviceOnly && !q.Anew &&
 		(q.Qualities == 0 || q.Qualities == quantrac.DefaultQualities)
 }
 

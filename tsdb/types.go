@@ -24,6 +24,10 @@ type Query struct {
 	// and not a shortened answer. 0 means no bound.
 	MaxSeries, MaxSamples int
 
+	// Anew has Fold work everything out: what it came to in earlier queries is
+	// neither used nor kept. What was read stays in memory all the same.
+	Anew bool
+
 	// Reuse lets Select use the memory of a series again: what is yielded is
 	// valid until the next is. Series are then read ahead, several at a time.
 	Reuse bool

@@ -5,7 +5,7 @@
 // Expressions are evaluated by Prometheus' own engine, so that every function,
 // operator and edge case is as people know it; Prometheus' acceptance scripts
 // run on our storage as a test (testdata/promqltest_excluded.txt lists what
-// cannot pass, command by command). Four things are ours:
+// cannot pass, command by command). Five things are ours:
 //
 //   - Staleness follows the expected interval of each series: it is seen for
 //     quantrac.StaleAfter of its interval after its last sample, five minutes
@@ -20,6 +20,8 @@
 //     (what was known then; the parameter asof= does it for a whole request) and
 //     __registry_at__="…" (metadata as of another instant). They never appear in
 //     results.
+//   - Windows that a query folds are kept for the next (tsdb.DB.Fold); the
+//     parameter nocache=1, as VictoriaMetrics has it, works them out anew.
 //   - Requests are bounded in time, series, samples and number at once; over a
 //     limit the answer is an error that names it, never a shortened result.
 //

@@ -21,6 +21,7 @@ type request struct {
 	lookback   time.Duration   // 0: by expected interval
 	asOf       quantrac.Millis // 0: all that is known
 	stats      bool            // the engine's statistics are asked for
+	anew       bool            // nothing that earlier requests came to is used
 }
 
 // maxPoints is how many steps a range may have, as in Prometheus.
@@ -144,7 +145,7 @@ func (a *API) prepare(r *request) (*view, parser.Expr, *apiError) {
 		return nil, nil, &apiError{badData, errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")}
 	}
 	v := a.view(r.end, r.asOf)
-	v.step = quantrac.Millis(r.step.Milliseconds())
+	v.step, v.anew = quantrac.Millis(r.step.Milliseconds()), r.anew
 	if r.lookback > 0 {
 		v.lookback, v.byInterval = quantrac.Millis(r.lookback.Milliseconds()), false
 	}

@@ -91,6 +91,21 @@ const success = `{"status":"success","data":`
 
 // TestGrafana asks what a Grafana has been recorded to ask, in the shapes it
 // used.
+// TestNoCache wants nocache=1 to reach the store.
+func TestNoCache(t *testing.T) {
+	store := &spyStore{}
+	c := newClient(t, store, quantrac.NewManualClock(testNow), Options{})
+	for param, want := range map[string]bool{"": false, "&nocache=1": true} {
+		store.asked = nil
+		if status, body := c.send("GET", "/api/v1/query?query=max_over_time(x[1h])&time=7200"+param, nil); status != 200 {
+			t.Fatal(status, body)
+		}
+		if len(store.asked) != 1 || strings.Contains(store.asked[0], "anew") != want {
+			t.Errorf("%q asks %q, want anew: %v", param, store.asked, want)
+		}
+	}
+}
+
 func TestGrafana(t *testing.T) {
 	e, clock := openFixture(t)
 	c := newClient(t, e, clock, Options{Version: "v1.2.3"})

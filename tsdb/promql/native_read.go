@@ -46,7 +46,7 @@ func (e *evaluation) wanted(id quantrac.Labels) bool { return e.join.passes(id, 
 func (e *evaluation) query(from, to quantrac.Millis) tsdb.Query {
 	return tsdb.Query{
 		Matchers: e.sel.identity, From: from, To: to,
-		AsOf: e.sel.asOf, Qualities: e.sel.qualities, DeviceOnly: e.sel.deviceOnly, Reuse: true,
+		AsOf: e.sel.asOf, Qualities: e.sel.qualities, DeviceOnly: e.sel.deviceOnly, Reuse: true, Anew: e.anew,
 	}
 }
 

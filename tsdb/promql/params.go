@@ -145,6 +145,7 @@ func queryParams(r *http.Request) (q request, limit int, err *apiError) {
 	if q.asOf, err = asOfParam(r); err != nil {
 		return q, 0, err
 	}
+	q.anew = r.FormValue("nocache") == "1"
 	limit, err = limitParam(r, "limit")
 	return q, limit, err
 }

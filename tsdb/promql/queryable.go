@@ -25,6 +25,7 @@ type view struct {
 	// step is the distance of evaluations where every selector is evaluated on
 	// the request's own grid; 0 for an instant and where there are subqueries.
 	step quantrac.Millis
+	anew bool // what earlier requests came to is neither used nor kept
 
 	// Its selectors share the limits.
 	maxSeries, maxSamples int

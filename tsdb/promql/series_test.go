@@ -91,6 +91,9 @@ func (s *spyStore) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, op ts
 	if w.By != nil {
 		how, w.By = "by itself", nil
 	}
+	if q.Anew {
+		how += " anew"
+	}
 	s.asked = append(s.asked, fmt.Sprintf("fold %v %d+%d*%d<%d %s %v", q.Matchers, int64(w.First), int64(w.Step), w.Count, int64(w.Width), how, quantrac.PrincipalFrom(ctx).Stations))
 	return func(func(*tsdb.Folded, error) bool) {}
 }
