@@ -12,10 +12,6 @@ import (
 	"quantrac"
 )
 
-// maxParquetPart is how many bytes a column of a row group may say to have
-// unpacked: what a reader may come to hold of it.
-const maxParquetPart = 1 << 30
-
 // parquetReader reads files of parquetWriter's schema, and others with a row a
 // value: columns of texts, of a time (TIMESTAMP of any unit, or INT64 in
 // milliseconds) and of a value (DOUBLE, FLOAT or an integer).
@@ -50,17 +46,16 @@ type parquetColumn struct {
 // column.
 func NewParquetReader(r io.ReaderAt, size int64, o ReadOptions) (_ Reader, err error) {
 	defer mistaken(&err)
+	if err := checkFooter(r, size); err != nil {
+		return nil, err
+	}
 	p := &parquetReader{o: o.withDefaults(), buf: make([]parquet.Row, 256)}
 	p.file, err = parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, quantrac.Errorf(quantrac.Invalid, "no Parquet file: %w", err)
 	}
-	for _, g := range p.file.Metadata().RowGroups {
-		for _, c := range g.Columns {
-			if n := c.MetaData.TotalUncompressedSize; n < 0 || n > maxParquetPart {
-				return nil, quantrac.Errorf(quantrac.Invalid, "a column of a row group has %d bytes unpacked, at most %d are taken: write smaller row groups", n, int64(maxParquetPart))
-			}
-		}
+	if err := checkParts(r, size, p.file.Metadata()); err != nil {
+		return nil, err
 	}
 	return p, p.understand()
 }
