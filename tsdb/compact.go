@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math"
 	"slices"
 
 	"quantrac"
@@ -146,7 +145,7 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 	var buf tables
 	err := out.block(old[0].info.Partition, func(w *block.Writer, ids *[]uint32) error {
 		if w.Small = how.small; w.Small {
-			w.Clock = db.clockOf(old)
+			w.Clock = db.clockOf(ctx, old)
 		}
 		var names groupNames
 		for _, id := range db.groupsOf(old) {
@@ -179,22 +178,6 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 		return err
 	}
 	return db.install(out, old, nil)
-}
-
-// clockOf makes a clock for a block of what blocks hold. Without one the block is
-// larger and says the same: damage to the times of commits is no reason not to
-// write it.
-func (db *DB) clockOf(blocks []*blockFile) *block.Clock {
-	first, last, rows := uint64(math.MaxUint64), uint64(0), int64(0)
-	for _, b := range blocks {
-		first, last, rows = min(first, b.info.MinCommit), max(last, b.info.MaxCommit), rows+b.info.Rows
-	}
-	c, err := block.NewClock(rows, func(show func(quantrac.Commit)) error { return db.log.Each(first, last, show) })
-	if err != nil {
-		db.o.Logger.Error("tsdb: a block is written without a clock", "first_commit", first, "last_commit", last, "error", err)
-		return nil
-	}
-	return c
 }
 
 // groupsOf returns the numbers of the groups of blocks, sorted by labels.

@@ -327,7 +327,7 @@ func FuzzIndex(f *testing.F) {
 func FuzzChunk(f *testing.F) {
 	all := samples()
 	all = []sample{all[0], all[1], all[2], all[4], all[5]} // short ones
-	messages, commits := network(20, 70)
+	messages, commits := network(20, 70, 1)
 	clock := clockFor(f, 1400, commits)
 	for _, data := range [][]byte{write(f, all), writeAs(f, all, true), writeBy(f, messages[:3], clock)} {
 		r, groups, err := open(f, data)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"slices"
 	"sort"
 	"sync/atomic"
 
@@ -19,7 +18,8 @@ import (
 //
 // Time goes by steps. A tick is a step in which commits were made; between its
 // beginning and its end numbers are taken to rise evenly. Times of commits are
-// those of whole seconds, rounded up.
+// those of whole seconds, rounded up (NewClock), or those of the rows that came by
+// them (NewRowClock).
 type Clock struct {
 	step  int64 // ms
 	pages []*clockPage
@@ -94,23 +94,24 @@ func floorDiv(a, b int64) int64 {
 }
 
 // add enters a commit later than all before it.
-func (c *Clock) add(m quantrac.Commit) {
-	at := stepOf(m.Time, c.step)
-	c.end = m.Number + 1
+func (c *Clock) add(m quantrac.Commit) { c.tick(stepOf(m.Time, c.step), m.Number) }
+
+// tick enters that a commit was made in a step, or in one of those before.
+func (c *Clock) tick(at int64, number uint64) {
+	c.end = number + 1
 	if len(c.pages) > 0 {
 		p := c.pages[len(c.pages)-1]
 		ticks := *p.ticks.Load()
-		step, number := uint64(at-p.step), m.Number-p.number
 		if at <= p.step+int64(ticks[len(ticks)-1].step) {
 			return
 		}
-		if len(ticks) < clockPageLen && step <= math.MaxUint32 && number <= math.MaxUint32 {
-			ticks = append(ticks, tick{uint32(step), uint32(number)})
+		if d, n := uint64(at-p.step), number-p.number; len(ticks) < clockPageLen && d <= math.MaxUint32 && n <= math.MaxUint32 {
+			ticks = append(ticks, tick{uint32(d), uint32(n)})
 			p.ticks.Store(&ticks)
 			return
 		}
 	}
-	p := &clockPage{step: at, number: m.Number}
+	p := &clockPage{step: at, number: number}
 	ticks := []tick{{}}
 	p.ticks.Store(&ticks)
 	c.pages = append(c.pages, p)
@@ -333,14 +334,15 @@ func decodeTicks(data []byte) ([]tick, error) {
 	return out, nil
 }
 
-// verifyClock reads all of the clock.
+// verifyClock reads all of the clock anew: what was read before may not be what is
+// there now.
 func (r *Reader) verifyClock() error {
 	c := r.index.clock
 	if c == nil {
 		return nil
 	}
 	for i, p := range c.pages {
-		t, err := c.ticks(p)
+		t, err := r.readTicks(p)
 		if err != nil {
 			return err
 		}
@@ -351,43 +353,4 @@ func (r *Reader) verifyClock() error {
 		}
 	}
 	return nil
-}
-
-// fit returns the time, in ms, after which commits follow on times such that
-// their numbers are told best: there few different distances are left.
-func (h *hand) fit(times []int64, commits []uint64, scratch []int64) (int64, []int64) {
-	scratch = scratch[:0]
-	for i, t := range times {
-		scratch = append(scratch, h.time(commits[i])-t)
-	}
-	slices.Sort(scratch)
-	best := scratch[len(scratch)/2] / 100 * 100
-	cost, scratch := h.alike(times, commits, best, scratch)
-	for by := int64(800); by >= 100; by /= 2 {
-		for _, try := range []int64{best - by, best + by} {
-			var c int
-			if c, scratch = h.alike(times, commits, try, scratch); c > cost {
-				best, cost = try, c
-			}
-		}
-	}
-	return best, scratch
-}
-
-// alike counts how many pairs of distances of the commits from those of the clock
-// are the same.
-func (h *hand) alike(times []int64, commits []uint64, after int64, scratch []int64) (int, []int64) {
-	scratch = scratch[:0]
-	for i, t := range times {
-		n, _ := h.number(t + after) // nothing is read
-		scratch = append(scratch, int64(commits[i]-n))
-	}
-	slices.Sort(scratch)
-	pairs, run := 0, 0
-	for i, d := range scratch {
-		if run++; i+1 == len(scratch) || scratch[i+1] != d {
-			pairs, run = pairs+run*run, 0
-		}
-	}
-	return pairs, scratch
 }

@@ -12,13 +12,15 @@ import (
 	"testing"
 
 	"quantrac"
+	"quantrac/internal/vfs"
+	"quantrac/tsdb/internal/files"
 	"quantrac/tsdb/internal/rows"
 )
 
-// network is some stations' rows of so many times, each by a commit of its own a
-// few seconds later; some come late, some have no received time. It returns when
+// network is some stations' rows of so many times, which come a few seconds later,
+// so many by a commit; some come late, some have no received time. It returns when
 // the commits were made, too.
-func network(stations, steps int) ([]sample, []quantrac.Commit) {
+func network(stations, steps, each int) ([]sample, []quantrac.Commit) {
 	type message struct {
 		station int
 		at      int64 // when it is committed
@@ -53,9 +55,11 @@ func network(stations, steps int) ([]sample, []quantrac.Commit) {
 	var commits []quantrac.Commit
 	number := uint64(1_000_000)
 	for i := range all {
-		number += 1 + uint64(rnd.IntN(50)/49)
+		if i%each == 0 {
+			number += 1 + uint64(rnd.IntN(50)/49)
+			commits = append(commits, quantrac.Commit{Number: number, Time: quantrac.Millis(all[min(i+each, len(all))-1].at)})
+		}
 		all[i].row.Commit = number
-		commits = append(commits, quantrac.Commit{Number: number, Time: quantrac.Millis(all[i].at)})
 	}
 	slices.SortStableFunc(all, func(a, b message) int { return cmp.Compare(a.row.Time, b.row.Time) })
 	out := make([]sample, stations)
@@ -101,7 +105,7 @@ func writeBy(t testing.TB, all []sample, c *Clock) []byte {
 
 // A block of messages that has a clock tells the same rows in fewer bytes.
 func TestClock(t *testing.T) {
-	all, commits := network(40, 800)
+	all, commits := network(40, 800, 1)
 	c := clockFor(t, 32_000, commits)
 	if c == nil || c.end != commits[len(commits)-1].Number+1 {
 		t.Fatalf("clock %+v", c)
@@ -163,10 +167,67 @@ func humans(r *Reader, g *Group) error {
 	return nil
 }
 
+// A block of few commits is told by a clock made of its rows.
+func TestRowClock(t *testing.T) {
+	all, _ := network(60, 600, 150)
+	c, err := NewRowClock(func(show func([]int64, []uint64)) error {
+		for _, s := range all {
+			show(s.table.Times, s.table.Commits)
+		}
+		return nil
+	})
+	if err != nil || c == nil {
+		t.Fatalf("clock %v, %v", c, err)
+	}
+	h := hand{Clock: c}
+	for _, s := range all[:3] {
+		for i, at := range s.table.Times {
+			if n, err := h.number(at); err != nil || n > s.table.Commits[i] {
+				t.Fatalf("row %d at %d is by commit %d, the clock says %d, %v", i, at, s.table.Commits[i], n, err)
+			}
+		}
+	}
+	var sizes [2]Sizes
+	for i, data := range [][]byte{writeBy(t, all, nil), writeBy(t, all, c)} {
+		r, groups, err := open(t, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables, err := readAll(r, groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, s := range all {
+			if err := sameTable(tables[k], s.table, 2); err != nil {
+				t.Errorf("group %d: %v", k, err)
+			}
+		}
+		if err := r.Sizes(&sizes[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, n := sizes[0].Commits, sizes[1].Commits+sizes[1].Clock
+	t.Logf("bits a row: %.2f by a clock, %.2f without", 8*float64(n)/36000, 8*float64(p)/36000)
+	if n*4 > p*3 {
+		t.Errorf("commits take %d bytes with a clock, %d without", n, p)
+	}
+	if c, err := NewRowClock(func(func([]int64, []uint64)) error { return errSum }); err == nil || c != nil {
+		t.Error("an error is lost")
+	}
+	if c, _ := NewRowClock(func(show func([]int64, []uint64)) error {
+		for i := range int64(maxRowSteps + 2) {
+			show([]int64{i * rowStep}, []uint64{1})
+		}
+		return nil
+	}); c != nil {
+		t.Error("a clock of too many steps")
+	}
+}
+
 // There is no clock where it would be of no use, and a clock may lack commits, or
 // have those of other rows.
 func TestClockChoice(t *testing.T) {
-	all, commits := network(20, 300)
+	all, commits := network(20, 300, 1)
 	if c := clockFor(t, 100, commits); c != nil {
 		t.Errorf("a clock of %d pages for 100 rows", len(c.pages))
 	}
@@ -234,7 +295,7 @@ func TestClockNumbers(t *testing.T) {
 
 // Every damaged byte of a block with a clock is noticed.
 func TestClockDamage(t *testing.T) {
-	all, commits := network(20, 70)
+	all, commits := network(20, 70, 1)
 	data := writeBy(t, all, clockFor(t, 1400, commits))
 	r, _, err := open(t, data)
 	if err != nil || r.index.clock == nil {
@@ -250,6 +311,28 @@ func TestClockDamage(t *testing.T) {
 		if quantrac.KindOf(err) != quantrac.Corrupt {
 			t.Fatalf("byte %d of %d: error %v, want one of kind Corrupt", i, len(data), err)
 		}
+	}
+	// What turns bad after it was read is noticed when all is read.
+	fsys := vfs.NewMem()
+	f, err := fsys.Create("x.block")
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = Open(files.New(fsys, 1), "x.block", nil); err == nil {
+		err = r.Verify(nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := r.index.daysEnd + 9
+	if _, err := f.WriteAt([]byte{data[at] ^ 1}, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Verify(nil); quantrac.KindOf(err) != quantrac.Corrupt {
+		t.Errorf("a clock that has turned bad: %v", err)
 	}
 	// A chunk is not read by a clock that is not there.
 	var g Group
@@ -271,9 +354,9 @@ func TestClockDamage(t *testing.T) {
 }
 
 func FuzzTicks(f *testing.F) {
-	_, commits := network(20, 70)
+	_, commits := network(20, 70, 1)
 	c := clockFor(f, 1400, commits)
-	all, _ := network(20, 70)
+	all, _ := network(20, 70, 1)
 	data := writeBy(f, all, c)
 	for _, p := range c.pages {
 		f.Add(data[p.offset+4:p.offset+int64(p.size)], int64(5000), int64(1000))
