@@ -136,23 +136,28 @@ func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]
 
 func (e *encoder) commits(t *rows.Table, from, to int) {
 	at := len(e.body)
-	told := e.hand.Clock != nil && to-from > 16
-	if told {
-		e.commitsByClock(t, from, to)
-	}
-	if told && len(e.body)-at <= to-from { // as small as it gets
-		e.hand.used = true
-		return
+	if e.hand.Clock != nil && !e.hand.ofRows {
+		if e.commitsByClock(t, from, to); len(e.body)-at <= to-from { // as small as it gets
+			e.hand.used = true
+			return
+		}
+		e.body = e.body[:at]
 	}
 	e.ints = e.ints[:0]
 	for _, c := range t.Commits[from:to] {
 		e.ints = append(e.ints, int64(c))
 	}
-	plain := len(e.body)
 	e.body = e.whole(e.body, e.ints, e.gaps)
-	if told && !e.smaller(at, plain) {
-		e.hand.used = true
+	plain := len(e.body)
+	if e.hand.Clock == nil || plain-at < 16 {
+		return
 	}
+	if e.commitsByClock(t, from, to); len(e.body)-plain+8 > plain-at { // the clock takes some, too
+		e.body = e.body[:plain]
+		return
+	}
+	e.body = append(e.body[:at], e.body[plain:]...)
+	e.hand.used = true
 }
 
 func (e *encoder) commitsByClock(t *rows.Table, from, to int) {
@@ -166,17 +171,6 @@ func (e *encoder) commitsByClock(t *rows.Table, from, to int) {
 	}
 	e.body = binary.AppendVarint(append(e.body, commitsByClock), after)
 	e.body = e.whole(e.body, e.ints, nil)
-}
-
-// smaller keeps of the two forms of a section, the first from at and the second
-// from second on, the one with fewer bytes, and says whether that is the second.
-func (e *encoder) smaller(at, second int) bool {
-	if len(e.body)-second >= second-at {
-		e.body = e.body[:second]
-		return false
-	}
-	e.body = append(e.body[:at], e.body[second:]...)
-	return true
 }
 
 // appendCame appends when rows came, as far as that is known: when they were

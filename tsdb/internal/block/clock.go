@@ -25,7 +25,10 @@ type Clock struct {
 	pages []*clockPage
 	end   uint64 // the number after the last commit's
 	read  func(p *clockPage) ([]tick, error)
-	used  bool // by a chunk
+
+	// Of one that is being made:
+	ofRows bool // it is made of the rows
+	used   bool // by a chunk
 }
 
 // clockPage is some ticks, read together when one is asked for and then kept:

@@ -34,7 +34,7 @@ func NewRowClock(each func(show func(times []int64, commits []uint64)) error) (*
 	for i := len(steps) - 2; i >= 0; i-- { // what came before what is older is late
 		least[steps[i]] = min(least[steps[i]], least[steps[i+1]])
 	}
-	c := &Clock{step: rowStep}
+	c := &Clock{step: rowStep, ofRows: true}
 	for i, at := range steps { // a tick in the last step of each commit: the next one is next
 		if i+1 == len(steps) || least[steps[i+1]] != least[at] {
 			c.tick(at, least[at])
