@@ -76,6 +76,11 @@ type Batch struct {
 	Kind BatchKind
 	Rows []Row
 
+	// History says of Readings that somebody brings them from elsewhere, long
+	// after they were measured. They are stored like any; no rule judges them, as
+	// nobody is to be warned of what is over.
+	History bool
+
 	// Of Corrections and Revocation.
 	Author     string // who says so
 	Reason     string // why

@@ -16,6 +16,10 @@ const (
 	RecordAudit      RecordKind = 7 // who did what
 )
 
+// FlagHistory is the flag of a RecordBatch whose batch is History. It is written
+// to disk.
+const FlagHistory uint16 = 1
+
 // Receipt tells a writer what became of a durable batch.
 type Receipt struct {
 	Commit      Commit

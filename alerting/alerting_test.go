@@ -137,6 +137,26 @@ func TestOneBatchOfBacklog(t *testing.T) {
 	r.expect("level tram-chim issue 1", "level tram-chim all_clear 0", "level tram-chim issue 1")
 }
 
+// What is imported raises nothing, and is no part of what a later reading is
+// judged by.
+func TestImportedReadingsAreNotJudged(t *testing.T) {
+	r := newRoom(t, watch(1.5))
+	r.clock.Set(at(3 * time.Hour))
+	imported := func(from time.Duration, v float64) {
+		t.Helper()
+		rec := batchRecord(&quantrac.Batch{Rows: []quantrac.Row{row("tram-chim", at(from), v, quantrac.Good), row("tram-chim", at(from+15*minute), v, quantrac.Good)}})
+		rec.Flags = quantrac.FlagHistory
+		r.append(rec)
+	}
+	imported(0, 9)
+	r.expect()
+	r.read("tram-chim", at(3*time.Hour), 1.6)
+	r.expect("level tram-chim issue 1")
+	imported(time.Hour, 0)
+	imported(3*time.Hour+15*minute, 0)
+	r.expect("level tram-chim issue 1")
+}
+
 func TestForecastSeriesAreNotReadings(t *testing.T) {
 	r := newRoom(t, watch(1.5))
 	g := quantrac.NewLabels("station", "tram-chim", "model", "arx", "quantile", "0.5")

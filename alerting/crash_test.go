@@ -80,7 +80,7 @@ func (r *room) play(acts []act, n int, dead *atomic.Bool) int {
 		a := acts[n]
 		r.clock.Set(a.at)
 		rec := r.stage(a)
-		rec.Flags = uint16(n + 1) // which act it was
+		rec.Flags = uint16(n+1) << 1 // which act it was, beside quantrac.FlagHistory
 		c, err := r.j.Append(context.Background(), rec)
 		if err != nil {
 			if dead.Load() {
@@ -133,7 +133,7 @@ func (r *room) played(t testing.TB, fsys vfs.FS) (acts, law int) {
 	defer j.Close()
 	err = j.Replay(context.Background(), 0, func(e journal.Entry) error {
 		if e.Kind == quantrac.RecordBatch || e.Kind == quantrac.RecordRun || e.Kind == quantrac.RecordRegistry {
-			acts = int(e.Flags)
+			acts = int(e.Flags >> 1)
 		}
 		if e.Kind == quantrac.RecordRegistry {
 			law = int(e.Data[0])

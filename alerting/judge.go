@@ -60,6 +60,8 @@ func (a *Alerting) eventOf(e journal.Entry) (event, error) {
 	ev := event{Commit: e.Commit, kind: e.Kind}
 	var err error
 	switch {
+	case e.Kind == quantrac.RecordBatch && e.Flags&quantrac.FlagHistory != 0:
+		// Imported: passed over.
 	case e.Kind == quantrac.RecordBatch:
 		ev.data = slices.Clone(e.Data)
 	case e.Kind == quantrac.RecordRun && a.o.Outlook != nil:

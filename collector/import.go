@@ -29,7 +29,8 @@ type Refusal struct {
 // Dates are believed as far as they can be, those of clocks that were never set
 // too: whoever brings history has looked at it. What is refused is told and kept
 // nowhere. With whole, nothing is stored where anything is refused. Rows and
-// their cells serve again afterwards. Errors are the store's.
+// their cells serve again afterwards. Nobody is warned of what was measured then
+// (quantrac.Batch.History). Errors are the store's.
 func (c *Collector) Import(ctx context.Context, rows []quantrac.Row, whole bool) (Imported, error) {
 	if err := c.begin(); err != nil {
 		return Imported{}, err
@@ -65,7 +66,7 @@ func (c *Collector) Import(ctx context.Context, rows []quantrac.Row, whole bool)
 	}
 	var err error
 	// The sender may hang up; what it was about to be told stays true.
-	done.Receipt, err = c.store.Append(context.WithoutCancel(ctx), &quantrac.Batch{Kind: quantrac.Readings, Rows: good})
+	done.Receipt, err = c.store.Append(context.WithoutCancel(ctx), &quantrac.Batch{Kind: quantrac.Readings, History: true, Rows: good})
 	if err != nil {
 		return Imported{}, err
 	}

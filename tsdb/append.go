@@ -87,7 +87,11 @@ func (db *DB) commit(ctx context.Context, b *quantrac.Batch, ours []quantrac.Row
 	a.payload = a.enc.append(a.payload[:0], b)
 
 	db.receipts.wait()
-	commits, err := db.j.Append(ctx, journal.Record{Kind: quantrac.RecordBatch, Layer: b.Layer(), Data: a.payload})
+	record := journal.Record{Kind: quantrac.RecordBatch, Layer: b.Layer(), Data: a.payload}
+	if b.History {
+		record.Flags |= quantrac.FlagHistory
+	}
+	commits, err := db.j.Append(ctx, record)
 	if err != nil {
 		db.receipts.take(0)
 		return quantrac.Receipt{}, err

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"quantrac"
+	"quantrac/internal/journal"
 	"quantrac/tsdb"
 	"quantrac/tsdb/tsdbtest"
 )
@@ -215,5 +216,33 @@ func TestVersionsWanted(t *testing.T) {
 	ctx = quantrac.WithPrincipal(ctx, quantrac.Principal{Role: quantrac.RoleViewer, Stations: []string{"1"}})
 	if got := read(ctx, nil); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("of station 1: %q", got)
+	}
+}
+
+// TestHistoryIsFlagged: who follows the journal can tell what was imported.
+func TestHistoryIsFlagged(t *testing.T) {
+	s := newSubject()
+	clock := &tsdbtest.Clock{}
+	clock.Set(1_700_000_000_000)
+	e, err := s.Open(tsdbtest.Options{Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, history := range []bool{false, true} {
+		b := quantrac.Batch{History: history, Rows: []quantrac.Row{{
+			Group: quantrac.NewLabels("station", "a"), Time: 1, Cells: []quantrac.Cell{{Property: "m", Value: 1}},
+		}}}
+		if _, err := e.Append(context.Background(), &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var flags []uint16
+	err = s.open.j.Replay(context.Background(), 0, func(e journal.Entry) error {
+		flags = append(flags, e.Flags)
+		return nil
+	})
+	if err != nil || !slices.Equal(flags, []uint16{0, quantrac.FlagHistory}) {
+		t.Errorf("flags %v, %v", flags, err)
 	}
 }

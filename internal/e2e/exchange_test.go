@@ -151,6 +151,10 @@ func TestExchangeDocs(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	s.nobody().want(200, "POST", "/api/data/import?format=jsonl", `{"metric":{"__name__":"water_level_meters","station":"tan_quoi"},"values":[3.7,3.7],"timestamps":[1735689600000,1735693200000]}`)
+	if open := s.nobody().want(200, "GET", "/api/alerting/warnings", ""); !strings.Contains(string(open.body), `"warnings":[]`) {
+		t.Errorf("an import warns: %s", open.body)
+	}
 	if err := os.MkdirAll(filepath.Join(dir, "old"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +169,7 @@ func TestExchangeDocs(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"stages.csv: 1 series, 1 values", "all.parquet: 1 series", "1 rows, 1 values: 0 new, 1 known already", "1 rows, 1 values: 1 new"} {
+	for _, want := range []string{"stages.csv: 1 series, 1 values", "all.parquet: 1 series", "3 rows, 3 values: 0 new, 3 known already", "1 rows, 1 values: 1 new"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("nothing of %q in\n%s", want, out)
 		}
