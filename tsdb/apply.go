@@ -193,6 +193,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 		return
 	}
 	hg := h.make(g.id)
+	h.reach(r.Time)
 	g.mu.Lock()
 	size := hg.add(r, int(g.count))
 	if r.Kind == rows.Human && !g.humans {

@@ -164,6 +164,12 @@ func (db *DB) partsOf(h *head) map[int64][]uint32 {
 	h.mu.RUnlock()
 	db.byLabels.sort(&db.groups, ids)
 	parts := map[int64][]uint32{}
+	if first, last := partitionOf(h.first); h.last <= last {
+		if len(ids) > 0 {
+			parts[first] = ids // as it nearly always is
+		}
+		return parts
+	}
 	var firsts []int64
 	for _, id := range ids {
 		firsts = h.group(id).partitions(firsts[:0])

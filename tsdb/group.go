@@ -11,9 +11,8 @@ import (
 // group is series that share all labels but the metric name. There may be a
 // million, most of one series: what few of them need lies apart.
 type group struct {
-	key  string // of the labels, less the metric name (quantrac.Labels.AppendKey)
-	id   uint32
-	rank uint32 // in the order of all groups, guarded by that
+	key string // of the labels, less the metric name (quantrac.Labels.AppendKey)
+	id  uint32
 
 	// mu guards what follows, and the runs of the group in every head. The
 	// applying goroutine alone changes it, so that it need not lock for reading.

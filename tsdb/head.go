@@ -18,6 +18,9 @@ type head struct {
 	bytes atomic.Int64
 	rows  atomic.Int64
 
+	any         bool  // there are rows; with what follows, of the applying goroutine
+	first, last int64 // their times
+
 	// Of a head that is being flushed: what it holds reaches commit cursor,
 	// and these commits are not in a file yet.
 	cursor  uint64
@@ -32,6 +35,7 @@ type headPiece [1 << pieceBits]*headGroup
 type headGroup struct {
 	first rows.Run // it has no rows before the group is given one
 	late  *lateRuns
+	lone  [rows.LoneWords]uint64 // the first row of a lone series: most have one here
 }
 
 // lateRuns are runs beside the first, longer ones first, roughly.
@@ -67,7 +71,7 @@ func (h *head) group(id uint32) *headGroup {
 }
 
 // emptyGroup is about what a group takes in a head beside its rows, in bytes.
-const emptyGroup = 96
+const emptyGroup = 136
 
 // make returns the rows of a group, none at first.
 func (h *head) make(id uint32) *headGroup {
@@ -91,11 +95,20 @@ func (h *head) make(id uint32) *headGroup {
 	return g
 }
 
+// reach notes that there is a row of a time.
+func (h *head) reach(t int64) {
+	if !h.any {
+		h.any, h.first, h.last = true, t, t
+	}
+	h.first, h.last = min(h.first, t), max(h.last, t)
+}
+
 // add adds a row of a group of so many columns and returns the growth in bytes.
 // The group's mu is held.
 func (hg *headGroup) add(r *rows.Row, columns int) int {
 	if hg.first.Len() == 0 {
 		hg.first = rows.NewRun(columns)
+		hg.first.Lend(&hg.lone)
 		return hg.first.Append(r)
 	}
 	for i := range hg.count() {

@@ -11,12 +11,15 @@ import (
 // sorting by them. New groups wait until the next block.
 type groupOrder struct {
 	mu     sync.Mutex
-	sorted []uint32 // the ranks of these rise
+	sorted []uint32     // the ranks of these rise
+	ranks  []*rankPiece // by number, nil where all groups of a piece are gone
 	fresh  struct {
 		sync.Mutex
 		list []uint32
 	}
 }
+
+type rankPiece [1 << pieceBits]uint32
 
 // add puts a new group into the order.
 func (o *groupOrder) add(id uint32) {
@@ -73,8 +76,20 @@ func (o *groupOrder) settle(groups *groupTable) {
 	}
 	o.sorted = append(merged, rest...)
 	for i, id := range o.sorted {
-		groups.at(id).rank = uint32(i)
+		*o.rank(id) = uint32(i)
 	}
+}
+
+// rank returns where the rank of a group stands. The caller holds mu.
+func (o *groupOrder) rank(id uint32) *uint32 {
+	k := int(id >> pieceBits)
+	for k >= len(o.ranks) {
+		o.ranks = append(o.ranks, nil)
+	}
+	if o.ranks[k] == nil {
+		o.ranks[k] = &rankPiece{}
+	}
+	return &o.ranks[k][id&(1<<pieceBits-1)]
 }
 
 // gallop returns the first of n places where is begins to be true, quickly where
@@ -103,7 +118,7 @@ func (o *groupOrder) sort(groups *groupTable, ids []uint32) {
 	o.settle(groups)
 	byRank := make([]uint64, len(ids))
 	for i, id := range ids {
-		byRank[i] = uint64(groups.at(id).rank)<<32 | uint64(id)
+		byRank[i] = uint64(*o.rank(id))<<32 | uint64(id)
 	}
 	slices.Sort(byRank)
 	for i, r := range byRank {
@@ -121,10 +136,12 @@ func (o *groupOrder) remove(groups *groupTable, gone []uint32) {
 	defer o.mu.Unlock()
 	o.settle(groups)
 	left := make([]uint32, 0, max(len(o.sorted)-len(gone), 0))
+	ranks := make([]*rankPiece, len(o.ranks))
 	for _, id := range o.sorted {
 		if !set[id] {
 			left = append(left, id)
+			ranks[id>>pieceBits] = o.ranks[id>>pieceBits]
 		}
 	}
-	o.sorted = left
+	o.sorted, o.ranks = left, ranks
 }
