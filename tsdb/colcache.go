@@ -272,8 +272,7 @@ func (c *keptChunk) extreme(column int, from, to int64, qs quantrac.QualitySet, 
 	at, end := c.span(from, to)
 	ok = true
 	c.each(column, at, end, func(col *keptColumn, at, end, _ int) bool {
-		ok = col != nil && col.whole != nil && col.qualities == nil && shows(qs, col.quality) && quality(col.quality) != quantrac.Missing
-		if !ok {
+		if ok = col.plain(qs); !ok {
 			return false
 		}
 		m := col.whole[at]

@@ -96,13 +96,9 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 					return n, err
 				}
 			}
-			sc.series.reuse(nil)
-			err := v.series(ctx, sc, &sc.series, t, &q, 0)
-			if err != nil || !w.Fold(out, &sc.series, op) {
-				return 0, err
-			}
+			n, err := v.foldRows(ctx, sc, out, t, &q, w, op)
 			out.Labels = t.labels()
-			return len(sc.series.Times), nil
+			return n, err
 		}, func(f *Folded) bool { return yield(f, nil) })
 		if err != nil {
 			yield(nil, err)

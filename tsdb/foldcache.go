@@ -97,14 +97,14 @@ func (v *view) foldSome(ctx context.Context, sc *scratch, out *Folded, t target,
 			return err
 		}
 	}
-	sc.series.reuse(nil)
-	if err := v.series(ctx, sc, &sc.series, t, &some, 0); err != nil {
+	any, err := v.foldRows(ctx, sc, f, t, &some, part, op)
+	if any == 0 {
+		clear(out.Counts[k:n])
 		return err
 	}
-	part.Fold(f, &sc.series, op)
 	copy(out.Counts[k:n], f.Counts)
 	copy(out.Values[k:n], f.Values)
-	return nil
+	return err
 }
 
 // recall takes what is kept of the windows, keptUnknown for the others, and says

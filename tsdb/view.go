@@ -67,6 +67,8 @@ type scratch struct {
 	stats   []float64
 	held    []piece
 	folded  Folded
+
+	stretches []stretch
 }
 
 // piece is where some cells of a series are: a chunk of a block, or a run of a
