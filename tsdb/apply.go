@@ -159,6 +159,7 @@ func change(number uint64, b *quantrac.Batch) *commits.Change {
 // touched, and what is kept of them: a revocation may bring back or take away
 // any value.
 func (db *DB) forgetLast(commit uint64) {
+	db.apply.recent.epoch++
 	for g := range db.apply.w.humans {
 		g.mu.Lock()
 		for i := range int(g.count) {
@@ -217,6 +218,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	}
 	g.newest = max(g.newest, r.Time)
 	g.mu.Unlock()
+	db.apply.recent.add(commit.Number, r.Time, g.id)
 	c.rows++
 	c.bytes += size
 }

@@ -116,6 +116,7 @@ type DB struct {
 		state   *state
 		closed  bool
 		w       applier // scratch of the applying goroutine
+		recent  recent
 	}
 
 	// files is held while the set of files changes: by what writes the manifest.

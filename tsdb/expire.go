@@ -153,6 +153,7 @@ func (db *DB) forgetGroups(ids []uint32, gone *[]uint32) error {
 	if db.apply.closed {
 		return nil
 	}
+	db.apply.recent.epoch++
 	for _, id := range ids {
 		g := db.groups.at(id)
 		left, err := db.spans(g)

@@ -122,6 +122,7 @@ func (r roomStats) engine(gauge gaugeFunc, counter counterFunc) {
 	q := r.s.promql.Stats()
 	counter("promql_evaluations_total", "Expressions evaluated, on native paths over columns or by Prometheus' engine.", q.Native, "path", "native")
 	counter("promql_evaluations_total", "Expressions evaluated, on native paths over columns or by Prometheus' engine.", q.Engine, "path", "engine")
+	counter("promql_kept_answers_total", "Requests answered as before, because nothing that they read had changed.", q.Kept)
 }
 
 func (r roomStats) alerting(gauge gaugeFunc, counter counterFunc) {

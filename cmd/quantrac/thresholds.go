@@ -179,6 +179,12 @@ func (s thresholdStore) Fold(ctx context.Context, q tsdb.Query, w tsdb.Windows, 
 	return s.DB.Fold(ctx, q, w, op)
 }
 
+// Unchanged says whether reads would show what they showed; thresholds reach up to
+// the present, and never do.
+func (s thresholdStore) Unchanged(ctx context.Context, since tsdb.Mark, ms []*quantrac.Matcher, from, to quantrac.Millis) bool {
+	return len(s.thresholds(ctx, ms)) == 0 && s.DB.Unchanged(ctx, since, ms, from, to)
+}
+
 // Latest implements promql.Store.
 func (s thresholdStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error) {
 	last, err := s.DB.Latest(ctx, ms)

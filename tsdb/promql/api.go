@@ -1,7 +1,9 @@
 package promql
 
 import (
+	"container/list"
 	"context"
+	"hash/maphash"
 	"iter"
 	"log/slog"
 	"sync"
@@ -76,17 +78,21 @@ type API struct {
 	started quantrac.Millis
 	memory  sync.Pool // of *memory
 	buffers buffers
-	counts  struct{ native, engine atomic.Uint64 }
+	answers answers
+	counts  struct{ native, engine, kept atomic.Uint64 }
 }
 
 // Stats are figures about an API since it was made.
 type Stats struct {
 	Native uint64 // evaluations on native paths
 	Engine uint64 // evaluations by Prometheus' engine
+	Kept   uint64 // requests answered as before, because nothing had changed
 }
 
 // Stats returns figures.
-func (a *API) Stats() Stats { return Stats{a.counts.native.Load(), a.counts.engine.Load()} }
+func (a *API) Stats() Stats {
+	return Stats{a.counts.native.Load(), a.counts.engine.Load(), a.counts.kept.Load()}
+}
 
 // lookback is the engine's lookback where staleness follows the expected
 // interval: longer than any interval's, because the inserted stale markers end
@@ -126,6 +132,7 @@ func New(store Store, reg Registry, o Options) *API {
 		engine:  promql.NewEngine(eo),
 		parser:  eo.Parser,
 		turns:   make(chan struct{}, o.MaxConcurrent),
+		answers: answers{kept: map[string]*list.Element{}, seed: maphash.MakeSeed()},
 		started: quantrac.SystemClock{}.Now(),
 	}
 }

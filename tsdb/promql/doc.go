@@ -20,8 +20,9 @@
 //     (what was known then; the parameter asof= does it for a whole request) and
 //     __registry_at__="…" (metadata as of another instant). They never appear in
 //     results.
-//   - Windows that a query folds are kept for the next (tsdb.DB.Fold); the
-//     parameter nocache=1, as VictoriaMetrics has it, works them out anew.
+//   - Windows that a query folds are kept for the next (tsdb.DB.Fold), and
+//     answers until something that they read has changed; the parameter nocache=1,
+//     as VictoriaMetrics has it, works everything out anew.
 //   - Requests are bounded in time, series, samples and number at once; over a
 //     limit the answer is an error that names it, never a shortened result.
 //

@@ -19,6 +19,9 @@ type answer struct {
 	warnings []string
 	infos    []string
 	done     func() // called when the answer has been written, may be nil
+
+	body []byte       // all of it, where it is kept
+	keep func([]byte) // takes a copy of the body, if that is not too long; may be nil
 }
 
 // endpoint answers one request whose form has been read.
@@ -95,7 +98,15 @@ func (a *API) serve(f endpoint, methods []string) http.Handler {
 // write sends a good answer.
 func (a *API) write(ctx context.Context, w http.ResponseWriter, ans answer) {
 	w.Header().Set("Content-Type", "application/json")
+	if ans.body != nil {
+		a.counts.kept.Add(1)
+		if _, err := w.Write(ans.body); err != nil {
+			a.o.Logger.Debug("answer not taken", "error", err)
+		}
+		return
+	}
 	out := newWriter(ctx, w, &a.buffers)
+	out.keeps = ans.keep != nil
 	out.raw(`{"status":"success","data":`)
 	ans.data(out)
 	if len(ans.warnings) > 0 {
@@ -110,6 +121,8 @@ func (a *API) write(ctx context.Context, w http.ResponseWriter, ans answer) {
 	out.close()
 	if out.err != nil {
 		a.o.Logger.Debug("answer not taken", "error", out.err)
+	} else if out.keeps {
+		ans.keep(out.kept)
 	}
 }
 
@@ -171,6 +184,10 @@ func (a *API) queryRange(r *http.Request) (answer, *apiError) {
 // evaluate runs a request and keeps at most limit series of the result.
 func (a *API) evaluate(r *http.Request, q request, limit int) (answer, *apiError) {
 	q.stats = r.FormValue("stats") != ""
+	body, keep := a.recall(r.Context(), &q, limit)
+	if body != nil {
+		return answer{body: body}, nil
+	}
 	qry, res, done, err := a.run(r.Context(), q)
 	if err != nil {
 		return answer{}, err
@@ -202,6 +219,9 @@ func (a *API) evaluate(r *http.Request, q request, limit int) (answer, *apiError
 		}
 		w.raw("}")
 	}}
+	if of, ok := value.(*rows); ok && keep != nil {
+		ans.keep = func(body []byte) { keep(body, &of.origin) }
+	}
 	ans.notes(res.Warnings, q.expr)
 	if truncated {
 		ans.warnings = append(ans.warnings, truncatedWarning)

@@ -20,6 +20,9 @@ type writer struct {
 	buf  []byte
 	pool *buffers
 	err  error
+
+	keeps bool   // a copy of what is written, as long as it is not too long
+	kept  []byte // which is here
 }
 
 // buffers are memory for answers on their way out.
@@ -62,6 +65,9 @@ func (w *writer) sendPiece() {
 func (w *writer) flush() {
 	if w.err == nil && len(w.buf) > 0 {
 		_, w.err = w.w.Write(w.buf)
+	}
+	if w.keeps = w.keeps && len(w.kept)+len(w.buf) <= maxAnswer; w.keeps {
+		w.kept = append(w.kept, w.buf...)
 	}
 	w.buf = w.buf[:0]
 }

@@ -87,7 +87,8 @@ func (v *view) native(ctx context.Context, expr parser.Expr, g grid, mem *memory
 	if e.reach = e.stale; s.call != nil {
 		e.reach = func(quantrac.Labels) quantrac.Millis { return s.width }
 	}
-	out := &rows{parser.ValueTypeMatrix, g, mem}
+	out := &rows{kind: parser.ValueTypeMatrix, grid: g, memory: mem}
+	out.matchers, out.from, out.to = sel.identity, g.start-s.offset-max(v.lookback, s.width), g.end-s.offset
 	if g.instant {
 		out.kind = parser.ValueTypeVector
 	}

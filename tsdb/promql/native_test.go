@@ -66,7 +66,7 @@ func TestNative(t *testing.T) {
 // TestLargeAnswer writes one that is written by several goroutines.
 func TestLargeAnswer(t *testing.T) {
 	g := newGrid(testNow-90*minute-1, testNow, 10*time.Minute)
-	r := &rows{parser.ValueTypeMatrix, g, &memory{}}
+	r := &rows{kind: parser.ValueTypeMatrix, grid: g, memory: &memory{}}
 	var c columns
 	for i := range 3000 {
 		c.reset(g.steps)

@@ -14,6 +14,7 @@ import (
 type rows struct {
 	kind parser.ValueType
 	grid grid
+	origin
 	*memory
 }
 

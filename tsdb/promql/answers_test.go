@@ -1,0 +1,145 @@
+package promql
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"quantrac"
+	"quantrac/tsdb"
+	"quantrac/tsdb/tsdbtest"
+)
+
+// countedRegistry is a registry that counts its changes.
+type countedRegistry struct {
+	*testRegistry
+	commit uint64
+}
+
+func (r *countedRegistry) Commit() uint64 { return r.commit }
+
+// TestKeptAnswers changes a store in every way, and wants what is answered from
+// what was kept to be what is worked out anew.
+func TestKeptAnswers(t *testing.T) {
+	clock := quantrac.NewManualClock(testNow - 2*hour)
+	e := openDB(t, clock)
+	newFixture(t, e, clock)
+	reg := &countedRegistry{testRegistry: newTestRegistry()}
+	c := newClient(t, e.(Store), clock, Options{})
+	c.api.reg = reg
+	var queries []string
+	for _, q := range []string{
+		"water_level_meters", "max by (river) (max_over_time(water_level_meters[1h]))", `deriv(water_level_meters{station="tq"}[2h])`,
+		"sum(water_level_meters)", `water_level_meters{river="Hậu"}`, "loose", "avg_over_time(water_level_forecast_meters[3h])",
+	} {
+		queries = append(queries,
+			fmt.Sprintf("/api/v1/query_range?query=%s&start=%d&end=%d&step=1800", q, (testNow-day)/second, (testNow-2*hour)/second),
+			fmt.Sprintf("/api/v1/query_range?query=%s&start=%d&end=%d&step=600", q, (testNow-6*hour)/second, testNow/second),
+			fmt.Sprintf("/api/v1/query?query=%s&time=%d", q, (testNow-10*minute)/second),
+			fmt.Sprintf("/api/v1/query?query=%s&time=%d&asof=%d", q, (testNow-10*minute)/second, (testNow-hour)/second))
+	}
+	rnd := rand.New(rand.NewPCG(1, 9))
+	for round := range 60 {
+		how := changeStore(t, e, reg, rnd, round)
+		for _, q := range queries {
+			want, status := "", 0
+			for range 3 { // the third time it is kept, if it can be
+				_, got := c.send("GET", q, nil)
+				if status, want = c.send("GET", q+"&nocache=1", nil); got != want || status != 200 {
+					t.Fatalf("round %d, after %s: %s answers\n%s\nwant %d\n%s", round, how, q, got, status, want)
+				}
+			}
+		}
+	}
+	if kept := c.api.Stats().Kept; kept < 60*uint64(len(queries)) {
+		t.Errorf("%d of %d requests were answered from what was kept", kept, 3*60*len(queries))
+	}
+}
+
+// changeStore changes something and says what.
+func changeStore(t *testing.T, e tsdbtest.Engine, reg *countedRegistry, rnd *rand.Rand, round int) string {
+	group := quantrac.NewLabels("station", []string{"tq", "hn", "other"}[rnd.IntN(3)])
+	at := testNow - quantrac.Millis(rnd.IntN(144))*10*minute
+	row := quantrac.Row{Group: group, Time: at, Cells: []quantrac.Cell{{Property: "water_level_meters", Value: float64(round)}}}
+	switch rnd.IntN(8) {
+	case 0:
+		return "nothing"
+	case 1:
+		reg.commit++
+		reg.stations["hn"] = []entry{{quantrac.MinMillis, quantrac.NewLabels("river", []string{"Hậu", "Tiền"}[round%2])}}
+		return "a change of the registry"
+	case 2:
+		appendBatch(t, e, &quantrac.Batch{Kind: quantrac.Corrections, Author: "an", Reason: "staff", Correction: fmt.Sprint("k", round/8), Rows: []quantrac.Row{row}})
+		return "a correction"
+	case 3:
+		if _, err := e.Append(context.Background(), &quantrac.Batch{Kind: quantrac.Revocation, Author: "an", Reason: "wrong", Correction: fmt.Sprint("k", round/8)}); err != nil && quantrac.KindOf(err) != quantrac.NotFound {
+			t.Fatal(err)
+		}
+		return "a revocation"
+	case 4:
+		if _, err := e.Delete(context.Background(), tsdb.Deletion{Matchers: []*quantrac.Matcher{quantrac.Equals("station", "tq")}, From: at, To: at + hour, Author: "an", Reason: "fault"}); err != nil {
+			t.Fatal(err)
+		}
+		return "a deletion"
+	case 5:
+		row.Time = testNow + quantrac.Millis(round)*second
+		appendBatch(t, e, &quantrac.Batch{Rows: []quantrac.Row{row}})
+		return "a row that nobody has asked for yet"
+	case 6:
+		b := &quantrac.Batch{}
+		for i := range 9000 { // more than is remembered
+			b.Rows = append(b.Rows, quantrac.Row{Group: group, Time: at - 20*day + quantrac.Millis(i)*second, Cells: row.Cells})
+		}
+		appendBatch(t, e, b)
+		return "many rows"
+	}
+	appendBatch(t, e, &quantrac.Batch{Rows: []quantrac.Row{row}})
+	return "a row"
+}
+
+// TestKeptAnswersArePersonal asks as principals of different stations.
+func TestKeptAnswersArePersonal(t *testing.T) {
+	clock := quantrac.NewManualClock(testNow - 2*hour)
+	e := openDB(t, clock)
+	newFixture(t, e, clock)
+	api := New(e.(Store), &countedRegistry{testRegistry: newTestRegistry()}, Options{Clock: clock})
+	q := request{expr: "water_level_meters", start: testNow - hour, end: testNow, step: 1}
+	for range 4 {
+		keys := map[string]bool{}
+		for _, stations := range [][]string{nil, {}, {"hn"}, {"tq"}, {"hn", "tq"}} {
+			ctx := quantrac.WithPrincipal(context.Background(), quantrac.Principal{Stations: stations})
+			key, ok := answerKey(ctx, &q, 0)
+			if keys[key] || !ok {
+				t.Errorf("%v has the key of somebody else", stations)
+			}
+			keys[key] = true
+			body, keep := api.recall(ctx, &q, 0)
+			if want := strings.Join(stations, ","); body != nil && string(body) != want {
+				t.Errorf("%v gets the answer of %s", stations, body)
+			} else if keep != nil {
+				keep([]byte(want), &origin{from: testNow - day, to: testNow})
+			}
+		}
+	}
+	many := make([]string, maxKeyStations+1)
+	if _, ok := answerKey(quantrac.WithPrincipal(context.Background(), quantrac.Principal{Stations: many}), &q, 0); ok {
+		t.Error("a principal of many stations has a key")
+	}
+}
+
+// TestAnswersHaveABound keeps more than there is room for.
+func TestAnswersHaveABound(t *testing.T) {
+	a := New(&spyStore{}, nil, Options{})
+	for i := range 100 {
+		a.answers.put(&keptAnswer{key: fmt.Sprint(i % 90), body: make([]byte, maxAnswer)})
+	}
+	n := 0
+	for e := a.answers.used.Front(); e != nil; e = e.Next() {
+		n += e.Value.(*keptAnswer).size()
+	}
+	if n != a.answers.bytes || n > maxAnswers || len(a.answers.kept) != a.answers.used.Len() || a.answers.get("9") == nil {
+		t.Errorf("%d bytes are kept, %d counted, at most %d; %d by key, %d in order", n, a.answers.bytes, maxAnswers, len(a.answers.kept), a.answers.used.Len())
+	}
+}

@@ -1,0 +1,86 @@
+package tsdb
+
+import (
+	"context"
+	"slices"
+
+	"quantrac"
+)
+
+// Who keeps an answer wants to know whether it would still be the same. The store
+// remembers of the rows that came last which group they are of and at which time
+// they lie, which tells it apart for most answers.
+
+// Mark is a moment of the store: what it knew then.
+type Mark struct {
+	commit uint64
+	epoch  uint64 // see recent
+}
+
+// recent is the rows that came last; apply guards it.
+type recent struct {
+	rows [1 << 13]arrival // a ring
+	n    uint64           // rows that ever came
+	// epoch counts what changes answers without rows, or by rows that are not
+	// told one by one.
+	epoch uint64
+}
+
+type arrival struct {
+	commit uint64
+	time   int64
+	group  uint32
+}
+
+func (r *recent) add(commit uint64, time int64, group uint32) {
+	r.rows[r.n%uint64(len(r.rows))] = arrival{commit, time, group}
+	r.n++
+}
+
+// Mark returns the present moment: a read that begins after it knows all of it.
+func (db *DB) Mark() Mark {
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	return Mark{db.apply.applied, db.apply.recent.epoch}
+}
+
+// Unchanged says whether reads of what passes between two times, both inclusive,
+// show now what they showed at a moment. It may say no where they would: of old
+// moments, or after many rows.
+func (db *DB) Unchanged(ctx context.Context, since Mark, ms []*quantrac.Matcher, from, to quantrac.Millis) bool {
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	r := &db.apply.recent
+	if r.epoch != since.epoch || db.apply.closed {
+		return false
+	}
+	stations := quantrac.PrincipalFrom(ctx).Stations
+	var labels quantrac.Labels
+	for i := r.n; i > 0; i-- {
+		a := &r.rows[(i-1)%uint64(len(r.rows))]
+		if a.commit <= since.commit {
+			return true
+		}
+		if r.n-i+1 == uint64(len(r.rows)) {
+			return false // there may be more behind it
+		}
+		if a.time < int64(from) || a.time > int64(to) {
+			continue
+		}
+		labels = db.groups.at(a.group).appendLabels(labels[:0])
+		if passesGroup(labels, ms) && (stations == nil || slices.Contains(stations, labels.Station())) {
+			return false
+		}
+	}
+	return true
+}
+
+// passesGroup says whether series of a group with these labels may pass.
+func passesGroup(labels quantrac.Labels, ms []*quantrac.Matcher) bool {
+	for _, m := range ms {
+		if m.Name != quantrac.LabelMetric && !m.Matches(labels.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
+}
