@@ -23,6 +23,7 @@ type applier struct {
 	known  map[string]*shape
 	row    rows.Row
 	humans map[*group]bool // all groups with rows by people
+	key    []byte          // of a group, while the store is opened
 	found  lookup
 	// covering is of the late row at hand.
 	covering []block.Chunk
@@ -197,17 +198,17 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	h.reach(r.Time)
 	g.mu.Lock()
 	size := hg.add(r, int(g.count))
-	if r.Kind == rows.Human && !g.humans {
-		g.humans = true
+	if r.Kind == rows.Human && !g.humans() {
+		g.rare().humans = true
 		w.humans[g] = true
 	}
 	// Nothing of the group lies at the row's time: what is seen there is the row.
-	alone := r.Time > g.newest
+	alone, humans := r.Time > g.newest, g.humans()
 	for i, col := range r.Cols {
 		if r.Quality[i] != rows.Absent {
 			s := g.at(col)
 			s.extend(r.Time)
-			s.observe(r, i, commit, alone, g.humans)
+			s.observe(r, i, commit, alone, humans)
 		}
 	}
 	g.touched = commit.Number

@@ -142,13 +142,17 @@ func (b *blockFile) table(t *rows.Table, g *blockGroup, chunk int, sc *scratch) 
 // learn takes from a group of a block, while the store is opened, what is known
 // of it and its series without reading rows, and returns its id.
 func (db *DB) learn(labels quantrac.Labels, bg *block.Group) uint32 {
-	g := db.groupOf(labels.AppendKey(nil))
+	w := &db.apply.w
+	w.key = labels.AppendKey(w.key[:0])
+	g := db.groupOf(w.key)
 	for i := range bg.Chunks {
 		c := &bg.Chunks[i]
 		g.newest = max(g.newest, c.Last)
-		g.humans = g.humans || c.Flags&block.Humans != 0
+		if c.Flags&block.Humans != 0 {
+			g.rare().humans = true
+		}
 	}
-	if g.humans {
+	if g.humans() {
 		db.apply.w.humans[g] = true
 	}
 	for k, c := range db.columnsOf(g, bg.Properties) {

@@ -17,7 +17,6 @@ type group struct {
 	// mu guards what follows, and the runs of the group in every head. The
 	// applying goroutine alone changes it, so that it need not lock for reading.
 	mu      sync.Mutex
-	humans  bool   // there are rows by people
 	count   uint32 // series
 	newest  int64  // time of the newest row of any kind
 	touched uint64 // last commit with rows of the group since the store was opened
@@ -29,6 +28,7 @@ type group struct {
 
 // groupMore is what lone series have not.
 type groupMore struct {
+	humans bool      // there are rows by people
 	series []*series // by column less one
 	folds  []*keptFold
 	shapes []*groupShape // of the applying goroutine alone
@@ -153,6 +153,9 @@ func (g *group) rare() *groupMore {
 	}
 	return g.more
 }
+
+// humans says whether there are rows by people. The group's mu is held.
+func (g *group) humans() bool { return g.more != nil && g.more.humans }
 
 // folds returns what is kept of the group. Its mu is held.
 func (g *group) folds() []*keptFold {

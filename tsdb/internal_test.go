@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"quantrac"
 )
@@ -51,6 +52,17 @@ func TestSeriesOrder(t *testing.T) {
 		if got, want := compareKeys(a.g.key, b.g.key), a.g.labels().Compare(b.g.labels()); got != want {
 			t.Fatalf("groups %v and %v: %d, want %d", a.g.labels(), b.g.labels(), got, want)
 		}
+	}
+}
+
+// A million groups of one series each are what memory is for: a word more in one
+// goes up to the next size of the allocator.
+func TestGroupSize(t *testing.T) {
+	if n := unsafe.Sizeof(group{}); n > 144 {
+		t.Errorf("a group takes %d bytes, want 144", n)
+	}
+	if n := unsafe.Sizeof(headGroup{}); n > 112 {
+		t.Errorf("a group in the head takes %d bytes, want 112", n)
 	}
 }
 
