@@ -18,6 +18,8 @@ type appender struct {
 	shapes  [][]string // the first lists of properties
 	twice   []bool     // for each list of properties, whether one is there twice
 	rows    []plannedRow
+	order   []int32             // of the rows, group by group
+	next    []int32             // for making it: the place of the next row of each group
 	beaten  map[cellAt]struct{} // cells that a later one of the batch replaces
 }
 
@@ -255,12 +257,12 @@ func (a *appender) collide(b *quantrac.Batch, i int) {
 // encode writes the rows that plan has checked, less the beaten cells, failing
 // those of devices that lie after ahead, and returns how many those are.
 func (a *appender) encode(b *quantrac.Batch, ahead quantrac.Millis) (failed int) {
-	for i := range b.Rows {
+	for _, i := range a.byGroup() {
 		r, p := &b.Rows[i], &a.rows[i]
 		cells, shape := r.Cells, p.shape
 		isAhead := b.Kind == quantrac.Readings && r.Time > ahead
 		if isAhead || len(a.beaten) > 0 {
-			cells = a.standing(i, cells)
+			cells = a.standing(int(i), cells)
 			if len(cells) == 0 {
 				continue
 			}
@@ -277,6 +279,27 @@ func (a *appender) encode(b *quantrac.Batch, ahead quantrac.Millis) (failed int)
 		a.enc.row(p.group, shape, r.Time, r.Received, cells)
 	}
 	return failed
+}
+
+// byGroup returns the rows group by group, those of a group in their order: what
+// applying them needs of a group has then to be fetched once a batch.
+func (a *appender) byGroup() []int32 {
+	a.next = append(a.next[:0], make([]int32, len(a.groups))...)
+	for i := range a.rows {
+		if g := a.rows[i].group + 1; g < len(a.next) {
+			a.next[g]++ // rows of the group before
+		}
+	}
+	for g := 1; g < len(a.next); g++ {
+		a.next[g] += a.next[g-1]
+	}
+	a.order = slices.Grow(a.order[:0], len(a.rows))[:len(a.rows)]
+	for i := range a.rows {
+		at := &a.next[a.rows[i].group]
+		a.order[*at] = int32(i)
+		*at++
+	}
+	return a.order
 }
 
 // standing copies the cells of a row that are not beaten.
