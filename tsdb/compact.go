@@ -148,7 +148,10 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 			w.Clock = db.clockOf(ctx, old)
 		}
 		var names groupNames
-		for _, id := range db.groupsOf(old) {
+		groups := db.groupsOf(old)
+		w.Groups = len(groups)
+		*ids = make([]uint32, 0, len(groups))
+		for _, id := range groups {
 			g := db.groups.at(id)
 			if err := ctx.Err(); err != nil {
 				return err

@@ -113,6 +113,8 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 		err := out.block(first, func(w *block.Writer, ids *[]uint32) error {
 			var buf tables
 			var names groupNames
+			w.Groups = len(parts[first])
+			*ids = make([]uint32, 0, w.Groups)
 			for _, id := range parts[first] {
 				if err := ctx.Err(); err != nil {
 					return err

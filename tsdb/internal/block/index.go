@@ -29,7 +29,8 @@ type entry struct {
 // index returns the bytes of the index.
 func (b *Writer) index() []byte {
 	info := &b.info
-	dst := binary.AppendVarint(nil, info.Partition)
+	dst := make([]byte, 0, 64+12*b.groups)
+	dst = binary.AppendVarint(dst, info.Partition)
 	dst = binary.AppendUvarint(dst, uint64(info.Rows))
 	dst = binary.AppendUvarint(dst, uint64(info.Cells))
 	dst = binary.AppendVarint(dst, info.First)

@@ -29,6 +29,13 @@ type codedLabel struct {
 
 func newSymbols() symbols { return symbols{seed: maphash.MakeSeed()} }
 
+// grow makes room for about so many groups, each with a label of its own.
+func (s *symbols) grow(groups int) {
+	s.by.Grow(groups)
+	s.texts = slices.Grow(s.texts, groups)
+	s.codes = slices.Grow(s.codes, 10*groups)
+}
+
 func (s *symbols) number(text string) uint32 {
 	hash := uint32(maphash.String(s.seed, text))
 	n, ok := s.by.Find(hash, func(n uint32) bool { return s.texts[n] == text })

@@ -22,6 +22,10 @@ type Writer struct {
 	// by in a block that is written small.
 	Clock *Clock
 
+	// Groups, set before the first Group, is about how many there will be; 0
+	// where nobody knows. It saves memory.
+	Groups int
+
 	w       *bufio.Writer
 	info    Info
 	symbols symbols
@@ -63,6 +67,9 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 		if _, _, ok := span(t, c); ok {
 			b.cols, b.names = append(b.cols, c), append(b.names, properties[c])
 		}
+	}
+	if b.groups == 0 {
+		b.symbols.grow(b.Groups)
 	}
 	packed := b.pack.takes(t, b.cols)
 	if !packed || b.pack.full(t.Len(), b.names) {

@@ -32,16 +32,31 @@ func (t *Table) Find(hash uint32, is func(number uint32) bool) (uint32, bool) {
 	return 0, false
 }
 
+// Grow makes room for so many numbers in all.
+func (t *Table) Grow(n int) {
+	size := leastSlots
+	for 4*n > 3*size {
+		size *= 2
+	}
+	if size > len(t.slots) {
+		t.resize(size)
+	}
+}
+
+func (t *Table) resize(size int) {
+	old := t.slots
+	t.slots = make([]slot, size)
+	for _, s := range old {
+		if s.number != 0 {
+			t.put(s)
+		}
+	}
+}
+
 // Add adds a number below 2^32 − 1 that is not there.
 func (t *Table) Add(hash, number uint32) {
 	if 4*(t.used+1) > 3*len(t.slots) {
-		old := t.slots
-		t.slots = make([]slot, max(leastSlots, 2*len(old)))
-		for _, s := range old {
-			if s.number != 0 {
-				t.put(s)
-			}
-		}
+		t.resize(max(leastSlots, 2*len(t.slots)))
 	}
 	t.put(slot{hash, number + 1})
 	t.used++

@@ -12,7 +12,10 @@ func TestTable(t *testing.T) {
 	var x Table
 	in := map[uint32]bool{}
 	hash := func(n uint32) uint32 { return n % 97 * 0x9e3779b1 }
-	for range 20_000 {
+	for i := range 20_000 {
+		if i == 7_000 {
+			x.Grow(700)
+		}
 		n := uint32(rnd.IntN(600))
 		_, found := x.Find(hash(n), func(at uint32) bool { return at == n })
 		switch {
