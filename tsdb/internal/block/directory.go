@@ -37,22 +37,6 @@ type entryAt struct {
 	chunk        int64
 }
 
-// texts are strings end to end.
-type texts struct {
-	all  string
-	ends []uint32
-}
-
-func (t *texts) count() int { return len(t.ends) }
-
-func (t *texts) at(i uint64) string {
-	from := uint32(0)
-	if i > 0 {
-		from = t.ends[i-1]
-	}
-	return t.all[from:t.ends[i]]
-}
-
 // maxIndex bounds the entries of an index: they are found by 32 bits.
 const maxIndex = 1 << 31
 
@@ -87,28 +71,6 @@ func (r *indexReader) info(info *Info) {
 	info.Cells = int64(r.uvarint())
 	info.First, info.Last = r.varint(), r.varint()
 	info.MinCommit, info.MaxCommit = r.uvarint(), r.uvarint()
-}
-
-func (r *indexReader) symbols() texts {
-	ends := make([]uint32, 0, r.count(2))
-	var all []byte
-	last := 0 // where the one before begins
-	for i := range cap(ends) {
-		shared := r.uvarint()
-		rest := r.bytes(r.count(1))
-		if shared > uint64(len(all)-last) {
-			r.fail(fmt.Errorf("symbol %d shares %d bytes with one of %d", i, shared, len(all)-last))
-			break
-		}
-		from := len(all)
-		all = append(append(all, all[last:last+int(shared)]...), rest...)
-		if last = from; len(all)-from > quantrac.MaxLabelValueBytes || len(all) > maxIndex {
-			r.fail(fmt.Errorf("symbol %d has %d bytes, all up to it %d", i, len(all)-from, len(all)))
-			break
-		}
-		ends = append(ends, uint32(len(all)))
-	}
-	return texts{string(all), ends}
 }
 
 // scan finds and checks the entries, and the names of their properties.
