@@ -48,6 +48,8 @@ type encoder struct {
 	small *codec.Small
 	hand  hand // of the block's clock, if it has one
 	came  []int64
+
+	reader codec.TimesReader
 }
 
 func (e *encoder) times(times []int64) {
@@ -58,7 +60,7 @@ func (e *encoder) times(times []int64) {
 	at := len(e.body)
 	e.body = e.small.AppendTimes(e.body, times)
 	// What was just written has gaps or none.
-	e.gaps, _ = codec.ReadGaps(e.gaps[:0], e.body[at:], len(times))
+	e.came, e.gaps, _ = e.reader.Read(e.came[:0], e.gaps[:0], e.body[at:], len(times))
 }
 
 func (e *encoder) whole(dst []byte, ints []int64, gaps []uint8) []byte {

@@ -23,6 +23,7 @@ type Data struct {
 	hand     hand    // of the block's clock
 	came     []int64 // where commits are told by it
 
+	times     codec.TimesReader
 	gapsKnown bool
 
 	// Of a group of a pack: its rows, from this one on.
@@ -81,7 +82,9 @@ func (d *Data) Times(dst []int64) ([]int64, error) {
 	if d.pack != nil {
 		return append(dst, d.pack.Times[d.from:d.from+d.rows]...), nil
 	}
-	dst, err := codec.ReadTimes(dst, d.sections[0], d.rows)
+	var err error
+	dst, d.gaps, err = d.times.Read(dst, d.gaps[:0], d.sections[0], d.rows)
+	d.gapsKnown = err == nil
 	return dst, d.wrap("times", err)
 }
 
@@ -182,12 +185,8 @@ func (d *Data) rowGaps() ([]uint8, error) {
 	if d.gapsKnown {
 		return d.gaps, nil
 	}
-	var err error
-	if d.gaps, err = codec.ReadGaps(d.gaps[:0], d.sections[0], d.rows); err != nil {
-		return nil, d.wrap("times", err)
-	}
-	d.gapsKnown = true
-	return d.gaps, nil
+	_, err := d.Times(nil)
+	return d.gaps, err
 }
 
 // Kinds appends the kinds of all rows to dst.

@@ -66,14 +66,16 @@ func (r *reader) fail(err error) {
 }
 
 // sized reads a section of whole numbers behind its bytes.
-func (r *reader) sized(n int) ([]int64, error) {
+func (r *reader) sized(n int) ([]int64, error) { return r.sizedTo(nil, n) }
+
+func (r *reader) sizedTo(dst []int64, n int) ([]int64, error) {
 	size := r.uvarint()
 	if r.err != nil || size > uint64(len(r.data)) {
 		return nil, errShort
 	}
 	section := r.data[:size]
 	r.data = r.data[size:]
-	return ReadInts(nil, section, n)
+	return ReadInts(dst, section, n)
 }
 
 // plain is sized for a section that no other may be in: sections within

@@ -121,44 +121,41 @@ func nearest(d, interval int64) int64 {
 
 // ReadTimes appends the n times of a section to dst.
 func ReadTimes(dst []int64, section []byte, n int) ([]int64, error) {
-	section, err := plainTimes(section, n)
-	if err != nil {
-		return dst, err
-	}
-	switch section[0] {
-	case timesInts:
-		return ReadInts(dst, section[1:], n)
-	case timesGrid:
-	default:
-		return dst, fmt.Errorf("mode %d of times is unknown", section[0])
-	}
-	dst = grow(dst, n)
-	from := len(dst)
+	var t TimesReader
+	dst, _, err := t.Read(dst, nil, section, n)
+	return dst, err
+}
+
+func readGrid(dst []int64, gaps []uint8, section []byte, n int) ([]int64, []uint8, error) {
+	from, at := len(dst), len(gaps)
+	dst, gaps = grow(dst, n), grow(gaps, n)
 	g, err := newGrid(section, n)
 	if err != nil {
-		return dst, err
+		return dst, gaps, err
 	}
-	dst = append(dst, g.time)
+	dst, gaps = append(dst, g.time), append(gaps, 0)
 	for g.left > 0 {
 		run, more, err := g.step()
 		if err != nil {
-			return dst, err
+			return dst[:from], gaps[:at], err
 		}
 		for range run {
-			dst = append(dst, g.next)
+			dst, gaps = append(dst, g.next), append(gaps, 0)
 			g.next += g.interval
 		}
 		if more {
+			before := g.next
 			if err := g.exception(); err != nil {
-				return dst, err
+				return dst[:from], gaps[:at], err
 			}
 			dst = append(dst, g.time)
+			gaps = append(gaps, uint8(max(0, min((g.next-before)/g.interval-1, 255))))
 		}
 	}
 	if err := g.r.end(); err != nil {
-		return dst[:from], err
+		return dst[:from], gaps[:at], err
 	}
-	return dst, nil
+	return dst, gaps, nil
 }
 
 // grid walks a section in mode timesGrid.
