@@ -3,6 +3,7 @@ package promql
 import (
 	"container/list"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 	"quantrac"
 	"quantrac/tsdb"
+
+	"github.com/VictoriaMetrics/fastcache"
 )
 
 // A dashboard on many screens asks the same over and over, mostly before anything
@@ -30,19 +33,22 @@ type committed interface {
 }
 
 const (
-	maxAnswers     = 32 << 20 // bytes of all answers
-	maxAnswer      = 1 << 20  // of one
-	maxKeyStations = 64       // a principal of more gets no kept answers
+	answerBytes    = 64 << 20 // of all answers; memory that is not used is not taken
+	maxAnswers     = 1 << 12
+	maxAnswer      = 1 << 20 // of one
+	maxKeyStations = 64      // a principal of more gets no kept answers
 )
 
-// answers keeps bodies, those used last.
+// answers keeps bodies, outside of what the garbage collector looks at, and by
+// request what they were made of, for those used last.
 type answers struct {
-	mu    sync.Mutex
-	bytes int
-	kept  map[string]*list.Element
-	used  list.List // of *keptAnswer, the latest in front
-	seed  maphash.Seed
-	asked [1 << 10]uint64 // hashes of requests that were made once
+	mu     sync.Mutex
+	kept   map[string]*list.Element
+	used   list.List        // of *keptAnswer, the latest in front
+	bodies *fastcache.Cache // by serial; made when there is the first
+	serial uint64
+	seed   maphash.Seed
+	asked  [1 << 10]uint64 // hashes of requests that were made once
 }
 
 // again says whether a request has been made before, not long ago: most ask for a
@@ -57,10 +63,10 @@ func (c *answers) again(key string) bool {
 	return before
 }
 
-// keptAnswer is an answer and what it was made of.
+// keptAnswer says of what an answer was made and where its body is.
 type keptAnswer struct {
-	key  string
-	body []byte
+	key    string
+	serial [8]byte
 	origin
 }
 
@@ -84,14 +90,16 @@ func (a *API) recall(ctx context.Context, q *request, limit int) (body []byte, k
 	}
 	now := origin{mark: store.Mark(), registry: reg.Commit()}
 	if k := a.answers.get(key); k != nil && k.registry == now.registry && store.Unchanged(ctx, k.mark, k.matchers, k.from, k.to) {
-		return k.body, nil
+		if body = a.answers.body(k); len(body) > 0 {
+			return body, nil
+		}
 	}
 	if !a.answers.again(key) {
 		return nil, nil
 	}
 	return nil, func(body []byte, reads *origin) {
 		reads.mark, reads.registry = now.mark, now.registry
-		a.answers.put(&keptAnswer{key, body, *reads})
+		a.answers.put(key, body, reads)
 	}
 }
 
@@ -116,22 +124,24 @@ func (c *answers) get(key string) *keptAnswer {
 	return e.Value.(*keptAnswer)
 }
 
-func (c *answers) put(k *keptAnswer) {
+// body returns the body of an answer, nil where it had to make room.
+func (c *answers) body(k *keptAnswer) []byte { return c.bodies.GetBig(nil, k.serial[:]) }
+
+func (c *answers) put(key string, body []byte, of *origin) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.kept[k.key]; e != nil {
-		c.remove(e)
+	if c.bodies == nil {
+		c.bodies = fastcache.New(answerBytes)
 	}
-	c.kept[k.key] = c.used.PushFront(k)
-	for c.bytes += k.size(); c.bytes > maxAnswers; {
-		c.remove(c.used.Back())
+	k := &keptAnswer{key: key, origin: *of}
+	c.serial++ // a body under its own number is never that of another moment
+	binary.LittleEndian.PutUint64(k.serial[:], c.serial)
+	c.bodies.SetBig(k.serial[:], body)
+	if e := c.kept[key]; e != nil {
+		c.used.Remove(e)
+	}
+	c.kept[key] = c.used.PushFront(k)
+	for len(c.kept) > maxAnswers {
+		delete(c.kept, c.used.Remove(c.used.Back()).(*keptAnswer).key)
 	}
 }
-
-func (c *answers) remove(e *list.Element) {
-	k := c.used.Remove(e).(*keptAnswer)
-	delete(c.kept, k.key)
-	c.bytes -= k.size()
-}
-
-func (k *keptAnswer) size() int { return len(k.body) + len(k.key) + 400 }

@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -131,15 +132,26 @@ func TestKeptAnswersArePersonal(t *testing.T) {
 
 // TestAnswersHaveABound keeps more than there is room for.
 func TestAnswersHaveABound(t *testing.T) {
-	a := New(&spyStore{}, nil, Options{})
-	for i := range 100 {
-		a.answers.put(&keptAnswer{key: fmt.Sprint(i % 90), body: make([]byte, maxAnswer)})
+	c := &New(&spyStore{}, nil, Options{}).answers
+	for i := range 2 * maxAnswers {
+		c.put(fmt.Sprint(i), fmt.Append(nil, "answer ", i), &origin{})
+		c.put("again", []byte("the same"), &origin{})
 	}
-	n := 0
-	for e := a.answers.used.Front(); e != nil; e = e.Next() {
-		n += e.Value.(*keptAnswer).size()
+	if len(c.kept) != maxAnswers || c.used.Len() != maxAnswers || c.get("0") != nil {
+		t.Errorf("%d are kept by key, %d in order, want %d", len(c.kept), c.used.Len(), maxAnswers)
 	}
-	if n != a.answers.bytes || n > maxAnswers || len(a.answers.kept) != a.answers.used.Len() || a.answers.get("9") == nil {
-		t.Errorf("%d bytes are kept, %d counted, at most %d; %d by key, %d in order", n, a.answers.bytes, maxAnswers, len(a.answers.kept), a.answers.used.Len())
+	for i := 2*maxAnswers - 100; i < 2*maxAnswers; i++ {
+		if k := c.get(fmt.Sprint(i)); k == nil || string(c.body(k)) != fmt.Sprint("answer ", i) {
+			t.Errorf("answer %d is not there", i)
+		}
+	}
+	// Large ones may push one another out, and then are not there at all.
+	big := make([]byte, maxAnswer)
+	for i := range 200 {
+		big[0], big[maxAnswer-1] = byte(i), byte(i)
+		c.put(fmt.Sprint("big ", i), big, &origin{})
+		if got := c.body(c.get(fmt.Sprint("big ", i))); got != nil && !bytes.Equal(got, big) {
+			t.Fatalf("answer %d is not what it was", i)
+		}
 	}
 }
