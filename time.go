@@ -1,6 +1,7 @@
 package quantrac
 
 import (
+	"math"
 	"strconv"
 	"time"
 )
@@ -34,8 +35,19 @@ func (m Millis) Time() time.Time { return time.UnixMilli(int64(m)).UTC() }
 // cut off.
 func (m Millis) Add(d time.Duration) Millis { return m + Millis(d.Milliseconds()) }
 
-// Sub returns the time from other to m.
-func (m Millis) Sub(other Millis) time.Duration { return time.Duration(m-other) * time.Millisecond }
+// Sub returns the time from other to m; what is longer than a duration can be (292
+// years) is the longest there is, as with time.Time.Sub.
+func (m Millis) Sub(other Millis) time.Duration {
+	const longest = Millis(math.MaxInt64 / time.Millisecond)
+	switch d := m - other; {
+	case d > longest:
+		return math.MaxInt64
+	case d < -longest:
+		return math.MinInt64
+	default:
+		return time.Duration(d) * time.Millisecond
+	}
+}
 
 // String writes the time as people read it here: RFC 3339 with milliseconds at
 // +07:00.

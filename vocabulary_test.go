@@ -106,6 +106,19 @@ func TestTime(t *testing.T) {
 	if n := at.Add(5 * time.Hour).Night(); n != "2026-11-23" {
 		t.Errorf("night after midnight is dated %s", n)
 	}
+	for _, x := range []struct {
+		to, from Millis
+		want     time.Duration
+	}{
+		{1500, 500, time.Second},
+		{9_000_000_000_000, -9_000_000_000_000, math.MaxInt64},
+		{-9_000_000_000_000, 9_000_000_000_000, math.MinInt64},
+		{MaxMillis, MinMillis, math.MaxInt64},
+	} {
+		if d := x.to.Sub(x.from); d != x.want {
+			t.Errorf("%d ms after %d ms is %d ns, want %d", x.to, x.from, d, x.want)
+		}
+	}
 	if from, _ := Millis(-1).Day(); from.String() != "1970-01-01T00:00:00.000+07:00" {
 		t.Errorf("day before 1970 starts %s", from)
 	}

@@ -141,7 +141,8 @@ func (a *API) prepare(r *request) (*view, parser.Expr, *apiError) {
 	if r.start < minEval || r.end > maxEval {
 		return nil, nil, &apiError{badData, fmt.Errorf("evaluation time out of range: from %s to %s", r.start, r.end)}
 	}
-	if r.step != 0 && r.end.Sub(r.start)/r.step > maxPoints {
+	// In milliseconds, which cannot wrap around as nanoseconds do.
+	if r.step != 0 && (r.end-r.start)/quantrac.Millis(r.step.Milliseconds()) > maxPoints {
 		return nil, nil, &apiError{badData, errors.New("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")}
 	}
 	v := a.view(r.end, r.asOf)

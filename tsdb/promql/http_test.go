@@ -240,6 +240,8 @@ func TestErrors(t *testing.T) {
 	f("GET", r("query", "x", "start", "0", "step", "1"), 400, "bad_data", "end")
 	f("GET", r("query", "x", "start", "10", "end", "0", "step", "1"), 400, "bad_data", "before start")
 	f("GET", r("query", "x", "start", "0", "end", "11001", "step", "1"), 400, "bad_data", "11,000 points")
+	f("GET", r("query", "x", "start", "-9000000000", "end", "9000000000", "step", "1"), 400, "bad_data", "11,000 points")
+	f("GET", r("query", "x", "start", "0", "end", "11.001", "step", "0.0019"), 400, "bad_data", "11,000 points")
 	f("GET", r("query", `"s"`, "start", "0", "end", "1", "step", "1"), 400, "bad_data", "invalid expression type")
 	f("GET", "/api/v1/series", 400, "bad_data", "match[]")
 	f("GET", "/api/v1/series?match[]={a=''}", 400, "bad_data", "non-empty matcher")
