@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
-	"strings"
 	"sync"
 
 	"quantrac"
@@ -103,14 +102,15 @@ func (a *API) recall(ctx context.Context, q *request, limit int) (body []byte, k
 	}
 }
 
-// answerKey tells requests apart, if that can be done shortly.
+// answerKey tells requests apart, if that can be done shortly. The expression comes
+// as it was sent, with any bytes in it, and stands last and alone: stations are
+// quoted, so that no expression reads as stations of somebody else.
 func answerKey(ctx context.Context, q *request, limit int) (key string, short bool) {
 	p := quantrac.PrincipalFrom(ctx)
 	if len(p.Stations) > maxKeyStations {
 		return "", false
 	}
-	return fmt.Sprintf("%d %d %d %d %d %d %t %s\x00%s", q.start, q.end, q.step, q.lookback, q.asOf, limit, p.Stations == nil,
-		strings.Join(p.Stations, "\x00"), q.expr), true
+	return fmt.Sprintf("%d %d %d %d %d %d %t %q %s", q.start, q.end, q.step, q.lookback, q.asOf, limit, p.Stations == nil, p.Stations, q.expr), true
 }
 
 func (c *answers) get(key string) *keptAnswer {

@@ -124,6 +124,18 @@ func TestKeptAnswersArePersonal(t *testing.T) {
 			}
 		}
 	}
+	// An expression that goes on where the stations of somebody else do.
+	key := func(expr string, stations ...string) string {
+		k, _ := answerKey(quantrac.WithPrincipal(context.Background(), quantrac.Principal{Stations: stations}), &request{expr: expr}, 0)
+		return k
+	}
+	for _, between := range []string{" ", "\x00", "\" \"", "] ", "\"] "} {
+		for _, expr := range []string{"tq" + between + "up", between + "tq" + between + "up"} {
+			if key(expr, "hn") == key("up", "hn", "tq") {
+				t.Errorf("a principal of hn who asks %q gets what one of hn and tq is answered", expr)
+			}
+		}
+	}
 	many := make([]string, maxKeyStations+1)
 	if _, ok := answerKey(quantrac.WithPrincipal(context.Background(), quantrac.Principal{Stations: many}), &q, 0); ok {
 		t.Error("a principal of many stations has a key")
