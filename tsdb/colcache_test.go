@@ -87,7 +87,8 @@ func ask(t *testing.T, db *DB, rnd *rand.Rand) string {
 			q.To = q.From + quantrac.Millis(rnd.Int64N(300_000_000))
 		}
 		if rnd.IntN(2) == 0 {
-			q.Qualities = quantrac.QualitySet(1<<rnd.IntN(5) | 1<<rnd.IntN(5))
+			first, second := rnd.IntN(5), rnd.IntN(5)
+			q.Qualities = quantrac.QualitySet(1<<first | 1<<second)
 		}
 		for s, err := range db.Select(context.Background(), q) {
 			if err != nil {

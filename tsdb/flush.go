@@ -3,7 +3,6 @@ package tsdb
 import (
 	"context"
 	"maps"
-	"math"
 	"slices"
 
 	"quantrac"
@@ -196,9 +195,3 @@ func (hg *headGroup) partitions(firsts []int64) []int64 {
 	}
 	return firsts
 }
-
-// allTime is the range of every row.
-const (
-	minTime = int64(math.MinInt64)
-	maxTime = int64(math.MaxInt64)
-)
