@@ -160,7 +160,7 @@ func change(number uint64, b *quantrac.Batch) *commits.Change {
 // touched, and what is kept of them: a revocation may bring back or take away
 // any value.
 func (db *DB) forgetLast(commit uint64) {
-	db.apply.recent.epoch++
+	db.apply.recent.epoch.Add(1)
 	for g := range db.apply.w.humans {
 		g.mu.Lock()
 		for i := range int(g.count) {

@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -31,14 +32,14 @@ func (db *DB) Expire(ctx context.Context) error {
 	v := db.view()
 	defer v.release()
 	touched := map[uint32]bool{}
-	for blocks := v.state.blocks; len(blocks) > 0; {
+	var err error
+	for blocks := v.state.blocks; len(blocks) > 0 && err == nil; {
 		part := v.state.blocksOf(blocks[0].info.Partition)
 		blocks = blocks[len(part):]
-		if err := db.expirePartition(ctx, part, touched); err != nil {
-			return err
-		}
+		err = db.expirePartition(ctx, part, touched)
 	}
-	return db.forgetExpired(ctx, touched)
+	// Also of what has gone before an error, which nobody would come back to.
+	return errors.Join(err, db.forgetExpired(ctx, touched))
 }
 
 // expirePartition writes the blocks of a partition anew without the columns
@@ -153,7 +154,7 @@ func (db *DB) forgetGroups(ids []uint32, gone *[]uint32) error {
 	if db.apply.closed {
 		return nil
 	}
-	db.apply.recent.epoch++
+	db.apply.recent.epoch.Add(1)
 	for _, id := range ids {
 		g := db.groups.at(id)
 		left, err := db.spans(g)

@@ -2,6 +2,7 @@ package tsdb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -91,6 +92,109 @@ func TestExpire(t *testing.T) {
 	db, _ = openDB(t, mem, clock, o)
 	if count(db, "old", "battery") != 1 || count(db, "both", "level") != 200 || count(db, "both", "battery") != battery {
 		t.Error("not the same after a restart")
+	}
+}
+
+// A query that began before values expired goes on with them, and leaves nothing
+// of them behind in what is kept.
+func TestExpireUnderAQuery(t *testing.T) {
+	clock := quantrac.NewManualClock(workStart)
+	keep := 300 * 24 * time.Hour
+	db, _ := openDB(t, vfs.NewMem(), clock, tsdb.Options{
+		FlushInterval: -1, Retention: func(quantrac.Labels, string) time.Duration { return keep },
+	})
+	ctx := context.Background()
+	const stations, days = 600, 120
+	for d := range days {
+		var rows []quantrac.Row
+		for i := range stations {
+			rows = append(rows, row(fmt.Sprintf("s%03d", i), 144*d, "v", float64(d)))
+		}
+		clock.Set(workStart + quantrac.Millis(d)*day)
+		mustAppend(t, db, readings(rows...))
+	}
+	if err := db.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	w := tsdb.Windows{First: workStart, Step: 10 * day, Width: 10 * day, Count: days / 10}
+	values := func(anew bool, each func()) (n uint32) {
+		t.Helper()
+		for f, err := range db.Fold(ctx, tsdb.Query{Anew: anew}, w, tsdb.FoldCount) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range f.Counts {
+				n += c
+			}
+			each()
+		}
+		return n
+	}
+	all, once := values(true, func() {}), true
+	seen := values(false, func() {
+		if once {
+			once, keep = false, 60*24*time.Hour
+			if err := db.Expire(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	left := values(true, func() {})
+	if seen != all || left == 0 || left >= all {
+		t.Fatalf("%d values, of which a query under way sees %d, and %d have not expired", all, seen, left)
+	}
+	if n := values(false, func() {}); n != left {
+		t.Errorf("what is kept tells %d values, there are %d", n, left)
+	}
+}
+
+// Where one partition cannot be written anew, what has gone of another one before
+// it is gone from memory too.
+func TestExpireInPart(t *testing.T) {
+	clock := quantrac.NewManualClock(workStart)
+	full := false
+	fsys := vfs.Faulty(vfs.NewMem(), func(op vfs.Op) error {
+		if full && op.Kind == vfs.OpCreate && strings.HasSuffix(op.Name, ".block") {
+			return errNoSpace
+		}
+		return nil
+	})
+	keep := func(_ quantrac.Labels, property string) time.Duration {
+		if property == "level" {
+			return 0
+		}
+		return 24 * time.Hour
+	}
+	db, _ := openDB(t, fsys, clock, tsdb.Options{FlushInterval: -1, Retention: keep})
+	ctx := context.Background()
+	mustAppend(t, db, readings(row("old", 0, "battery", 12.0)))
+	clock.Set(workStart + 100*day)
+	mustAppend(t, db, readings(row("new", 144*100, "battery", 12.5, "level", 3.0)))
+	if err := db.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := db.Latest(ctx, nil); err != nil || len(last) != 3 {
+		t.Fatalf("%v, %v", last, err)
+	}
+	before := db.Mark()
+	clock.Set(workStart + 200*day)
+	full = true
+	if err := db.Expire(ctx); !errors.Is(err, errNoSpace) {
+		t.Fatalf("%v, want that there is no space", err)
+	}
+	last, err := db.Latest(ctx, nil)
+	if err != nil || len(last) != 2 || db.Stats().Groups != 1 {
+		t.Errorf("last values of %d groups are %v, %v; want those of what has not gone", db.Stats().Groups, last, err)
+	}
+	if db.Unchanged(ctx, before, nil, workStart, workStart+day) {
+		t.Error("nothing is said to have changed")
+	}
+	full = false
+	if err := db.Expire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := db.Latest(ctx, nil); err != nil || len(last) != 1 {
+		t.Errorf("last values are %v, %v; want the level", last, err)
 	}
 }
 

@@ -141,11 +141,13 @@ func (g *group) kept(col int, op FoldOp, w Windows) *keptFold {
 	return nil
 }
 
-// keep keeps the windows, unless rows have come that the view does not know.
+// keep keeps the windows, unless rows have come that the view does not know, or
+// gone that it still sees: who lets rows go counts that before it takes back what is
+// kept of their groups.
 func (v *view) keep(out *Folded, t target, w Windows, op FoldOp) {
 	g := t.g
 	g.mu.Lock()
-	if g.touched > v.AsOf {
+	if g.touched > v.AsOf || v.db.apply.recent.epoch.Load() != v.epoch {
 		g.mu.Unlock()
 		return
 	}

@@ -3,6 +3,7 @@ package tsdb
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"quantrac"
 )
@@ -22,8 +23,8 @@ type recent struct {
 	rows [1 << 13]arrival // a ring
 	n    uint64           // rows that ever came
 	// epoch counts what changes answers without rows, or by rows that are not
-	// told one by one.
-	epoch uint64
+	// told one by one. It may be read without apply.
+	epoch atomic.Uint64
 }
 
 type arrival struct {
@@ -41,7 +42,7 @@ func (r *recent) add(commit uint64, time int64, group uint32) {
 func (db *DB) Mark() Mark {
 	db.apply.RLock()
 	defer db.apply.RUnlock()
-	return Mark{db.apply.applied, db.apply.recent.epoch}
+	return Mark{db.apply.applied, db.apply.recent.epoch.Load()}
 }
 
 // Unchanged says whether reads of what passes between two times, both inclusive,
@@ -51,7 +52,7 @@ func (db *DB) Unchanged(ctx context.Context, since Mark, ms []*quantrac.Matcher,
 	db.apply.RLock()
 	defer db.apply.RUnlock()
 	r := &db.apply.recent
-	if r.epoch != since.epoch || db.apply.closed {
+	if r.epoch.Load() != since.epoch || db.apply.closed {
 		return false
 	}
 	stations := quantrac.PrincipalFrom(ctx).Stations

@@ -13,7 +13,8 @@ type view struct {
 	db    *DB
 	state *state
 	rows.View
-	nothing bool // as of before the first commit
+	epoch   uint64 // of recent
+	nothing bool   // as of before the first commit
 }
 
 // view takes hold of the present state.
@@ -27,7 +28,10 @@ func (db *DB) view() *view {
 func (db *DB) viewLocked() *view {
 	s := db.apply.state
 	s.refs.Add(1)
-	return &view{db: db, state: s, View: rows.View{AsOf: db.apply.applied, Revoked: db.log.Revoked}, nothing: db.apply.applied == 0}
+	return &view{
+		db: db, state: s, View: rows.View{AsOf: db.apply.applied, Revoked: db.log.Revoked},
+		epoch: db.apply.recent.epoch.Load(), nothing: db.apply.applied == 0,
+	}
 }
 
 func (v *view) release() { v.db.release(v.state) }
