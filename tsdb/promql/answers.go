@@ -36,6 +36,7 @@ const (
 	maxAnswers     = 1 << 12
 	maxAnswer      = 1 << 20 // of one
 	maxKeyStations = 64      // a principal of more gets no kept answers
+	maxKeyExpr     = 4 << 10 // nor an expression that is longer
 )
 
 // answers keeps bodies, outside of what the garbage collector looks at, and by
@@ -107,7 +108,7 @@ func (a *API) recall(ctx context.Context, q *request, limit int) (body []byte, k
 // quoted, so that no expression reads as stations of somebody else.
 func answerKey(ctx context.Context, q *request, limit int) (key string, short bool) {
 	p := quantrac.PrincipalFrom(ctx)
-	if len(p.Stations) > maxKeyStations {
+	if len(p.Stations) > maxKeyStations || len(q.expr) > maxKeyExpr {
 		return "", false
 	}
 	return fmt.Sprintf("%d %d %d %d %d %d %t %q %s", q.start, q.end, q.step, q.lookback, q.asOf, limit, p.Stations == nil, p.Stations, q.expr), true

@@ -140,6 +140,9 @@ func TestKeptAnswersArePersonal(t *testing.T) {
 	if _, ok := answerKey(quantrac.WithPrincipal(context.Background(), quantrac.Principal{Stations: many}), &q, 0); ok {
 		t.Error("a principal of many stations has a key")
 	}
+	if k := key("up #" + strings.Repeat("x", maxKeyExpr)); k != "" {
+		t.Errorf("a long expression has a key of %d bytes", len(k))
+	}
 }
 
 // TestAnswersHaveABound keeps more than there is room for.
