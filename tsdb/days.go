@@ -24,6 +24,8 @@ type day struct {
 	end   int64
 	count int64
 	value float64 // of the op; of an average the sum
+
+	block *blockFile // whose rows it sums up
 }
 
 // byDays says whether windows may be folded from days: as wide as one, and all
@@ -80,8 +82,66 @@ func (v *view) knownDays(sc *scratch, t target, op FoldOp) error {
 			return err
 		}
 	}
-	slices.SortFunc(sc.days, func(a, b day) int { return cmp.Compare(a.end, b.end) })
+	sc.joinDays(op)
 	return nil
+}
+
+// joinDays makes one of the parts of a day that lie in two partitions: a value at
+// midnight closes the day before, and begins a partition.
+func (sc *scratch) joinDays(op FoldOp) {
+	slices.SortFunc(sc.days, func(a, b day) int {
+		return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.block.info.Partition, b.block.info.Partition))
+	})
+	out := sc.days[:0]
+	for rest := sc.days; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].end == rest[0].end {
+			n++
+		}
+		if parts := rest[:n]; sc.whole(parts) {
+			d := parts[0]
+			for _, part := range parts[1:] {
+				d.join(part, op)
+			}
+			out = append(out, d)
+		}
+		rest = rest[n:]
+	}
+	sc.days = out
+}
+
+// whole says whether parts of a day are all that blocks have of it.
+func (sc *scratch) whole(parts []day) bool {
+	end := parts[0].end
+	for i := range sc.pieces {
+		p := &sc.pieces[i]
+		if p.block == nil || p.first > end || p.last <= end-dayLen {
+			continue
+		}
+		if !slices.ContainsFunc(parts, func(d day) bool { return d.block == p.block }) {
+			return false
+		}
+	}
+	return true
+}
+
+// join adds a later part of the same day.
+func (d *day) join(part day, op FoldOp) {
+	switch {
+	case part.count == 0:
+		return
+	case d.count == 0:
+		d.value = part.value
+	case op == FoldMin:
+		d.value = min(d.value, part.value)
+	case op == FoldMax:
+		d.value = max(d.value, part.value)
+	case op == FoldSum || op == FoldAvg:
+		d.value += part.value
+	case op == FoldLast:
+		d.value = part.value
+	}
+	d.count += part.count
 }
 
 // daysIn adds the days of a series in one block.
@@ -109,7 +169,7 @@ func (v *view) daysIn(sc *scratch, part *blockPart, t target, op FoldOp) error {
 	}
 	at := 0
 	for k, c := range page.Counts(s) {
-		d := day{end: s.First + int64(k)*dayLen, count: c - 1}
+		d := day{end: s.First + int64(k)*dayLen, count: c - 1, block: b}
 		if c > 1 && op != FoldCount {
 			d.value = sc.stats[at]
 			at++
@@ -137,12 +197,12 @@ func statsOf(p *block.DaysPage, s block.DaySeries, op FoldOp, dst []float64) ([]
 	return p.Values(dst, s, block.DaySum)
 }
 
-// others says whether anything but a block may have rows in the day that ends
-// at end.
+// others says whether a head, or another block of the same partition, may have
+// rows in the day that ends at end: newer or older revisions of its own.
 func (sc *scratch) others(b *blockFile, end int64) bool {
 	for i := range sc.pieces {
 		p := &sc.pieces[i]
-		if p.block == b || p.first > end || p.last <= end-dayLen {
+		if p.block == b || p.first > end || p.last <= end-dayLen || p.block != nil && p.block.info.Partition != b.info.Partition {
 			continue
 		}
 		if p.block != nil || p.run.Find(end-dayLen+1) < p.run.Find(end+1) {
