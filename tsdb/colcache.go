@@ -62,6 +62,7 @@ type keptChunk struct {
 	bytes int // guarded by the cache's mu
 	first int64
 	after []uint32                     // by how many milliseconds each row is after the first
+	last  uint32                       // of them
 	cols  []atomic.Pointer[keptColumn] // the parts of the first column, and so on
 	parts int                          // of a column
 }
@@ -178,6 +179,7 @@ func keepTimes(k chunkKey, p *piece, times []int64) *keptChunk {
 	for i, t := range times {
 		chunk.after[i] = uint32(t - times[0])
 	}
+	chunk.last = chunk.after[len(times)-1]
 	return chunk
 }
 
@@ -224,7 +226,7 @@ func (k *keptColumn) size() int {
 // memory, not one for every halving.
 func (c *keptChunk) find(t int64) int {
 	n := len(c.after)
-	last := c.after[n-1]
+	last := c.last
 	switch d := t - c.first; {
 	case d <= 0:
 		return 0
