@@ -36,11 +36,12 @@ func Full() Scale {
 	}
 }
 
-// Reduced is what ends within ten minutes.
+// Reduced is what ends within ten minutes: half of the stations, and all of the
+// thirty days that the questions are about.
 func Reduced() Scale {
 	return Scale{
-		Name: "reduced", Stations: 2000, Properties: 5, Days: 7, Queries: 15, Late: 40, DecadeStations: 5, DecadeYears: 10,
-		Singles: 200_000, SinglesValues: 5, Messages: 50, MessagesDays: 10, Killed: 0.5, Opened: 7,
+		Name: "reduced", Stations: 1000, Properties: 5, Days: 30, Queries: 15, Late: 40, DecadeStations: 5, DecadeYears: 10,
+		Singles: 200_000, SinglesValues: 5, Messages: 50, MessagesDays: 10, Killed: 1, Opened: 14,
 	}
 }
 
