@@ -88,6 +88,16 @@ func (sc *scratch) rows(p *piece, from, to int64, simple bool) loaded {
 func (v *view) cells(sc *scratch, ps []piece, from, to int64, want wanted) ([]rows.Cell, error) {
 	sc.cells = sc.cells[:0]
 	for i := range ps {
+		if p := &ps[i]; want != wantReceived && v.oldest(ps, p) {
+			sc.older.reuse(nil)
+			if err := v.plainBlock(sc, &sc.older, p, from, to, quantrac.AllQualities); err != nil {
+				return nil, err
+			}
+			for k, t := range sc.older.Times {
+				sc.cells = append(sc.cells, rows.Cell{Time: int64(t), Commit: p.chunk.MinCommit, Value: sc.older.Values[k], Quality: uint8(sc.older.Qualities[k])})
+			}
+			continue
+		}
 		l, err := v.load(sc, &ps[i], from, to, want)
 		if err != nil {
 			return nil, err
@@ -108,6 +118,22 @@ func (v *view) cells(sc *scratch, ps []piece, from, to int64, want wanted) ([]ro
 	}
 	rows.Sort(sc.cells)
 	return sc.cells, nil
+}
+
+// oldest says whether a piece is a simple one whose commits all count and lie
+// before those of the other pieces: a chunk among rows of heads. Which commits
+// exactly brought its cells, and of which kind they are, does then not matter to
+// what is seen.
+func (v *view) oldest(ps []piece, p *piece) bool {
+	if p.block == nil || !p.simple || p.maxCommit > v.AsOf {
+		return false
+	}
+	for i := range ps {
+		if o := &ps[i]; o != p && o.block != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // span returns the positions of the times from from to to, inclusive.

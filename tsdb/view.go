@@ -65,6 +65,7 @@ type scratch struct {
 	col     rows.Column
 	cells   []rows.Cell
 	series  Series
+	older   Series
 	group   blockGroup
 	groups  []blockPart // what blocks have of the series that pieces has looked for
 	days    []day
