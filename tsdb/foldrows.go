@@ -81,23 +81,24 @@ func (k *keptColumn) plain(qs quantrac.QualitySet) bool {
 func (w Windows) extremesOf(out *Folded, ss []stretch, op FoldOp) (samples int) {
 	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
 	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
+	at := walk{ss: ss}
 	for k := range w.Count {
 		end := w.end(k)
-		ss = skip(ss, end-int64(w.Width))
+		if k == 0 || w.Step > w.Width {
+			at.skip(end - int64(w.Width))
+		}
 		n, value := 0, 0.0
-		for len(ss) > 0 {
-			s := &ss[0]
-			taken, m := s.take(end, op)
-			if taken > 0 {
+		for len(at.ss) > 0 {
+			s := &at.ss[0]
+			if taken, m := at.take(end, op); taken > 0 {
 				if v := float64(m) / decimal.Pow10(s.places); n == 0 || op == FoldMax && v > value || op == FoldMin && v < value {
 					value = v
 				}
 				n += taken
 			}
-			if len(s.after) > 0 {
+			if !at.done() {
 				break
 			}
-			ss = ss[1:]
 		}
 		out.Counts[k], out.Values[k] = uint32(n), value
 		samples += n
@@ -105,49 +106,61 @@ func (w Windows) extremesOf(out *Folded, ss []stretch, op FoldOp) (samples int) 
 	return samples
 }
 
-// skip drops the rows that do not lie after a time.
-func skip(ss []stretch, t int64) []stretch {
-	for len(ss) > 0 {
-		s := &ss[0]
-		n := s.before(t)
-		if s.after, s.whole = s.after[n:], s.whole[n:]; len(s.after) > 0 {
-			break
-		}
-		ss = ss[1:]
-	}
-	return ss
+// walk goes through the rows of stretches: row is the next of the first.
+type walk struct {
+	ss  []stretch
+	row int
 }
 
-// before returns how many of the rows do not lie after a time.
-func (s *stretch) before(t int64) int {
+// done leaves the first stretch if it has no more rows, and says whether.
+func (w *walk) done() bool {
+	if w.row < len(w.ss[0].after) {
+		return false
+	}
+	w.ss, w.row = w.ss[1:], 0
+	return true
+}
+
+// skip passes the rows that do not lie after a time.
+func (w *walk) skip(t int64) {
+	for len(w.ss) > 0 {
+		s := &w.ss[0]
+		if d := t - s.first; d >= 0 {
+			last := uint32(min(d, math.MaxUint32))
+			for w.row < len(s.after) && s.after[w.row] <= last {
+				w.row++
+			}
+		}
+		if !w.done() {
+			return
+		}
+	}
+}
+
+// take passes the rows of the first stretch that do not lie after a time, and
+// returns how many they are and their extreme.
+func (w *walk) take(t int64, op FoldOp) (n int, m int32) {
+	s := &w.ss[0]
 	d := t - s.first
 	if d < 0 {
-		return 0
-	}
-	last := uint32(min(d, math.MaxUint32))
-	n := 0
-	for n < len(s.after) && s.after[n] <= last {
-		n++
-	}
-	return n
-}
-
-// take takes off the rows that do not lie after a time, and returns how many they
-// are and their extreme.
-func (s *stretch) take(t int64, op FoldOp) (n int, m int32) {
-	if n = s.before(t); n == 0 {
 		return 0, 0
 	}
-	m = s.whole[0]
+	last := uint32(min(d, math.MaxUint32))
+	after := s.after[w.row:]
+	whole := s.whole[w.row:][:len(after)]
+	if len(after) == 0 || after[0] > last {
+		return 0, 0
+	}
+	m = whole[0]
 	if op == FoldMax {
-		for _, v := range s.whole[1:n] {
-			m = max(m, v)
+		for n = 1; n < len(after) && after[n] <= last; n++ {
+			m = max(m, whole[n])
 		}
 	} else {
-		for _, v := range s.whole[1:n] {
-			m = min(m, v)
+		for n = 1; n < len(after) && after[n] <= last; n++ {
+			m = min(m, whole[n])
 		}
 	}
-	s.after, s.whole = s.after[n:], s.whole[n:]
+	w.row += n
 	return n, m
 }
