@@ -26,6 +26,10 @@ func memoryShare(o *tsdb.Options, limit int64) {
 	o.MaxSeries = int(limit / 1024)
 }
 
+// heldSamples is how many samples, of 16 bytes, queries may hold of the memory that
+// the process is to keep to: a quarter.
+func heldSamples(limit int64) int { return int(limit / 4 / 16) }
+
 // memoryLimit is how many bytes of memory the process is to keep to: those set,
 // or else half of what the machine, or its share of it, has.
 func memoryLimit(set int64) int64 {

@@ -59,7 +59,8 @@ type Options struct {
 	Timeout       time.Duration  // of one request, its wait for a turn included; 2 minutes
 	MaxConcurrent int            // requests evaluated at once, the others wait; 20
 	MaxSeries     int            // series one request may touch, counted per selector; 100,000
-	MaxSamples    int            // samples one request may hold in memory; 20 million
+	MaxSamples    int            // samples one request may hold in memory; 20 million, at most MaxHeld
+	MaxHeld       int            // samples all requests may hold in memory, of 16 bytes, while they are evaluated and answered; 100 million
 	Version       string         // of the service, for status/buildinfo
 	Revision      string         // likewise
 	Logger        *slog.Logger   // nil discards
@@ -74,7 +75,8 @@ type API struct {
 	o       Options
 	engine  *promql.Engine
 	parser  parser.Parser
-	turns   chan struct{} // one element per request under way
+	turns   chan struct{} // one element per request being evaluated
+	held    held
 	started quantrac.Millis
 	memory  sync.Pool // of *memory
 	buffers buffers
@@ -120,8 +122,11 @@ func New(store Store, reg Registry, o Options) *API {
 	if o.MaxSeries <= 0 {
 		o.MaxSeries = 100_000
 	}
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = 100_000_000
+	}
 	if o.MaxSamples <= 0 {
-		o.MaxSamples = 20_000_000
+		o.MaxSamples = min(20_000_000, o.MaxHeld)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -132,6 +137,7 @@ func New(store Store, reg Registry, o Options) *API {
 		engine:  promql.NewEngine(eo),
 		parser:  eo.Parser,
 		turns:   make(chan struct{}, o.MaxConcurrent),
+		held:    held{most: int64(o.MaxHeld)},
 		answers: answers{kept: map[string]*list.Element{}, seed: maphash.MakeSeed()},
 		started: quantrac.SystemClock{}.Now(),
 	}

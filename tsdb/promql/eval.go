@@ -36,27 +36,21 @@ const (
 
 // run evaluates a request. On success done must be called when the result has
 // been used: its points go back to where they came from. q is nil where a native
-// path has evaluated.
+// path has evaluated. The request's turn is over when run returns, so that nobody
+// waits for who takes an answer slowly.
 func (a *API) run(ctx context.Context, r request) (q promql.Query, res *promql.Result, done func(), err *apiError) {
 	ctx, release, err := a.enter(ctx, r.timeout)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	defer release()
 	v, expr, err := a.prepare(&r)
 	if err != nil {
-		release()
 		return nil, nil, nil, err
 	}
 	mem, ok := a.memory.Get().(*memory)
 	if !ok {
 		mem = &memory{}
-	}
-	res = a.native(ctx, v, &r, expr, mem)
-	if res == nil {
-		if q, res, err = a.engineRun(ctx, v, &r); err != nil {
-			release()
-			return nil, nil, nil, err
-		}
 	}
 	done = func() {
 		if q != nil {
@@ -64,7 +58,14 @@ func (a *API) run(ctx context.Context, r request) (q promql.Query, res *promql.R
 		}
 		mem.reset()
 		a.memory.Put(mem)
-		release()
+		v.share.release()
+	}
+	res = a.native(ctx, v, &r, expr, mem)
+	if res == nil {
+		if q, res, err = a.engineRun(ctx, v, &r); err != nil {
+			done()
+			return nil, nil, nil, err
+		}
 	}
 	if res.Err != nil {
 		done()
@@ -147,6 +148,7 @@ func (a *API) prepare(r *request) (*view, parser.Expr, *apiError) {
 	}
 	v := a.view(r.end, r.asOf)
 	v.step, v.anew = quantrac.Millis(r.step.Milliseconds()), r.anew
+	v.share.of, v.points = &a.held, newGrid(r.start, r.end, r.step).steps
 	if r.lookback > 0 {
 		v.lookback, v.byInterval = quantrac.Millis(r.lookback.Milliseconds()), false
 	}

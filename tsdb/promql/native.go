@@ -49,7 +49,7 @@ type sink interface {
 	// add takes one, with its name or without; it keeps nothing of the columns.
 	add(j *joiner, id quantrac.Labels, nameless bool, c columns) error
 	// finish puts what is still outstanding into the result.
-	finish()
+	finish() error
 }
 
 // evaluation is one expression being evaluated natively.
@@ -87,7 +87,7 @@ func (v *view) native(ctx context.Context, expr parser.Expr, g grid, mem *memory
 	if e.reach = e.stale; s.call != nil {
 		e.reach = func(quantrac.Labels) quantrac.Millis { return s.width }
 	}
-	out := &rows{kind: parser.ValueTypeMatrix, grid: g, memory: mem}
+	out := &rows{kind: parser.ValueTypeMatrix, grid: g, share: &v.share, memory: mem}
 	out.matchers, out.from, out.to = sel.identity, g.start-s.offset-max(v.lookback, s.width), g.end-s.offset
 	if g.instant {
 		out.kind = parser.ValueTypeVector
@@ -103,7 +103,9 @@ func (v *view) native(ctx context.Context, expr parser.Expr, g grid, mem *memory
 	if err := e.read(ctx); err != nil {
 		return nil, nil, err
 	}
-	e.sink.finish()
+	if err := e.sink.finish(); err != nil {
+		return nil, nil, storeError{err}
+	}
 	if !g.instant {
 		out.sort()
 	}

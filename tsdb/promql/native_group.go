@@ -113,6 +113,9 @@ func (g *groups) of(j *joiner, id quantrac.Labels) ([]cell, error) {
 		if i = len(g.list); (i+1)*g.out.grid.steps > maxCells {
 			return nil, errDeclined
 		}
+		if err := g.out.share.hold(2 * g.out.grid.steps); err != nil {
+			return nil, err
+		}
 		g.index[string(g.key)] = i
 		g.list = append(g.list, group{g.labels(j, id, meta), make([]cell, g.out.grid.steps)})
 	}
@@ -146,7 +149,7 @@ func labelOf(id, meta quantrac.Labels, name string) string {
 	return id.Get(name)
 }
 
-func (g *groups) finish() {
+func (g *groups) finish() error {
 	var c columns
 	for _, group := range g.list {
 		c.reset(g.out.grid.steps)
@@ -155,8 +158,11 @@ func (g *groups) finish() {
 				c.set(k, cell.result(g.op))
 			}
 		}
-		g.out.add(group.labels, c)
+		if err := g.out.add(group.labels, c); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // The following take a further value in, by the engine's own steps.

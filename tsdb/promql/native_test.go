@@ -75,7 +75,9 @@ func TestLargeAnswer(t *testing.T) {
 				c.set(k, float64(i)/float64(k+1))
 			}
 		}
-		r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c)
+		if err := r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if got, want := render(r), render(r.engineValue()); got != want {
 		t.Errorf("%d bytes are not those of the engine's result, %d", len(got), len(want))

@@ -27,6 +27,9 @@ type view struct {
 	step quantrac.Millis
 	anew bool // what earlier requests came to is neither used nor kept
 
+	share  share // of what all requests hold
+	points int   // evaluations of the request: as many samples come of a series
+
 	// Its selectors share the limits.
 	maxSeries, maxSamples int
 	series, samples       int // touched so far

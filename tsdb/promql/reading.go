@@ -102,6 +102,9 @@ func (r *reading) add(id quantrac.Labels, times []quantrac.Millis, values []floa
 	if err := r.spend(1, len(times)); err != nil {
 		return err
 	}
+	if err := r.share.hold(len(times) + r.points); err != nil {
+		return err
+	}
 	r.list = append(r.list, &series{lset: r.join.join(id), times: times, values: values, stale: stale})
 	return nil
 }

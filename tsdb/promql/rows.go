@@ -15,6 +15,7 @@ type rows struct {
 	kind parser.ValueType
 	grid grid
 	origin
+	share *share // of the request; may be nil
 	*memory
 }
 
@@ -47,14 +48,19 @@ func (r *rows) engineValue() parser.Value {
 }
 
 // add makes a row of columns.
-func (r *rows) add(labels quantrac.Labels, c columns) {
-	room := r.room(c.points())
+func (r *rows) add(labels quantrac.Labels, c columns) error {
+	n := c.points()
+	if err := r.share.hold(n); err != nil {
+		return err
+	}
+	room := r.room(n)
 	for k, n := range c.counts {
 		if n > 0 {
 			room = append(room, promql.FPoint{T: int64(r.grid.at(k)), F: c.values[k]})
 		}
 	}
 	r.list = append(r.list, row{labels, r.keep(room)})
+	return nil
 }
 
 func (r *rows) sort() {
@@ -65,11 +71,10 @@ func (r *rows) sort() {
 type rowSink struct{ *rows }
 
 func (s *rowSink) add(j *joiner, id quantrac.Labels, nameless bool, c columns) error {
-	s.rows.add(j.merged(id, nameless), c)
-	return nil
+	return s.rows.add(j.merged(id, nameless), c)
 }
 
-func (s *rowSink) finish() {}
+func (s *rowSink) finish() error { return nil }
 
 // memory is what results are made in: points in large pieces, and the list of
 // rows. It is used again when the answer has been used.
