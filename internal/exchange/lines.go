@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"quantrac"
 )
 
 // lines reads lines of bounded length.
@@ -39,7 +41,7 @@ func (l *lines) next() ([]byte, error) {
 		case err == io.EOF && len(l.buf) > 0:
 			return l.buf, nil
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err
+			return nil, l.broken(err)
 		}
 		part, err = l.r.ReadSlice('\n')
 	}
@@ -51,9 +53,20 @@ func (l *lines) skip(err error) error {
 		_, err = l.r.ReadSlice('\n')
 	}
 	if err != nil && err != io.EOF {
-		return err
+		return l.broken(err)
 	}
 	return l.fault("", fmt.Sprintf("longer than %d bytes, the most that is taken of a line", l.most))
+}
+
+// broken says where reading has ended before the end.
+func (l *lines) broken(err error) error {
+	switch {
+	case err == io.EOF:
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return quantrac.Errorf(quantrac.Invalid, "line %d: the data are cut short here, packed or on their way: %w", l.n, err)
+	}
+	return fmt.Errorf("line %d: %w", l.n, err)
 }
 
 func (l *lines) fault(field, reason string) *Fault {
