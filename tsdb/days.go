@@ -76,7 +76,12 @@ func (v *view) foldDays(ctx context.Context, sc *scratch, out *Folded, t target,
 // knownDays gathers the days of a series that can be taken as blocks sum them
 // up, in order. Its pieces have been looked for.
 func (v *view) knownDays(sc *scratch, t target, op FoldOp) error {
-	sc.days = sc.days[:0]
+	sc.days, sc.near, sc.lasts = sc.days[:0], 0, sc.lasts[:0]
+	last := int64(math.MinInt64)
+	for i := range sc.pieces {
+		last = max(last, sc.pieces[i].last)
+		sc.lasts = append(sc.lasts, last)
+	}
 	for i := range sc.groups {
 		if err := v.daysIn(sc, &sc.groups[i], t, op); err != nil {
 			return err
@@ -113,9 +118,10 @@ func (sc *scratch) joinDays(op FoldOp) {
 // whole says whether parts of a day are all that blocks have of it.
 func (sc *scratch) whole(parts []day) bool {
 	end := parts[0].end
-	for i := range sc.pieces {
+	lo, hi := sc.around(end)
+	for i := lo; i < hi; i++ {
 		p := &sc.pieces[i]
-		if p.block == nil || p.first > end || p.last <= end-dayLen {
+		if p.block == nil || p.last <= end-dayLen {
 			continue
 		}
 		if !slices.ContainsFunc(parts, func(d day) bool { return d.block == p.block }) {
@@ -200,9 +206,10 @@ func statsOf(p *block.DaysPage, s block.DaySeries, op FoldOp, dst []float64) ([]
 // others says whether a head, or another block of the same partition, may have
 // rows in the day that ends at end: newer or older revisions of its own.
 func (sc *scratch) others(b *blockFile, end int64) bool {
-	for i := range sc.pieces {
+	lo, hi := sc.around(end)
+	for i := lo; i < hi; i++ {
 		p := &sc.pieces[i]
-		if p.block == b || p.first > end || p.last <= end-dayLen || p.block != nil && p.block.info.Partition != b.info.Partition {
+		if p.block == b || p.last <= end-dayLen || p.block != nil && p.block.info.Partition != b.info.Partition {
 			continue
 		}
 		if p.block != nil || p.run.Find(end-dayLen+1) < p.run.Find(end+1) {
@@ -212,6 +219,22 @@ func (sc *scratch) others(b *blockFile, end int64) bool {
 	return false
 }
 
+// around returns the pieces, from lo to before hi, among which are all that have
+// rows in the day that ends at end. Who asks for one day after the other does not
+// look far.
+func (sc *scratch) around(end int64) (lo, hi int) {
+	for hi = sc.near; hi < len(sc.pieces) && sc.pieces[hi].first <= end; hi++ {
+	}
+	for hi > 0 && sc.pieces[hi-1].first > end {
+		hi--
+	}
+	sc.near = hi
+	for lo = hi; lo > 0 && sc.lasts[lo-1] > end-dayLen; {
+		lo--
+	}
+	return lo, hi
+}
+
 // dayFolder folds the windows of one series.
 type dayFolder struct {
 	*view
@@ -219,15 +242,13 @@ type dayFolder struct {
 	sc    *scratch
 	query Query
 	op    FoldOp
+	next  int // the first day that may lie in the next window
 }
 
 // window folds the samples after from up to to. Where it took days the number
 // of samples may leave out some that cannot change the value.
 func (f *dayFolder) window(from, to int64) (n int64, value float64, err error) {
-	days := f.sc.days
-	lo, _ := slices.BinarySearchFunc(days, from+dayLen, func(d day, t int64) int { return cmp.Compare(d.end, t) })
-	hi, _ := slices.BinarySearchFunc(days, to+1, func(d day, t int64) int { return cmp.Compare(d.end, t) })
-	days = days[lo:max(lo, hi)]
+	days := f.days(from, to)
 	a := accumulator{op: f.op, best: best(days, f.op), mixed: len(days) > 0}
 	at := from
 	for _, d := range days {
@@ -242,6 +263,20 @@ func (f *dayFolder) window(from, to int64) (n int64, value float64, err error) {
 	}
 	n, value = a.result()
 	return n, value, nil
+}
+
+// days returns those that lie whole after from up to to; windows are asked for in
+// order.
+func (f *dayFolder) days(from, to int64) []day {
+	all := f.sc.days
+	for f.next < len(all) && all[f.next].end < from+dayLen {
+		f.next++
+	}
+	end := f.next
+	for end < len(all) && all[end].end <= to {
+		end++
+	}
+	return all[f.next:end]
 }
 
 // best returns the extreme of some days, where an extreme is wanted.

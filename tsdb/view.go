@@ -69,6 +69,8 @@ type scratch struct {
 	group   blockGroup
 	groups  []blockPart // what blocks have of the series that pieces has looked for
 	days    []day
+	lasts   []int64 // of the pieces up to each the last time
+	near    int     // see around
 	stats   []float64
 	held    []piece
 	folded  Folded

@@ -40,7 +40,7 @@ func Full() Scale {
 // thirty days that the questions are about.
 func Reduced() Scale {
 	return Scale{
-		Name: "reduced", Stations: 1000, Properties: 5, Days: 30, Queries: 15, Late: 40, DecadeStations: 5, DecadeYears: 10,
+		Name: "reduced", Stations: 1000, Properties: 5, Days: 30, Queries: 15, Late: 40, DecadeStations: 20, DecadeYears: 10,
 		Singles: 200_000, SinglesValues: 5, Messages: 50, MessagesDays: 10, Killed: 1, Opened: 14,
 	}
 }
