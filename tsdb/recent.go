@@ -49,31 +49,47 @@ func (db *DB) Mark() Mark {
 // show now what they showed at a moment. It may say no where they would: of old
 // moments, or after many rows.
 func (db *DB) Unchanged(ctx context.Context, since Mark, ms []*quantrac.Matcher, from, to quantrac.Millis) bool {
-	db.apply.RLock()
-	defer db.apply.RUnlock()
-	r := &db.apply.recent
-	if r.epoch.Load() != since.epoch || db.apply.closed {
+	groups, ok := db.arrivedSince(since, int64(from), int64(to))
+	if !ok {
 		return false
 	}
+	// Matching takes what it takes; commits do not wait for it.
 	stations := quantrac.PrincipalFrom(ctx).Stations
 	var labels quantrac.Labels
-	for i := r.n; i > 0; i-- {
-		a := &r.rows[(i-1)%uint64(len(r.rows))]
-		if a.commit <= since.commit {
-			return true
-		}
-		if r.n-i+1 == uint64(len(r.rows)) {
-			return false // there may be more behind it
-		}
-		if a.time < int64(from) || a.time > int64(to) {
-			continue
-		}
-		labels = db.groups.at(a.group).appendLabels(labels[:0])
+	for _, id := range groups {
+		labels = db.groups.at(id).appendLabels(labels[:0])
 		if passesGroup(labels, ms) && (stations == nil || slices.Contains(stations, labels.Station())) {
 			return false
 		}
 	}
-	return true
+	return db.apply.recent.epoch.Load() == since.epoch // else groups may have gone meanwhile
+}
+
+// arrivedSince returns the groups of the rows that have come since a moment and lie
+// between two times, sorted; ok is false where that is not known, or other changes
+// have come.
+func (db *DB) arrivedSince(since Mark, from, to int64) (groups []uint32, ok bool) {
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	r := &db.apply.recent
+	if r.epoch.Load() != since.epoch || db.apply.closed {
+		return nil, false
+	}
+	for i := r.n; i > 0; i-- {
+		a := &r.rows[(i-1)%uint64(len(r.rows))]
+		if a.commit <= since.commit {
+			break
+		}
+		if r.n-i+1 == uint64(len(r.rows)) {
+			return nil, false // there may be more behind it
+		}
+		// Rows come group by group.
+		if a.time >= from && a.time <= to && (len(groups) == 0 || groups[len(groups)-1] != a.group) {
+			groups = append(groups, a.group)
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups), true
 }
 
 // passesGroup says whether series of a group with these labels may pass.
