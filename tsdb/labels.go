@@ -65,19 +65,21 @@ func (db *DB) matched(ctx context.Context, ms []*quantrac.Matcher, read func(ids
 		return err
 	}
 	defer db.leave()
+	ids := db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations) // commits do not wait for it
 	db.apply.RLock()
 	defer db.apply.RUnlock()
-	read(db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations))
+	read(ids)
 	return nil
 }
 
 // reaching returns those of the groups that have a series whose metric passes
 // and that reaches into a time range. It changes ids.
 func (db *DB) reaching(ids []uint32, metric []*quantrac.Matcher, from, to quantrac.Millis) []uint32 {
+	pass := passer(metric)
 	return slices.DeleteFunc(ids, func(id uint32) bool {
 		found := false
 		db.groups.at(id).each(func(_ int, s *series) bool {
-			found = s.reaches(from, to) && passes(s.metric.name, metric)
+			found = s.reaches(from, to) && pass(s.metric)
 			return !found
 		})
 		return !found
@@ -119,6 +121,29 @@ func metricMatchers(ms []*quantrac.Matcher) []*quantrac.Matcher {
 		}
 	}
 	return metric
+}
+
+// passer returns whether metrics pass matchers. It remembers: series are many, their
+// metrics few.
+func passer(matchers []*quantrac.Matcher) func(*metric) bool {
+	if len(matchers) == 0 {
+		return func(*metric) bool { return true }
+	}
+	known := map[*metric]bool{}
+	var last *metric
+	var passed bool
+	return func(m *metric) bool {
+		if m == last {
+			return passed
+		}
+		ok, met := known[m]
+		if !met {
+			ok = passes(m.name, matchers)
+			known[m] = ok
+		}
+		last, passed = m, ok
+		return ok
+	}
 }
 
 func passes(property string, metric []*quantrac.Matcher) bool {

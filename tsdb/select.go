@@ -29,12 +29,12 @@ func (t target) labels() quantrac.Labels {
 // targets returns the series that pass and that the principal of the context
 // may see, sorted by their labels.
 func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
-	metric := metricMatchers(ms)
+	passed := passer(metricMatchers(ms))
 	ids := db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations)
 	return db.order.pick(&db.groups, func(pass func(*series)) {
 		for _, id := range ids {
 			db.groups.at(id).each(func(_ int, s *series) bool {
-				if passes(s.metric.name, metric) {
+				if passed(s.metric) {
 					pass(s)
 				}
 				return true

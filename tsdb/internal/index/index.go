@@ -105,9 +105,10 @@ func (x *Index) post(name, text string, id uint32) {
 // matcher on the metric name passes a group that has a property that does;
 // which of its properties those are is for the caller to sort out. Stations,
 // unless nil, are those that may be seen.
+//
+// Groups that come or go meanwhile may be among them or not. Nobody waits while
+// patterns are matched, which may take long.
 func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
 	var found *roaring.Bitmap // nil: all
 	and := func(b *roaring.Bitmap) {
 		if found == nil {
@@ -117,13 +118,7 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 		}
 	}
 	if stations != nil {
-		seen := roaring.New()
-		for _, s := range stations {
-			if s != "" {
-				x.labels[quantrac.LabelStation].of(x.seed, s).addTo(seen)
-			}
-		}
-		and(seen)
+		and(x.having(quantrac.LabelStation, stations...))
 	}
 	for _, m := range ms {
 		if found != nil && found.IsEmpty() {
@@ -131,17 +126,14 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 		}
 		switch {
 		case m.Kind == quantrac.MatchEqual && m.Value != "":
-			one := roaring.New()
-			x.labels[m.Name].of(x.seed, m.Value).addTo(one)
-			and(one)
+			and(x.having(m.Name, m.Value))
 		case m.Name == quantrac.LabelMetric, !m.Matches(""): // every group has a property
 			and(x.union(m.Name, m.Matches))
 		default:
-			not := x.union(m.Name, func(v string) bool { return !m.Matches(v) })
 			if found == nil {
-				found = x.all()
+				found = x.all() // before those that are not, so that none comes between
 			}
-			found.AndNot(not)
+			found.AndNot(x.union(m.Name, func(v string) bool { return !m.Matches(v) }))
 		}
 	}
 	if found == nil {
@@ -151,24 +143,75 @@ func (x *Index) Match(ms []*quantrac.Matcher, stations []string) []uint32 {
 }
 
 func (x *Index) all() *roaring.Bitmap {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	b := roaring.New()
 	b.AddRange(0, uint64(x.n))
 	b.AndNot(&x.gone)
 	return b
 }
 
+// having returns the groups with one of some values of the label.
+func (x *Index) having(name string, values ...string) *roaring.Bitmap {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	b := roaring.New()
+	for _, v := range values {
+		if v != "" {
+			x.labels[name].of(x.seed, v).addTo(b)
+		}
+	}
+	return b
+}
+
+// unionPiece is how many values are looked at under one lock.
+const unionPiece = 256
+
 // union returns the groups with a value of the label that passes.
 func (x *Index) union(name string, passes func(string) bool) *roaring.Bitmap {
 	b := roaring.New()
-	if l := x.labels[name]; l != nil {
-		l.each(func(v *value) bool {
-			if passes(v.text) {
-				v.addTo(b)
+	texts := make([]string, 0, unionPiece)
+	for from := 0; ; from += len(texts) {
+		if texts = x.texts(texts[:0], name, from); len(texts) == 0 {
+			return b
+		}
+		left := 0
+		for i, text := range texts {
+			if text == "" || !passes(text) {
+				texts[i] = ""
+			} else {
+				left++
 			}
-			return true
-		})
+		}
+		if left > 0 {
+			x.addTo(b, name, from, texts)
+		}
 	}
-	return b
+}
+
+// texts appends values of a label from a place on, "" where there is none.
+func (x *Index) texts(dst []string, name string, from int) []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if l := x.labels[name]; l != nil && from < len(l.values) {
+		for _, v := range l.values[from:min(from+unionPiece, len(l.values))] {
+			dst = append(dst, v.text)
+		}
+	}
+	return dst
+}
+
+// addTo adds the groups with values of a label that are given from their place on.
+// Where another value has come to lie there since, its groups are new.
+func (x *Index) addTo(b *roaring.Bitmap, name string, from int, texts []string) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	l := x.labels[name]
+	for i, text := range texts {
+		if text != "" && l != nil && from+i < len(l.values) && l.values[from+i].text == text {
+			l.values[from+i].addTo(b)
+		}
+	}
 }
 
 // Names returns the labels that some of the groups carry, sorted. The groups
@@ -216,7 +259,8 @@ func (x *Index) Values(name string, groups []uint32, limit int) []string {
 
 // among returns whether a value is carried by any of the groups.
 func (x *Index) among(groups []uint32) func(*value) bool {
-	if len(groups) == int(x.n)-int(x.gone.GetCardinality()) {
+	// All of them, and none that has come since.
+	if n := len(groups); n > 0 && n == int(x.n)-int(x.gone.GetCardinality()) && groups[n-1] == x.n-1 {
 		return func(*value) bool { return true }
 	}
 	set := roaring.BitmapOf(groups...)

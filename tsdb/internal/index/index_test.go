@@ -156,3 +156,37 @@ func TestValuesComeAndGo(t *testing.T) {
 		}
 	}
 }
+
+// TestUnionWhileGroupsCome: while the values of a label are matched, groups come and
+// go; what had been there all along is found.
+func TestUnionWhileGroupsCome(t *testing.T) {
+	var keys []string
+	x := New(func(id uint32) string { return keys[id] })
+	add := func(station string) uint32 {
+		keys = append(keys, quantrac.NewLabels("station", station).Key())
+		return x.Add(keys[len(keys)-1])
+	}
+	var want []uint32
+	for i := range 3 * unionPiece {
+		if id := add(fmt.Sprint("s", i)); i%5 == 0 {
+			want = append(want, id)
+		}
+	}
+	asked := 0
+	got := x.union("station", func(v string) bool {
+		if asked++; asked%50 == 1 {
+			i := asked/50*5 + 1 // one that is not wanted
+			x.Remove(uint32(i), keys[i], nil)
+			add(fmt.Sprint("new", asked)) // in the place of its value
+		}
+		var n int
+		_, err := fmt.Sscanf(v, "s%d", &n)
+		return err == nil && n%5 == 0
+	})
+	if !slices.Equal(got.ToArray(), want) {
+		t.Errorf("found %v, want %v", got.ToArray(), want)
+	}
+	if asked < 3*unionPiece {
+		t.Errorf("%d values were looked at", asked)
+	}
+}
