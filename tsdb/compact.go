@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"quantrac"
 	"quantrac/internal/vfs"
@@ -33,9 +34,10 @@ func (db *DB) Compact(ctx context.Context) error {
 // compactSome merges what has gathered since the last time and is small beside
 // the rest, and seals what is over.
 func (db *DB) compactSome(ctx context.Context) error {
-	now := int64(db.o.Clock.Now())
+	now := db.o.Clock.Now()
 	return db.compact(ctx, func(part []*blockFile) ([]*blockFile, bool) {
-		if now-(part[0].info.Partition+partitionLen) > sealAfter && worthSealing(part) {
+		over := int64(now) - (part[0].info.Partition + partitionLen)
+		if over > sealAfter && now-newest(part) >= sealQuiet && worthSealing(part) {
 			return part, true
 		}
 		if part = smallOnes(part); len(part) < 2 {
@@ -65,6 +67,20 @@ func newestFiles(all []*commits.File) (from int) {
 // sealAfter is how long after its end a partition is sealed: written as small as
 // it can be, at several times the cost, because little will still come for it.
 const sealAfter = dayLen * 3
+
+// sealQuiet is for how long nothing must have come for a partition: who loads the
+// data of years, or sends what a long outage has kept, is not done with the first
+// block.
+const sealQuiet = quantrac.Millis(15 * time.Minute / time.Millisecond)
+
+// newest returns when the newest rows of blocks came to lie in one.
+func newest(blocks []*blockFile) quantrac.Millis {
+	since := quantrac.MinMillis
+	for _, b := range blocks {
+		since = max(since, b.since)
+	}
+	return since
+}
 
 // worthSealing says whether a partition that is over has not been sealed, or so
 // much has come since that it pays to write it anew.
@@ -180,6 +196,9 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 		out.discard()
 		return err
 	}
+	for _, b := range out.blocks { // nothing new has come
+		b.since = newest(old)
+	}
 	return db.install(out, old, nil)
 }
 
@@ -264,7 +283,7 @@ func (db *DB) reopenBlock(name string, ids []uint32) (*blockFile, error) {
 		err := quantrac.Errorf(quantrac.Corrupt, "%s, a new block, holds %d groups, and %d were written", db.path(name), r.Groups(), len(ids))
 		return nil, errors.Join(err, r.Close())
 	}
-	b := &blockFile{name: name, r: r, info: r.Info(), ids: ids}
+	b := &blockFile{name: name, r: r, info: r.Info(), ids: ids, since: db.o.Clock.Now()}
 	b.sort()
 	return b, nil
 }

@@ -199,7 +199,7 @@ func (db *DB) create(name string, write func(f vfs.File) error) error {
 // openBlock opens a block file and finds its groups in the index, which learns
 // new ones.
 func (db *DB) openBlock(name string) (*blockFile, error) {
-	b := &blockFile{name: name}
+	b := &blockFile{name: name, since: db.o.Clock.Now()}
 	var err error
 	b.r, err = block.Open(db.handles, db.path(name), func(_ int, labels quantrac.Labels, g *block.Group) error {
 		b.ids = append(b.ids, db.learn(labels, g))

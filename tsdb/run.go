@@ -61,12 +61,7 @@ func (db *DB) runFlush(ctx context.Context, flushed chan<- struct{}) {
 }
 
 func (db *DB) runCompact(ctx context.Context, flushed <-chan struct{}) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-flushed:
-		}
+	for db.sleep(ctx, time.Duration(sealQuiet)*time.Millisecond, flushed) {
 		if err := db.compactSome(ctx); err != nil && ctx.Err() == nil {
 			db.o.Logger.Error("tsdb: merge failed; the next flush brings another try", "dir", db.dir, "error", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"quantrac"
 	"quantrac/internal/vfs"
@@ -77,6 +78,17 @@ func TestSealing(t *testing.T) {
 		mustAppend(t, db, &quantrac.Batch{Rows: batch})
 		if err := db.Flush(ctx); err != nil {
 			t.Fatal(err)
+		}
+		// While something comes for a partition, it is not written anew.
+		before := db.Stats().SealedBlocks
+		for range 2 {
+			if err := tsdb.CompactSome(db, ctx); err != nil {
+				t.Fatal(err)
+			}
+			if s := db.Stats(); s.SealedBlocks != before {
+				t.Errorf("%d blocks are sealed at once, %d were before", s.SealedBlocks, before)
+			}
+			clock.Advance(14 * time.Minute)
 		}
 		if err := tsdb.CompactSome(db, ctx); err != nil {
 			t.Fatal(err)
