@@ -36,6 +36,7 @@ type blockFile struct {
 	ids   []uint32     // of its groups in this process, rising
 	place []uint32     // position in the file of each of ids
 	refs  atomic.Int64 // states
+	rows  *presence    // nil where that is not known
 	// since is when its newest rows came to lie in a block.
 	since quantrac.Millis
 	// obsolete blocks are removed from the disk once nobody reads them.

@@ -159,6 +159,14 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 	out := &output{db: db}
 	var sc scratch
 	var buf tables
+	var present *presence
+	if !how.small {
+		n := int64(0)
+		for _, b := range old {
+			n += b.info.Rows
+		}
+		present = newPresence(n)
+	}
 	err := out.block(old[0].info.Partition, func(w *block.Writer, ids *[]uint32) error {
 		if w.Small = how.small; w.Small {
 			w.Clock = db.clockOf(ctx, old)
@@ -182,6 +190,7 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 			}
 			if t.Len() > 0 {
 				*ids = append(*ids, g.id)
+				present.add(g.id, t.Times)
 			}
 			if err := w.Group(labels, properties, t); err != nil {
 				return err
@@ -197,7 +206,7 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 		return err
 	}
 	for _, b := range out.blocks { // nothing new has come
-		b.since = newest(old)
+		b.since, b.rows = newest(old), present
 	}
 	return db.install(out, old, nil)
 }

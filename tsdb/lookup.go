@@ -44,7 +44,7 @@ func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 
 // dropInBlock marks as absent the cells of r that a block holds already.
 func (db *DB) dropInBlock(b *blockFile, g *group, r *rows.Row) (dropped int, err error) {
-	if r.Time < b.info.First || r.Time > b.info.Last {
+	if r.Time < b.info.First || r.Time > b.info.Last || !b.rows.may(g.id, r.Time) {
 		return 0, nil
 	}
 	position, ok := b.position(g.id)
