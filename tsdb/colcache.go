@@ -67,8 +67,8 @@ type keptChunk struct {
 	parts int                          // of a column
 }
 
-// keptColumn is the cells of a part of a column: whole numbers over 10^places, or floats
-// where those would not do.
+// keptColumn is the cells of a part of a column: whole numbers over 10^places, or
+// floats where those would not do.
 type keptColumn struct {
 	whole     []int32
 	places    int

@@ -1,8 +1,8 @@
 // Package rows holds the rows of one group: as a Run in the head, row by row as
 // they come, and as a Table, column by column, between a block's bytes and its
 // readers. Both are sorted by time and, within one time, by commit: a revision of
-// a value is simply a later row of the same time. Merge joins tables, Pick says
-// which of the cells of one series and time a reader sees.
+// a value is simply a later row of the same time. A Merger joins tables, Pick
+// says which of the cells of one series and time a reader sees.
 //
 // Pure data, no I/O and no locks; the engine's packages import it.
 package rows
