@@ -276,6 +276,30 @@ func TestAppendWaits(t *testing.T) {
 	}
 }
 
+// TestFlushEnds: a flush writes what was there when it was asked for, and leaves
+// what comes meanwhile to the next one.
+func TestFlushEnds(t *testing.T) {
+	var db *tsdb.DB
+	slot := 0
+	fsys := vfs.Faulty(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpCreate && filepath.Ext(op.Name) == ".block" && slot < 100 {
+			slot++
+			mustAppend(t, db, readings(row("a", slot, "v", 1.0)))
+		}
+		return nil
+	})
+	db, _ = openDB(t, fsys, quantrac.NewManualClock(workStart+1<<40), tsdb.Options{})
+	mustAppend(t, db, readings(row("a", 0, "v", 1.0)))
+	for n := 1; n <= 3; n++ {
+		if err := db.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := db.Stats(); s.Blocks != n || s.HeadRows != 1 || s.Flushed != s.Applied-1 {
+			t.Fatalf("flush %d while a row came: %+v; want %d blocks and one row not flushed", n, s, n)
+		}
+	}
+}
+
 // Run flushes by size and by age, and tries again after a failure.
 func TestRun(t *testing.T) {
 	clock := quantrac.NewManualClock(workStart + 1<<40)

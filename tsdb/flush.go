@@ -26,6 +26,9 @@ func (db *DB) Flush(ctx context.Context) error {
 func (db *DB) flush(ctx context.Context) error {
 	db.flushing.Lock()
 	defer db.flushing.Unlock()
+	// What comes meanwhile waits for the next flush: else a store that always
+	// takes something would never be done, and write it in crumbs.
+	wanted := db.appliedNumber()
 	for {
 		h, last := db.sealHead()
 		if h == nil {
@@ -38,6 +41,9 @@ func (db *DB) flush(ctx context.Context) error {
 		if err != nil {
 			db.stats.flushErrors.Add(1)
 			return err
+		}
+		if h.cursor >= wanted {
+			return nil
 		}
 	}
 }
