@@ -28,6 +28,7 @@ type applier struct {
 	// covering is of the late row at hand.
 	covering []block.Chunk
 	sc       scratch
+	lone     loneRows
 }
 
 // maxShapes bounds the lists of properties remembered, should every row have
@@ -194,10 +195,9 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	if stored == 0 {
 		return
 	}
-	hg := h.make(g.id)
 	h.reach(r.Time)
 	g.mu.Lock()
-	size := hg.add(r, int(g.count))
+	size := h.add(g.id, r, int(g.count))
 	if r.Kind == rows.Human && !g.humans() {
 		g.rare().humans = true
 		w.humans[g] = true

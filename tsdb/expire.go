@@ -195,16 +195,15 @@ func (db *DB) spans(g *group) (any bool, err error) {
 		any = any || ok
 	}
 	for _, h := range s.heads {
-		if hg := h.group(g.id); hg != nil {
-			for n := range hg.count() {
-				run := hg.run(n)
-				for i := range int(g.count) {
-					x := g.at(i)
-					x.extend(run.Time(0))
-					x.extend(run.Last())
-				}
-				any = true
+		hg := h.group(g.id, &db.apply.w.lone)
+		for n := range hg.count() {
+			run := hg.run(n)
+			for i := range int(g.count) {
+				x := g.at(i)
+				x.extend(run.Time(0))
+				x.extend(run.Last())
 			}
+			any = true
 		}
 	}
 	return any, nil

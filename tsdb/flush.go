@@ -118,6 +118,7 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 		rows := newPresence(h.rows.Load())
 		err := out.block(first, func(w *block.Writer, ids *[]uint32) error {
 			var buf tables
+			var lone loneRows
 			var names groupNames
 			w.Groups = len(parts[first])
 			*ids = make([]uint32, 0, w.Groups)
@@ -125,7 +126,7 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				t := h.group(id).table(&buf, first, first+partitionLen-1)
+				t := h.group(id, &lone).table(&buf, first, first+partitionLen-1)
 				if t.Len() > 0 {
 					*ids = append(*ids, id)
 					rows.add(id, t.Times)
@@ -181,8 +182,9 @@ func (db *DB) partsOf(h *head) map[int64][]uint32 {
 		return parts
 	}
 	var firsts []int64
+	var lone loneRows
 	for _, id := range ids {
-		firsts = h.group(id).partitions(firsts[:0])
+		firsts = h.group(id, &lone).partitions(firsts[:0])
 		for _, first := range firsts {
 			parts[first] = append(parts[first], id)
 		}

@@ -14,6 +14,7 @@ type head struct {
 	mu      sync.RWMutex
 	pieces  []*headPiece // by number; nil where no group has rows here
 	touched []uint32     // numbers of the groups that have
+	log     rows.Log     // the first rows of lone series
 
 	bytes atomic.Int64
 	rows  atomic.Int64
@@ -28,14 +29,19 @@ type head struct {
 	changes []*commits.Change
 }
 
-type headPiece [1 << pieceBits]*headGroup
+// headPiece is the groups of a piece of their table.
+type headPiece struct {
+	// lone is for each group whose rows all stand in the log the place of the last
+	// of them, 0 for none. The group's mu guards it.
+	lone   [1 << pieceBits]uint32
+	groups *[1 << pieceBits]*headGroup // the others; nil for none
+}
 
 // headGroup is the rows of one group in a head, in runs of their own order in
 // time: live rows make one run, late ones others. The group's mu guards it.
 type headGroup struct {
 	first rows.Run // it has no rows before the group is given one
 	late  *lateRuns
-	lone  [rows.LoneWords]uint64 // the first row of a lone series: most have one here
 }
 
 // lateRuns are runs beside the first, longer ones first, roughly.
@@ -44,7 +50,7 @@ type lateRuns struct{ list []*rows.Run }
 // count returns how many runs there are.
 func (hg *headGroup) count() int {
 	switch {
-	case hg.first.Len() == 0:
+	case hg == nil || hg.first.Len() == 0:
 		return 0
 	case hg.late == nil:
 		return 1
@@ -59,40 +65,115 @@ func (hg *headGroup) run(i int) *rows.Run {
 	return hg.late.list[i-1]
 }
 
-// group returns the rows of a group, nil for none.
-func (h *head) group(id uint32) *headGroup {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	k := int(id >> pieceBits)
-	if k >= len(h.pieces) || h.pieces[k] == nil {
-		return nil
-	}
-	return h.pieces[k][id&(1<<pieceBits-1)]
+// loneRows is memory for the rows of a group that stand in the log.
+type loneRows struct {
+	group headGroup
+	words []uint64
 }
 
-// emptyGroup is about what a group takes in a head beside its rows, in bytes.
-const emptyGroup = 136
-
-// make returns the rows of a group, none at first.
-func (h *head) make(id uint32) *headGroup {
-	if g := h.group(id); g != nil {
-		return g
+// group returns the rows of a group, nil for none. Those that stand in the log are
+// given as a copy, which is gone when mem is used again. The group's mu is held,
+// unless nothing is added to the head any more.
+func (h *head) group(id uint32, mem *loneRows) *headGroup {
+	p := h.piece(id)
+	if p == nil {
+		return nil
 	}
+	k := id & (1<<pieceBits - 1)
+	if last := p.lone[k]; last != 0 {
+		mem.group.first, mem.words = h.log.Run(last, mem.words)
+		return &mem.group
+	}
+	return h.runs(p, k)
+}
+
+// piece returns the piece of a group, nil for none.
+func (h *head) piece(id uint32) *headPiece {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if k := int(id >> pieceBits); k < len(h.pieces) {
+		return h.pieces[k]
+	}
+	return nil
+}
+
+// runs returns the rows of group k of a piece that do not stand in the log.
+func (h *head) runs(p *headPiece, k uint32) *headGroup {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if p.groups == nil {
+		return nil
+	}
+	return p.groups[k]
+}
+
+// What a group and a piece of them take in a head beside the rows, in bytes.
+const (
+	emptyGroup = 96
+	emptyPiece = 5 << pieceBits
+)
+
+// add adds a row of a group of so many columns and returns the growth in bytes.
+// The group's mu is held.
+func (h *head) add(id uint32, r *rows.Row, columns int) int {
+	size := 0
+	p, k := h.piece(id), id&(1<<pieceBits-1)
+	if p == nil {
+		p = &headPiece{}
+		h.keep(id, p)
+		size += emptyPiece
+	}
+	hg, last := h.runs(p, k), p.lone[k]
+	if hg == nil {
+		if last == 0 {
+			h.touch(id)
+			size += 4
+		}
+		if columns == 1 {
+			if place, ok := h.log.Append(last, r); ok {
+				p.lone[k] = place
+				return size + rows.LogRowBytes
+			}
+		}
+		hg = &headGroup{first: rows.NewRun(columns)}
+		if last != 0 {
+			hg.first, _ = h.log.Run(last, nil)
+			size += hg.first.Len() * rows.LogRowBytes
+			p.lone[k] = 0
+		}
+		h.give(p, k, hg)
+		size += emptyGroup
+	}
+	return size + hg.add(r, columns)
+}
+
+// keep puts a new piece of a group in its place.
+func (h *head) keep(id uint32, p *headPiece) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	k := int(id >> pieceBits)
 	for k >= len(h.pieces) {
 		h.pieces = append(h.pieces, nil)
 	}
-	if h.pieces[k] == nil {
-		h.pieces[k] = &headPiece{}
+	h.pieces[k] = p
+}
+
+// touch notes that a group has rows here.
+func (h *head) touch(id uint32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.touched = append(h.touched, id)
+}
+
+// give makes hg the rows of group k of a piece.
+func (h *head) give(p *headPiece, k uint32, hg *headGroup) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p.groups == nil {
+		p.groups = &[1 << pieceBits]*headGroup{}
 		h.bytes.Add(8 << pieceBits)
 	}
-	g := &headGroup{}
-	h.pieces[k][id&(1<<pieceBits-1)] = g
-	h.touched = append(h.touched, id)
-	h.bytes.Add(emptyGroup)
-	return g
+	p.groups[k] = hg
 }
 
 // reach notes that there is a row of a time.
@@ -107,8 +188,6 @@ func (h *head) reach(t int64) {
 // The group's mu is held.
 func (hg *headGroup) add(r *rows.Row, columns int) int {
 	if hg.first.Len() == 0 {
-		hg.first = rows.NewRun(columns)
-		hg.first.Lend(&hg.lone)
 		return hg.first.Append(r)
 	}
 	for i := range hg.count() {

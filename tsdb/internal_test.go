@@ -61,8 +61,8 @@ func TestGroupSize(t *testing.T) {
 	if n := unsafe.Sizeof(group{}); n > 144 {
 		t.Errorf("a group takes %d bytes, want 144", n)
 	}
-	if n := unsafe.Sizeof(headGroup{}); n > 112 {
-		t.Errorf("a group in the head takes %d bytes, want 112", n)
+	if n := unsafe.Sizeof(headGroup{}); n > 80 {
+		t.Errorf("a group in the head takes %d bytes, want 80", n)
 	}
 }
 

@@ -152,11 +152,9 @@ func (bg *blockPart) pieces(ps []piece, col int, from, to int64) []piece {
 // runs adds what the heads have of a series.
 func (v *view) runs(ps []piece, g *group, col int, from, to int64) []piece {
 	for _, h := range v.state.heads {
-		hg := h.group(g.id)
-		if hg == nil {
-			continue
-		}
+		var mem loneRows // for each: it is kept
 		g.mu.Lock()
+		hg := h.group(g.id, &mem)
 		for i := range hg.count() {
 			run := hg.run(i)
 			if run.Time(0) > to || run.Last() < from || col >= run.Columns() {

@@ -56,17 +56,6 @@ func NewRun(columns int) Run {
 	return r
 }
 
-// LoneWords is how many words the row of a lone series takes.
-const LoneWords = headWords + 1 + 1
-
-// Lend gives an empty run memory for its first row, which is used where that is of
-// one column.
-func (r *Run) Lend(first *[LoneWords]uint64) {
-	if r.stride == LoneWords {
-		r.begin = first[:]
-	}
-}
-
 // row returns the words of row i.
 func (r *Run) row(i int) []uint64 {
 	stride := int(r.stride)

@@ -15,8 +15,6 @@ func TestRunIsTable(t *testing.T) {
 		columns := 1 + rnd.IntN(40)
 		fresh, want := NewRun(rnd.IntN(columns+1)), &Table{}
 		run := &fresh
-		var lent [LoneWords]uint64
-		run.Lend(&lent)
 		time := int64(-5)
 		var held []Run
 		for i := range 1 + rnd.IntN(70) {
