@@ -62,12 +62,15 @@ func sortBlocks(bs []*blockFile) {
 // sort brings the groups, which were given in the order of the file, into that
 // of their ids.
 func (b *blockFile) sort() {
-	b.place = make([]uint32, len(b.ids))
-	for i := range b.place {
-		b.place[i] = uint32(i)
+	both := make([]uint64, len(b.ids)) // quicker to sort than places by ids
+	for i, id := range b.ids {
+		both[i] = uint64(id)<<32 | uint64(i)
 	}
-	slices.SortFunc(b.place, func(x, y uint32) int { return cmp.Compare(b.ids[x], b.ids[y]) })
-	slices.Sort(b.ids)
+	slices.Sort(both)
+	b.place = make([]uint32, len(b.ids))
+	for i, x := range both {
+		b.ids[i], b.place[i] = uint32(x>>32), uint32(x)
+	}
 }
 
 // position says where in the file a group is, false where the block has none.

@@ -37,8 +37,9 @@ func (b *Writer) index() []byte {
 	dst = binary.AppendVarint(dst, info.Last)
 	dst = binary.AppendUvarint(dst, info.MinCommit)
 	dst = binary.AppendUvarint(dst, info.MaxCommit)
+	days := map[string]uint32{}
 	for _, p := range b.days.properties {
-		b.symbols.number(p.name)
+		days[p.name] = b.symbols.number(p.name)
 	}
 	dst, rank := b.symbols.table(dst)
 	codes := &codeReader{codes: b.symbols.codes, rank: rank}
@@ -46,7 +47,7 @@ func (b *Writer) index() []byte {
 	for i := range b.entries {
 		dst = appendEntry(dst, info, &b.entries[i], codes)
 	}
-	dst = b.days.appendIndex(dst, func(name string) uint64 { return rank[b.symbols.number(name)] })
+	dst = b.days.appendIndex(dst, func(name string) uint64 { return uint64(rank[days[name]]) })
 	return b.Clock.appendIndex(dst)
 }
 
@@ -59,7 +60,7 @@ func appendEntry(dst []byte, info *Info, e *entry, codes *codeReader) []byte {
 		return appendPackLabels(dst, e.groups, codes)
 	}
 	dst = append(dst, entryAlone)
-	labels := codes.next()
+	labels, _ := codes.next()
 	dst = binary.AppendUvarint(dst, uint64(len(labels)))
 	for _, l := range labels {
 		dst = binary.AppendUvarint(dst, l.name)
@@ -72,7 +73,7 @@ func appendEntry(dst []byte, info *Info, e *entry, codes *codeReader) []byte {
 func appendProperties(dst []byte, e *entry, codes *codeReader) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.properties)))
 	for _, p := range e.properties {
-		dst = binary.AppendUvarint(dst, codes.rank[p])
+		dst = binary.AppendUvarint(dst, uint64(codes.rank[p]))
 	}
 	return dst
 }

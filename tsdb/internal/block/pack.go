@@ -113,11 +113,8 @@ func (p *packer) appendMeta(dst []byte, size int) []byte {
 func appendPackLabels(dst []byte, groups int, codes *codeReader) []byte {
 	body, before := codes.body[:0], codes.before[:0]
 	for range groups {
-		labels := codes.next()
-		shared := 0
-		for shared < len(labels) && shared < len(before) && labels[shared] == before[shared] {
-			shared++
-		}
+		labels, shared := codes.next()
+		shared = min(shared, len(before)) // none of a group that is not in the pack
 		body = binary.AppendUvarint(body, uint64(shared))
 		body = binary.AppendUvarint(body, uint64(len(labels)-shared))
 		for i := shared; i < len(labels); i++ {
@@ -128,7 +125,7 @@ func appendPackLabels(dst []byte, groups int, codes *codeReader) []byte {
 			body = binary.AppendUvarint(body, labels[i].name)
 			body = binary.AppendVarint(body, value)
 		}
-		before = append(before[:0], labels...)
+		before = append(before[:shared], labels[shared:]...)
 	}
 	codes.body, codes.before = body, before
 	dst = binary.AppendUvarint(dst, uint64(len(body)))
