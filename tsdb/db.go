@@ -104,6 +104,7 @@ type DB struct {
 	order   order
 
 	groups   groupTable
+	nursery  nursery // of the applying goroutine
 	byLabels groupOrder
 	metrics  map[string]*metric // by name; of the applying goroutine
 
