@@ -6,27 +6,36 @@ import "quantrac"
 // who sends much uses the same labels again and again. It keeps them, so that
 // nothing else comes to lie there.
 type memo struct {
-	by     map[*quantrac.Label]remembered
-	hits   int // since it was last emptied
-	passes int // label sets not to remember, as that was of no use
-}
-
-type remembered struct {
-	labels quantrac.Labels
-	*knownGroup
+	by     map[*quantrac.Label]*knownGroup
+	last   *knownGroup // the one met before
+	hits   int         // since it was last emptied
+	passes int         // label sets not to remember, as that was of no use
 }
 
 // maxRemembered bounds the label sets that an appender remembers.
 const maxRemembered = 1 << 15
 
-// find returns what is known of labels, nil for nothing.
+// find returns what is known of labels, nil for nothing. Stations report in the
+// same order time after time, so it is mostly what came after the one before, or
+// that one again.
 func (m *memo) find(ls quantrac.Labels) *knownGroup {
-	r, ok := m.by[&ls[0]]
-	if !ok || !sameSlice(ls, r.labels) {
+	k := m.last
+	switch {
+	case k == nil:
+		k = m.by[&ls[0]]
+	case sameSlice(ls, k.given):
+	case k.next != nil && sameSlice(ls, k.next.given):
+		k = k.next
+	default:
+		k = m.by[&ls[0]]
+		m.last.next = k
+	}
+	if k == nil || !sameSlice(ls, k.given) {
 		return nil
 	}
 	m.hits++
-	return r.knownGroup
+	m.last = k
+	return k
 }
 
 // wants says whether labels that are not known should be added. When there are
@@ -38,16 +47,23 @@ func (m *memo) wants() bool {
 		m.passes--
 		return false
 	case m.by == nil:
-		m.by = map[*quantrac.Label]remembered{}
+		m.by = map[*quantrac.Label]*knownGroup{}
 	case len(m.by) >= maxRemembered:
 		if m.hits < len(m.by) {
 			m.passes = 16 * maxRemembered
 		}
-		m.by, m.hits = nil, 0
+		m.by, m.last, m.hits = nil, nil, 0
 		return m.wants()
 	}
 	return true
 }
 
 // add remembers labels.
-func (m *memo) add(ls quantrac.Labels, k *knownGroup) { m.by[&ls[0]] = remembered{ls, k} }
+func (m *memo) add(ls quantrac.Labels, k *knownGroup) {
+	k.given = ls
+	m.by[&ls[0]] = k
+	if m.last != nil {
+		m.last.next = k
+	}
+	m.last = k
+}

@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"slices"
+	"strings"
 
 	"quantrac"
 )
@@ -15,8 +16,9 @@ type appender struct {
 	renamed map[string]knownGroup // by the key of labels with reserved names
 	memo    memo
 	groups  []appendGroup
-	shapes  [][]string // the first lists of properties
-	twice   []bool     // for each list of properties, whether one is there twice
+	lists   []propertyList // met in this payload or in others, up to maxLists
+	missed  int            // rows whose list was not among them
+	twice   []bool         // for each list of the payload, whether a property is there twice
 	rows    []plannedRow
 	order   []int32             // of the rows, group by group
 	next    []int32             // for making it: the place of the next row of each group
@@ -27,6 +29,18 @@ type appender struct {
 type knownGroup struct {
 	key      []byte
 	labels   int
+	hash     uint32 // of the key
+	payload  uint64 // the last that has it
+	position int    // there
+
+	given quantrac.Labels // of the rows, where they are remembered
+	next  *knownGroup     // the one met after it last time
+	list  int             // where its last row's list of properties is among the appender's
+}
+
+// propertyList is properties that rows have in common.
+type propertyList struct {
+	props    []string
 	payload  uint64 // the last that has it
 	position int    // there
 }
@@ -56,16 +70,26 @@ func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 	}
 	clear(a.renamed)
 	clear(a.beaten)
-	a.groups, a.shapes, a.twice, a.rows = a.groups[:0], a.shapes[:0], a.twice[:0], a.rows[:0]
+	a.groups, a.twice, a.rows = a.groups[:0], a.twice[:0], a.rows[:0]
+	if len(a.lists) == maxLists && a.missed > maxLists {
+		a.lists = nil // others are sent now
+	}
+	a.missed = 0
+	once := 0 // where the list is of rows whose labels are not remembered
 	for i := range b.Rows {
 		r := &b.Rows[i]
 		p := plannedRow{before: -1, sameTime: -1}
+		hint := &once
+		var known *knownGroup
 		var err error
-		if p.group, err = a.group(b, i, reserved); err == nil {
+		if p.group, known, err = a.group(b, i, reserved); err == nil {
 			err = validateRow(r)
 		}
+		if known != nil {
+			hint = &known.list
+		}
 		if err == nil {
-			p.shape, err = a.shape(i, r.Cells)
+			p.shape, err = a.shape(i, r.Cells, hint)
 		}
 		if err != nil {
 			return rowError(i, err)
@@ -76,33 +100,36 @@ func (a *appender) plan(b *quantrac.Batch, reserved func(string) bool) error {
 	return nil
 }
 
-// group returns the position of a row's group.
-func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (int, error) {
+// group returns the position of a row's group, and what is remembered of its labels.
+func (a *appender) group(b *quantrac.Batch, i int, reserved func(string) bool) (int, *knownGroup, error) {
 	ls := b.Rows[i].Group
 	remembers := b.Kind == quantrac.Readings && len(ls) > 0
 	if remembers {
 		if k := a.memo.find(ls); k != nil {
 			if k.payload != a.enc.groups.payload {
-				k.position = a.place(k.key, k.labels)
+				k.position = a.place(k.hash, k.key, k.labels)
 				k.payload = a.enc.groups.payload
 			}
-			return k.position, nil
+			return k.position, k, nil
 		}
 	}
-	labels, err := a.groupKey(b, i, reserved)
+	labels, hash, err := a.groupKey(b, i, reserved)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	n := a.place(a.enc.key, labels)
+	n := a.place(hash, a.enc.key, labels)
 	if remembers && a.memo.wants() {
-		a.memo.add(ls, &knownGroup{slices.Clone(a.enc.key), labels, a.enc.groups.payload, n})
+		a.memo.add(ls, &knownGroup{
+			key: slices.Clone(a.enc.key), labels: labels, hash: hash,
+			payload: a.enc.groups.payload, position: n,
+		})
 	}
-	return n, nil
+	return n, nil, nil
 }
 
 // place returns the position of a label set.
-func (a *appender) place(key []byte, labels int) int {
-	n, isNew := a.enc.groups.place(key, labels)
+func (a *appender) place(hash uint32, key []byte, labels int) int {
+	n, isNew := a.enc.groups.place(hash, key, labels)
 	if isNew {
 		a.groups = append(a.groups, appendGroup{newest: quantrac.MinMillis, last: -1})
 	}
@@ -110,34 +137,36 @@ func (a *appender) place(key []byte, labels int) int {
 }
 
 // groupKey makes the key at hand that of a row's group, and returns how many
-// labels that has.
-func (a *appender) groupKey(b *quantrac.Batch, i int, reserved func(string) bool) (labels int, err error) {
+// labels that has and its hash.
+func (a *appender) groupKey(b *quantrac.Batch, i int, reserved func(string) bool) (labels int, hash uint32, err error) {
 	ls := b.Rows[i].Group
 	a.enc.key = ls.AppendKey(a.enc.key[:0])
-	if _, _, ok := a.enc.groups.find(a.enc.key); ok {
-		return len(ls), nil // what is in the table has no reserved names
+	hash = a.enc.groups.hash(a.enc.key)
+	if _, ok := a.enc.groups.find(hash, a.enc.key); ok {
+		return len(ls), hash, nil // what is in the table has no reserved names
 	}
 	if k, ok := a.renamed[string(a.enc.key)]; ok {
 		a.enc.key = append(a.enc.key[:0], k.key...)
-		return k.labels, nil
+		return k.labels, k.hash, nil
 	}
 	if err := validateGroup(ls); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	id := identity(b.Kind, ls, reserved)
 	if err := validateModel(b, id); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if sameSlice(id, ls) {
-		return len(ls), nil
+		return len(ls), hash, nil
 	}
 	if err := validateGroup(id); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	given := string(a.enc.key)
 	a.enc.key = id.AppendKey(a.enc.key[:0])
-	a.renamed[given] = knownGroup{key: slices.Clone(a.enc.key), labels: len(id)}
-	return len(id), nil
+	hash = a.enc.groups.hash(a.enc.key)
+	a.renamed[given] = knownGroup{key: slices.Clone(a.enc.key), labels: len(id), hash: hash}
+	return len(id), hash, nil
 }
 
 // sameSlice says whether two label sets are the same memory.
@@ -146,20 +175,25 @@ func sameSlice(a, b quantrac.Labels) bool {
 }
 
 // shape returns the position of the row's list of properties; a list with a
-// property twice has its earlier cells beaten.
-func (a *appender) shape(row int, cells []quantrac.Cell) (int, error) {
-	n, ok := a.knownShape(cells)
-	if !ok {
+// property twice has its earlier cells beaten. hint is where the list may be among
+// the appender's.
+func (a *appender) shape(row int, cells []quantrac.Cell, hint *int) (n int, err error) {
+	payload := a.enc.groups.payload
+	l := a.list(cells, hint)
+	if l != nil && l.payload == payload {
+		n = l.position
+	} else {
 		var isNew bool
 		if n, isNew = a.enc.shape(cells); isNew {
 			if err := validateProperties(cells); err != nil {
 				return 0, err
 			}
 			a.twice = append(a.twice, propertyTwice(cells))
-			if n == len(a.shapes) && n < maxCompared {
-				a.shapes = append(a.shapes, properties(cells))
-			}
 		}
+		if l == nil {
+			l = a.addList(cells, hint)
+		}
+		l.payload, l.position = payload, n
 	}
 	if a.twice[n] {
 		for i := range cells {
@@ -173,15 +207,34 @@ func (a *appender) shape(row int, cells []quantrac.Cell) (int, error) {
 	return n, nil
 }
 
-// knownShape finds the row's list of properties among the first ones of the
-// batch by comparing: a fleet has few, and their names are mostly the same memory.
-func (a *appender) knownShape(cells []quantrac.Cell) (int, bool) {
-	for n, props := range a.shapes {
-		if sameProperties(props, cells) {
-			return n, true
+// list finds the row's list of properties among those of rows before by comparing:
+// a fleet has few, and a station mostly one.
+func (a *appender) list(cells []quantrac.Cell, hint *int) *propertyList {
+	if *hint < len(a.lists) && sameProperties(a.lists[*hint].props, cells) {
+		return &a.lists[*hint]
+	}
+	for n := range a.lists {
+		if sameProperties(a.lists[n].props, cells) {
+			*hint = n
+			return &a.lists[n]
 		}
 	}
-	return 0, false
+	a.missed++
+	return nil
+}
+
+// addList adds a list of properties, where it is worth it, and returns it.
+func (a *appender) addList(cells []quantrac.Cell, hint *int) *propertyList {
+	if len(a.lists) == maxLists || len(cells) > maxListed {
+		return &propertyList{}
+	}
+	props := make([]string, len(cells))
+	for i := range cells {
+		props[i] = strings.Clone(cells[i].Property) // it may be a piece of what was sent
+	}
+	*hint = len(a.lists)
+	a.lists = append(a.lists, propertyList{props: props})
+	return &a.lists[*hint]
 }
 
 func sameProperties(props []string, cells []quantrac.Cell) bool {
@@ -196,16 +249,10 @@ func sameProperties(props []string, cells []quantrac.Cell) bool {
 	return true
 }
 
-// maxCompared is how many lists of properties are found by comparing.
-const maxCompared = 32
-
-func properties(cells []quantrac.Cell) []string {
-	out := make([]string, len(cells))
-	for i := range cells {
-		out[i] = cells[i].Property
-	}
-	return out
-}
+const (
+	maxLists  = 32 // lists of properties that are found by comparing
+	maxListed = 64 // properties of one
+)
 
 func propertyTwice(cells []quantrac.Cell) bool {
 	for i := range cells {

@@ -187,7 +187,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 		r.Quality = append(r.Quality, uint8(q))
 	}
 	stored := len(r.Cols)
-	if r.Kind == rows.Reading && r.Time <= g.newest {
+	if r.Kind == rows.Reading && r.Time <= g.newest && (g.more == nil || g.more.lately.may(r.Time)) {
 		stored -= db.dropRedelivered(g, r)
 	}
 	c.stored += stored
@@ -213,6 +213,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	}
 	g.touched = commit.Number
 	if g.more != nil {
+		g.more.lately.add(r.Time, g.newest)
 		for _, f := range g.more.folds {
 			f.forget(r.Time)
 		}

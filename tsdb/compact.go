@@ -129,6 +129,10 @@ func (db *DB) merged(err error) error {
 	return err
 }
 
+// fanIn is how many blocks are merged at the least: the more, the seldomer a value
+// is rewritten, and the more blocks a reader meets.
+const fanIn = 8
+
 // smallOnes picks the blocks of a partition worth merging by themselves: from
 // the smallest up, as long as the next is not larger than twice all before it.
 // So a value is rewritten a number of times that grows with the logarithm only.
@@ -142,7 +146,7 @@ func smallOnes(part []*blockFile) []*blockFile {
 		}
 		n, sum = n+1, sum+b.info.Bytes
 	}
-	if n < 4 {
+	if n < fanIn {
 		return nil
 	}
 	return bySize[:n]

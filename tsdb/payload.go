@@ -83,7 +83,7 @@ func (e *batchEncoder) reset() {
 // group returns the position of a label set in the table.
 func (e *batchEncoder) group(ls quantrac.Labels) int {
 	e.key = ls.AppendKey(e.key[:0])
-	n, _ := e.groups.place(e.key, len(ls))
+	n, _ := e.groups.place(e.groups.hash(e.key), e.key, len(ls))
 	return n
 }
 

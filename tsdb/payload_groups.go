@@ -34,9 +34,11 @@ func (t *payloadGroups) begin() {
 	t.buf, t.keys = t.buf[:0], t.keys[:0]
 }
 
-// find returns the position of the set with a key, and what add wants to be told.
-func (t *payloadGroups) find(key []byte) (position int, hash uint32, ok bool) {
-	hash = uint32(maphash.Bytes(t.seed, key))
+// hash returns the hash of a key, which find and add want to be told.
+func (t *payloadGroups) hash(key []byte) uint32 { return uint32(maphash.Bytes(t.seed, key)) }
+
+// find returns the position of the set with a key.
+func (t *payloadGroups) find(hash uint32, key []byte) (position int, ok bool) {
 	mask := uint32(len(t.slots) - 1)
 	for i := hash & mask; t.slots[i].payload == t.payload; i = (i + 1) & mask {
 		s := &t.slots[i]
@@ -44,10 +46,10 @@ func (t *payloadGroups) find(key []byte) (position int, hash uint32, ok bool) {
 			continue
 		}
 		if k := t.keys[s.number]; string(t.buf[k.from:k.to]) == string(key) {
-			return int(s.number), hash, true
+			return int(s.number), true
 		}
 	}
-	return 0, hash, false
+	return 0, false
 }
 
 // add adds a set of so many labels, whose key find has not found, and returns its
@@ -88,8 +90,8 @@ func (t *payloadGroups) keyAt(position int) []byte {
 
 // place returns the position of a set of so many labels, added where it is not
 // there, and whether it is new.
-func (t *payloadGroups) place(key []byte, labels int) (position int, isNew bool) {
-	n, hash, ok := t.find(key)
+func (t *payloadGroups) place(hash uint32, key []byte, labels int) (position int, isNew bool) {
+	n, ok := t.find(hash, key)
 	if ok {
 		return n, false
 	}

@@ -53,6 +53,15 @@ func (db *DB) runFlush(ctx context.Context, flushed chan<- struct{}) {
 				return
 			}
 		}
+		// Who asked for it while it was under way has got it, unless there is
+		// enough for another.
+		select {
+		case <-db.wake:
+		default:
+		}
+		if db.full() {
+			db.wakeFlush()
+		}
 		select {
 		case flushed <- struct{}{}:
 		default:

@@ -145,11 +145,20 @@ func (r *Run) Value(row, col int) float64 {
 	return math.Float64frombits(r.row(row)[headWords+qualityWords(r.Columns())+col])
 }
 
-// Find returns the first row that does not lie before time. It looks for the
+// nearEnd is how many of the last rows Find looks at one by one.
+const nearEnd = 4
+
+// Find returns the first row that does not lie before time. What is looked for is
+// mostly near the end: of senders that overtake each other. Else it looks for the
 // page first: rows lie far apart in memory, the times of pages do not.
 func (r *Run) Find(time int64) int {
 	if r.rows == 0 || time > r.last {
 		return r.Len()
+	}
+	for i := r.Len() - 2; i >= 0 && i >= r.Len()-nearEnd; i-- {
+		if r.Time(i) < time {
+			return i + 1
+		}
 	}
 	page := 0
 	if r.pages != nil {
