@@ -25,6 +25,9 @@ type applier struct {
 	humans map[*group]bool // all groups with rows by people
 	key    []byte          // of a group, while the store is opened
 	found  lookup
+	noted  []arrival // rows of the commit that the head's filter is to be told of
+	warm   int       // groups of the table up to here have been fetched
+	word   int64     // of what was fetched, so that it is
 	// covering is of the late row at hand.
 	covering []block.Chunk
 	sc       scratch
@@ -131,11 +134,19 @@ func (db *DB) applyBatch(e journal.Entry) error {
 	}
 	var c counts
 	h := db.apply.state.heads[len(db.apply.state.heads)-1]
+	w.warm, w.noted = 0, w.noted[:0]
 	for w.dec.next() {
+		if w.dec.group >= w.warm {
+			w.fetch(h, w.dec.group)
+		}
 		db.applyRow(h, e.Commit, &c)
+	}
+	for _, a := range w.noted { // all at once, so that the places are fetched together
+		h.present.note(a.group, a.time)
 	}
 	h.rows.Add(int64(c.rows))
 	h.bytes.Add(int64(c.bytes))
+	h.filter(db.o.FlushBytes)
 	db.stats.stored.Add(uint64(c.stored))
 	db.stats.redelivered.Add(uint64(c.redelivered))
 	if c.stored > 0 || w.dec.head.Kind == quantrac.Revocation {
@@ -147,6 +158,33 @@ func (db *DB) applyBatch(e journal.Entry) error {
 	}
 	db.receipts.put(e.Number, c)
 	return w.dec.err
+}
+
+// fetchAhead is how many groups are fetched at once.
+const fetchAhead = 32
+
+// fetch reads a word of all that applying rows of the groups from one on will touch.
+// The rows of a batch come group by group, and what a group has lies in a dozen
+// places that have not been touched for thousands of others: asked for together they
+// come in the time of one.
+func (w *applier) fetch(h *head, from int) {
+	w.warm = min(from+fetchAhead, len(w.groups))
+	for _, g := range w.groups[from:w.warm] {
+		w.word += g.newest
+		if hg := h.known(g.id); hg != nil {
+			w.word += hg.first.Last()
+		}
+	}
+	for _, g := range w.groups[from:w.warm] {
+		if g.more != nil {
+			for _, s := range g.more.series {
+				w.word += s.last
+			}
+		}
+		if hg := h.known(g.id); hg != nil && hg.first.Len() > 0 {
+			w.word += hg.first.Time(hg.first.Len() - 1)
+		}
+	}
 }
 
 // change is what a person did by a batch, nil for devices and models.
@@ -187,7 +225,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 		r.Quality = append(r.Quality, uint8(q))
 	}
 	stored := len(r.Cols)
-	if r.Kind == rows.Reading && r.Time <= g.newest && (g.more == nil || g.more.lately.may(r.Time)) {
+	if r.Kind == rows.Reading && r.Time <= g.newest {
 		stored -= db.dropRedelivered(g, r)
 	}
 	c.stored += stored
@@ -196,6 +234,9 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 		return
 	}
 	h.reach(r.Time)
+	if h.present != nil {
+		w.noted = append(w.noted, arrival{group: g.id, time: r.Time})
+	}
 	g.mu.Lock()
 	size := h.add(g.id, r, int(g.count))
 	if r.Kind == rows.Human && !g.humans() {
@@ -213,7 +254,6 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 	}
 	g.touched = commit.Number
 	if g.more != nil {
-		g.more.lately.add(r.Time, g.newest)
 		for _, f := range g.more.folds {
 			f.forget(r.Time)
 		}

@@ -115,7 +115,10 @@ func (db *DB) advance(commit uint64) error {
 func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 	parts := db.partsOf(h)
 	for _, first := range slices.Sorted(maps.Keys(parts)) {
-		rows := newPresence(h.rows.Load())
+		present := h.present // of the rows of all partitions: more than needed does no harm
+		if present == nil {
+			present = newPresence(h.rows.Load())
+		}
 		err := out.block(first, func(w *block.Writer, ids *[]uint32) error {
 			var buf tables
 			var lone loneRows
@@ -129,7 +132,9 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 				t := h.group(id, &lone).table(&buf, first, first+partitionLen-1)
 				if t.Len() > 0 {
 					*ids = append(*ids, id)
-					rows.add(id, t.Times)
+				}
+				if h.present == nil {
+					present.add(id, t.Times)
 				}
 				labels, properties := names.of(db.groups.at(id))
 				if err := w.Group(labels, properties, t); err != nil {
@@ -141,7 +146,7 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 		if err != nil {
 			return err
 		}
-		out.blocks[len(out.blocks)-1].rows = rows
+		out.blocks[len(out.blocks)-1].rows = present
 	}
 	if len(h.commits) > 0 {
 		if err := out.file(func(f vfs.File) error { return commits.Write(f, h.commits, h.changes) }); err != nil {

@@ -33,7 +33,6 @@ type groupMore struct {
 	series []*series // by column less one
 	folds  []*keptFold
 	shapes []*groupShape // of the applying goroutine alone
-	lately lately        // rows that came last; of the applying goroutine alone
 }
 
 // groupShape says which columns the cells of a list of properties go to.

@@ -19,8 +19,9 @@ type head struct {
 	bytes atomic.Int64
 	rows  atomic.Int64
 
-	any         bool  // there are rows; with what follows, of the applying goroutine
-	first, last int64 // their times
+	any         bool      // there are rows; with what follows, of the applying goroutine
+	first, last int64     // their times
+	present     *presence // of its rows once there are many, else nil
 
 	// Of a head that is being flushed: what it holds reaches commit cursor,
 	// and these commits are not in a file yet.
@@ -107,6 +108,16 @@ func (h *head) runs(p *headPiece, k uint32) *headGroup {
 	return p.groups[k]
 }
 
+// known returns the runs of a group, nil for none or where they stand in the log, to
+// the applying goroutine: nobody else changes where they are.
+func (h *head) known(id uint32) *headGroup {
+	k := int(id >> pieceBits)
+	if k >= len(h.pieces) || h.pieces[k] == nil || h.pieces[k].groups == nil {
+		return nil
+	}
+	return h.pieces[k].groups[id&(1<<pieceBits-1)]
+}
+
 // What a group and a piece of them take in a head beside the rows, in bytes.
 const (
 	emptyGroup = 96
@@ -182,6 +193,26 @@ func (h *head) reach(t int64) {
 		h.any, h.first, h.last = true, t, t
 	}
 	h.first, h.last = min(h.first, t), max(h.last, t)
+}
+
+// filter makes the filter of the head's rows once there are so many that looking for
+// one in them takes longer: an eighth of what is flushed.
+func (h *head) filter(flushBytes int64) {
+	bytes, rows := h.bytes.Load(), h.rows.Load()
+	if h.present != nil || bytes < flushBytes/8 {
+		return
+	}
+	h.present = newPresence(rows * (flushBytes + flushBytes/4) / bytes)
+	var times []int64
+	var lone loneRows
+	for _, id := range h.touched {
+		hg := h.group(id, &lone)
+		for i := range hg.count() {
+			run := hg.run(i)
+			times = run.Times(times[:0], 0, run.Len())
+			h.present.add(id, times)
+		}
+	}
 }
 
 // add adds a row of a group of so many columns and returns the growth in bytes.

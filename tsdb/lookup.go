@@ -22,6 +22,9 @@ func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 	// a batch does not hold a series and time twice.
 	s := db.apply.state
 	for _, h := range s.heads {
+		if !h.present.may(g.id, r.Time) {
+			continue
+		}
 		hg := h.group(g.id, &db.apply.w.lone) // nobody else changes them
 		for i := range hg.count() {
 			dropped += dropSeen(hg.run(i), r)

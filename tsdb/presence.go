@@ -6,7 +6,8 @@ import "math/bits"
 // a look into the file: a Bloom filter (B. H. Bloom, Space/time trade-offs in hash
 // coding with allowable errors, CACM 13, 1970) over groups and times, the bits of a
 // row in one line of memory. Blocks that have been written by this process and are
-// not sealed have one: where late rows are looked for that may be there already.
+// not sealed have one, and a head of many rows: where late rows are looked for that
+// may be there already.
 type presence struct {
 	lines [][8]uint64
 }
@@ -43,15 +44,20 @@ func mix(h uint64) uint64 {
 
 // add adds rows of a group.
 func (p *presence) add(group uint32, times []int64) {
+	for _, t := range times {
+		p.note(group, t)
+	}
+}
+
+// note adds a row.
+func (p *presence) note(group uint32, time int64) {
 	if p == nil {
 		return
 	}
-	for _, t := range times {
-		line, a, b, c := p.place(group, t)
-		line[a/64] |= 1 << (a % 64)
-		line[b/64] |= 1 << (b % 64)
-		line[c/64] |= 1 << (c % 64)
-	}
+	line, a, b, c := p.place(group, time)
+	line[a/64] |= 1 << (a % 64)
+	line[b/64] |= 1 << (b % 64)
+	line[c/64] |= 1 << (c % 64)
 }
 
 // may says whether a row may be there; without a filter any may.
