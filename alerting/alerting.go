@@ -31,6 +31,7 @@ type Alerting struct {
 	feed  feed
 	subs  book
 	stats counters
+	spare chan []byte // memory for batches that wait to be judged
 
 	judgedMu sync.Mutex
 	judgedCh chan struct{} // closed when processed moves; nil where nobody waits
@@ -76,7 +77,7 @@ func Open(ctx context.Context, dir string, j *journal.Journal, decode Decode, re
 	}
 	a := &Alerting{
 		o: o, dir: dir, j: j, reg: reg, decode: decode,
-		closed: make(chan struct{}),
+		closed: make(chan struct{}), spare: make(chan []byte, 4),
 	}
 	migrations, err := readMigrations()
 	if err != nil {

@@ -63,7 +63,7 @@ func (a *Alerting) eventOf(e journal.Entry) (event, error) {
 	case e.Kind == quantrac.RecordBatch && e.Flags&quantrac.FlagHistory != 0:
 		// Imported: passed over.
 	case e.Kind == quantrac.RecordBatch:
-		ev.data = slices.Clone(e.Data)
+		ev.data = append(a.spared(), e.Data...)
 	case e.Kind == quantrac.RecordRun && a.o.Outlook != nil:
 		ev.run, err = a.outlookOf(e.Commit, e.Data)
 	case e.Kind == quantrac.RecordWarning && e.Flags == flagWarning:
@@ -72,12 +72,37 @@ func (a *Alerting) eventOf(e journal.Entry) (event, error) {
 	return ev, err
 }
 
+// maxSpare is how large the memory of a batch may be to be used again.
+const maxSpare = 1 << 20
+
+// spared returns memory for a batch.
+func (a *Alerting) spared() []byte {
+	select {
+	case b := <-a.spare:
+		return b[:0]
+	default:
+		return []byte{}
+	}
+}
+
+// spareAgain gives memory back that a batch is not in any more.
+func (a *Alerting) spareAgain(b []byte) {
+	if cap(b) > maxSpare {
+		return
+	}
+	select {
+	case a.spare <- b:
+	default: // there is enough
+	}
+}
+
 // take judges one entry.
 func (g *judge) take(ctx context.Context, ev event) error {
 	var err error
 	switch {
 	case ev.data != nil:
 		err = g.batch(ctx, ev.Commit, ev.data)
+		g.a.spareAgain(ev.data)
 	case ev.run != nil:
 		err = g.run(ctx, ev.Commit, ev.run)
 	case ev.kind == quantrac.RecordRegistry && g.rec == nil:

@@ -8,6 +8,7 @@ import "quantrac"
 type memo struct {
 	by     map[*quantrac.Label]*knownGroup
 	last   *knownGroup // the one met before
+	resume *knownGroup // what came after the one before that last time, where it did not now
 	hits   int         // since it was last emptied
 	passes int         // label sets not to remember, as that was of no use
 }
@@ -17,7 +18,7 @@ const maxRemembered = 1 << 15
 
 // find returns what is known of labels, nil for nothing. Stations report in the
 // same order time after time, so it is mostly what came after the one before, or
-// that one again.
+// that one again; one that is left out, or comes between, does not change the order.
 func (m *memo) find(ls quantrac.Labels) *knownGroup {
 	k := m.last
 	switch {
@@ -26,9 +27,12 @@ func (m *memo) find(ls quantrac.Labels) *knownGroup {
 	case sameSlice(ls, k.given):
 	case k.next != nil && sameSlice(ls, k.next.given):
 		k = k.next
+	case m.resume != nil && sameSlice(ls, m.resume.given):
+		k, m.resume = m.resume, nil
 	default:
 		k = m.by[&ls[0]]
-		m.last.next = k
+		m.last.follow(k)
+		m.resume = m.last.next
 	}
 	if k == nil || !sameSlice(ls, k.given) {
 		return nil
@@ -36,6 +40,14 @@ func (m *memo) find(ls quantrac.Labels) *knownGroup {
 	m.hits++
 	m.last = k
 	return k
+}
+
+// follow notes that k came after the group: the second time it counts.
+func (g *knownGroup) follow(k *knownGroup) {
+	if g.next == nil || g.other == k {
+		g.next = k
+	}
+	g.other = k
 }
 
 // wants says whether labels that are not known should be added. When there are
@@ -52,7 +64,7 @@ func (m *memo) wants() bool {
 		if m.hits < len(m.by) {
 			m.passes = 16 * maxRemembered
 		}
-		m.by, m.last, m.hits = nil, nil, 0
+		m.by, m.last, m.resume, m.hits = nil, nil, nil, 0
 		return m.wants()
 	}
 	return true
@@ -63,7 +75,7 @@ func (m *memo) add(ls quantrac.Labels, k *knownGroup) {
 	k.given = ls
 	m.by[&ls[0]] = k
 	if m.last != nil {
-		m.last.next = k
+		m.last.follow(k)
 	}
 	m.last = k
 }

@@ -34,7 +34,8 @@ type knownGroup struct {
 	position int    // there
 
 	given quantrac.Labels // of the rows, where they are remembered
-	next  *knownGroup     // the one met after it last time
+	next  *knownGroup     // the one mostly met after it
+	other *knownGroup     // the one met after it when it was not that
 	list  int             // where its last row's list of properties is among the appender's
 }
 

@@ -76,21 +76,29 @@ func (d *batchDecoder) wanted(wanted func(station []byte) bool) []quantrac.Label
 	return groups
 }
 
-// stationOf finds the station in a key that batchDecoder.open has walked.
+// stationOf finds the station in a key that batchDecoder.rawGroup has walked.
 func stationOf(key []byte) []byte {
-	next := func() []byte {
-		n, w := binary.Uvarint(key)
-		s := key[w : w+int(n)]
-		key = key[w+int(n):]
-		return s
-	}
-	for len(key) > 0 {
-		name, value := next(), next()
+	for at := 0; at < len(key); {
+		name, next := textAt(key, at)
+		value, end := textAt(key, next)
 		if string(name) == quantrac.LabelStation {
 			return value
 		}
+		at = end
 	}
 	return nil
+}
+
+// textAt returns the text at a place of a key that has been walked, and the end of
+// it.
+func textAt(key []byte, at int) (text []byte, end int) {
+	n := int(key[at])
+	at++
+	if n >= 0x80 { // hardly any text is as long
+		u, w := binary.Uvarint(key[at-1:])
+		n, at = int(u), at-1+w
+	}
+	return key[at : at+n], at + n
 }
 
 // batchDecoder walks a payload row by row without making a Batch. Slices and
@@ -128,6 +136,10 @@ func (d *batchDecoder) fail(format string, args ...any) {
 }
 
 func (d *batchDecoder) uvarint(what string) uint64 {
+	if d.off < len(d.data) && d.data[d.off] < 0x80 { // as most are
+		d.off++
+		return uint64(d.data[d.off-1])
+	}
 	v, n := binary.Uvarint(d.data[d.off:])
 	if n <= 0 {
 		d.fail("%s is not a whole number", what)
@@ -199,11 +211,18 @@ func (d *batchDecoder) begin(data []byte) {
 // rawGroup reads a label set, as its key.
 func (d *batchDecoder) rawGroup() []byte {
 	labels := d.count("labels", 2)
-	from := d.off
+	from, at := d.off, d.off
 	for i := 0; i < 2*labels && d.err == nil; i++ {
+		if at < len(d.data) && d.data[at] < 0x80 && int(d.data[at]) < len(d.data)-at { // as nearly all are
+			at += 1 + int(d.data[at])
+			continue
+		}
+		d.off = at
 		d.bytes("label")
+		at = d.off
 	}
-	return d.data[from:d.off]
+	d.off = at
+	return d.data[from:at]
 }
 
 // rows reads what stands between the label sets and the rows.
@@ -276,7 +295,10 @@ func (d *batchDecoder) cells() {
 		var v float64
 		switch form := int(tag >> qualityBits); {
 		case form <= decimal.MaxExp:
-			u, n := binary.Uvarint(data[off:])
+			u, n := shortUvarint(data, off)
+			if n == 0 {
+				u, n = binary.Uvarint(data[off:])
+			}
 			if n <= 0 {
 				d.off = off
 				d.fail("mantissa is not a whole number")
@@ -306,6 +328,22 @@ func (d *batchDecoder) cells() {
 		d.values, d.qualities = append(d.values, v), append(d.qualities, q)
 	}
 	d.off = off
+}
+
+// shortUvarint reads a varint of one or two bytes, as those of most readings are; n
+// is 0 where it is none.
+func shortUvarint(data []byte, off int) (u uint64, n int) {
+	if off+2 > len(data) {
+		return 0, 0
+	}
+	a, b := data[off], data[off+1]
+	if a < 0x80 {
+		return uint64(a), 1
+	}
+	if b < 0x80 {
+		return uint64(a&0x7f) | uint64(b)<<7, 2
+	}
+	return 0, 0
 }
 
 // decodeLabels reads a key that batchDecoder.open has walked.
