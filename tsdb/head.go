@@ -127,6 +127,9 @@ const (
 // add adds a row of a group of so many columns and returns the growth in bytes.
 // The group's mu is held.
 func (h *head) add(id uint32, r *rows.Row, columns int) int {
+	if hg := h.known(id); hg != nil {
+		return hg.add(r, columns)
+	}
 	size := 0
 	p, k := h.piece(id), id&(1<<pieceBits-1)
 	if p == nil {
@@ -134,28 +137,25 @@ func (h *head) add(id uint32, r *rows.Row, columns int) int {
 		h.keep(id, p)
 		size += emptyPiece
 	}
-	hg, last := h.runs(p, k), p.lone[k]
-	if hg == nil {
-		if last == 0 {
-			h.touch(id)
-			size += 4
-		}
-		if columns == 1 {
-			if place, ok := h.log.Append(last, r); ok {
-				p.lone[k] = place
-				return size + rows.LogRowBytes
-			}
-		}
-		hg = &headGroup{first: rows.NewRun(columns)}
-		if last != 0 {
-			hg.first, _ = h.log.Run(last, nil)
-			size += hg.first.Len() * rows.LogRowBytes
-			p.lone[k] = 0
-		}
-		h.give(p, k, hg)
-		size += emptyGroup
+	last := p.lone[k]
+	if last == 0 {
+		h.touch(id)
+		size += 4
 	}
-	return size + hg.add(r, columns)
+	if columns == 1 {
+		if place, ok := h.log.Append(last, r); ok {
+			p.lone[k] = place
+			return size + rows.LogRowBytes
+		}
+	}
+	hg := &headGroup{first: rows.NewRun(columns)}
+	if last != 0 {
+		hg.first, _ = h.log.Run(last, nil)
+		size += hg.first.Len() * rows.LogRowBytes
+		p.lone[k] = 0
+	}
+	h.give(p, k, hg)
+	return size + emptyGroup + hg.add(r, columns)
 }
 
 // keep puts a new piece of a group in its place.
