@@ -18,6 +18,7 @@ import (
 	"quantrac/tsdb/internal/commits"
 	"quantrac/tsdb/internal/files"
 	"quantrac/tsdb/internal/index"
+	"quantrac/tsdb/internal/rows"
 )
 
 // Options of a DB. The zero value works.
@@ -143,6 +144,7 @@ type DB struct {
 		wg     sync.WaitGroup
 	}
 	stats counters
+	spare rows.Spare // memory for the rows of heads
 }
 
 // state is what there is to read. It does not change; the next one takes its
@@ -155,13 +157,17 @@ type state struct {
 }
 
 // release gives a state back; the blocks that only it has are closed, and
-// removed where a merge has taken their place.
+// removed where a merge has taken their place, and the memory of heads that only it
+// has is used again.
 func (db *DB) release(s *state) {
 	if s.refs.Add(-1) > 0 {
 		return
 	}
 	for _, b := range s.blocks {
 		b.release(db)
+	}
+	for _, h := range s.heads {
+		h.release()
 	}
 }
 

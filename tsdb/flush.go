@@ -64,7 +64,7 @@ func (db *DB) sealHead() (*head, uint64) {
 		return nil, db.apply.applied
 	}
 	h.cursor = db.apply.applied
-	db.replaceState(&state{heads: []*head{h, {}}, blocks: s.blocks})
+	db.replaceState(&state{heads: []*head{h, db.newHead()}, blocks: s.blocks})
 	return h, 0
 }
 
@@ -73,6 +73,9 @@ func (db *DB) replaceState(next *state) {
 	next.refs.Store(1)
 	for _, b := range next.blocks {
 		b.refs.Add(1)
+	}
+	for _, h := range next.heads {
+		h.states.Add(1)
 	}
 	old := db.apply.state
 	db.apply.state = next

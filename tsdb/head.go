@@ -15,6 +15,8 @@ type head struct {
 	pieces  []*headPiece // by number; nil where no group has rows here
 	touched []uint32     // numbers of the groups that have
 	log     rows.Log     // the first rows of lone series
+	mem     *rows.Memory // of the runs of others
+	states  atomic.Int64 // that have the head
 
 	bytes atomic.Int64
 	rows  atomic.Int64
@@ -28,6 +30,16 @@ type head struct {
 	cursor  uint64
 	commits []quantrac.Commit
 	changes []*commits.Change
+}
+
+// newHead returns an empty head that no state has yet.
+func (db *DB) newHead() *head { return &head{mem: db.spare.Memory()} }
+
+// release lets a state go of the head; what only it had is used for the next one.
+func (h *head) release() {
+	if h.states.Add(-1) == 0 {
+		h.mem.Free()
+	}
 }
 
 // headPiece is the groups of a piece of their table.
@@ -82,7 +94,7 @@ func (h *head) group(id uint32, mem *loneRows) *headGroup {
 	}
 	k := id & (1<<pieceBits - 1)
 	if last := p.lone[k]; last != 0 {
-		mem.group.first, mem.words = h.log.Run(last, mem.words)
+		mem.group.first, mem.words = h.log.Run(last, mem.words, nil)
 		return &mem.group
 	}
 	return h.runs(p, k)
@@ -128,7 +140,7 @@ const (
 // The group's mu is held.
 func (h *head) add(id uint32, r *rows.Row, columns int) int {
 	if hg := h.known(id); hg != nil {
-		return hg.add(r, columns)
+		return hg.add(r, columns, h.mem)
 	}
 	size := 0
 	p, k := h.piece(id), id&(1<<pieceBits-1)
@@ -148,14 +160,14 @@ func (h *head) add(id uint32, r *rows.Row, columns int) int {
 			return size + rows.LogRowBytes
 		}
 	}
-	hg := &headGroup{first: rows.NewRun(columns)}
+	hg := &headGroup{first: rows.NewRun(columns, h.mem)}
 	if last != 0 {
-		hg.first, _ = h.log.Run(last, nil)
+		hg.first, _ = h.log.Run(last, nil, h.mem)
 		size += hg.first.Len() * rows.LogRowBytes
 		p.lone[k] = 0
 	}
 	h.give(p, k, hg)
-	return size + emptyGroup + hg.add(r, columns)
+	return size + emptyGroup + hg.add(r, columns, h.mem)
 }
 
 // keep puts a new piece of a group in its place.
@@ -217,7 +229,7 @@ func (h *head) filter(flushBytes int64) {
 
 // add adds a row of a group of so many columns and returns the growth in bytes.
 // The group's mu is held.
-func (hg *headGroup) add(r *rows.Row, columns int) int {
+func (hg *headGroup) add(r *rows.Row, columns int, mem *rows.Memory) int {
 	if hg.first.Len() == 0 {
 		return hg.first.Append(r)
 	}
@@ -226,7 +238,7 @@ func (hg *headGroup) add(r *rows.Row, columns int) int {
 			return run.Append(r)
 		}
 	}
-	run := rows.NewRun(columns)
+	run := rows.NewRun(columns, mem)
 	size := run.Append(r)
 	if hg.late == nil {
 		hg.late = &lateRuns{}

@@ -115,7 +115,7 @@ func (db *DB) install(out *output, old []*blockFile, h *head) error {
 	s := db.apply.state
 	next := &state{heads: s.heads}
 	if h != nil {
-		next.heads = s.heads[1:]
+		next.heads = slices.Clone(s.heads[1:]) // not the head that is done with: it is large
 		if out.commits != nil {
 			db.log.Settle(out.commits, len(h.commits), len(h.changes))
 		}

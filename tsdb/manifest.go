@@ -111,8 +111,9 @@ func isStoreFile(name string) bool {
 
 // openFiles opens what the manifest names and makes the index of it.
 func (db *DB) openFiles() error {
-	s := &state{heads: []*head{{}}}
+	s := &state{heads: []*head{db.newHead()}}
 	s.refs.Store(1)
+	s.heads[0].states.Store(1)
 	db.apply.state = s
 	var files []*commits.File
 	db.log = commits.NewLog(nil) // of nothing, should the files not open

@@ -83,9 +83,10 @@ func (w *logRow) len() uint64 { return w[4] >> logLenShift & (1<<logLenBits - 1)
 func (w *logRow) before() uint32 { return uint32(w[4] >> logPlaceShift) }
 
 // Run returns the rows of a series, whose last one is at a place, as a run that
-// lies in words, as far as there is room, which it returns for another one.
-func (l *Log) Run(last uint32, words []uint64) (Run, []uint64) {
-	r := NewRun(1)
+// lies in words, as far as there is room, which it returns for another one. Rows that are added to
+// the run are in mem.
+func (l *Log) Run(last uint32, words []uint64, mem *Memory) (Run, []uint64) {
+	r := NewRun(1, mem)
 	w := l.at(last)
 	n, stride := int(w.len()), int(r.stride)
 	if cap(words) < n*stride {

@@ -12,7 +12,7 @@ func TestLogIsRun(t *testing.T) {
 	var log Log
 	last, want := make([]uint32, 300), make([]Run, 300)
 	for i := range want {
-		want[i] = NewRun(1)
+		want[i] = NewRun(1, nil)
 	}
 	refused := 0
 	for i := range 4_000 {
@@ -40,7 +40,7 @@ func TestLogIsRun(t *testing.T) {
 			continue
 		}
 		var got Run
-		got, words = log.Run(last[k], words)
+		got, words = log.Run(last[k], words, nil)
 		a, b := &Table{}, &Table{}
 		got.Table(a, 0, got.Len())
 		want[k].Table(b, 0, want[k].Len())

@@ -18,6 +18,7 @@ import (
 // Appending never changes what is there: a copy of a Run, made under the lock
 // of who appends, can be read without it.
 type Run struct {
+	mem       *Memory   // of the pages; nil for the heap
 	begin     []uint64  // the first rows, up to a page of them
 	pages     *runPages // the others; nil for none
 	last      int64     // time of the last row
@@ -49,9 +50,10 @@ const (
 	pageWords = 5
 )
 
-// NewRun returns an empty run for rows of so many columns.
-func NewRun(columns int) Run {
-	var r Run
+// NewRun returns an empty run for rows of so many columns, whose pages are taken
+// from memory, nil for the heap.
+func NewRun(columns int, mem *Memory) Run {
+	r := Run{mem: mem}
 	r.shape(columns)
 	return r
 }
@@ -94,7 +96,7 @@ func (r *Run) add(time int64) (words []uint64, grown int) {
 		if r.pages != nil {
 			*longer = *r.pages
 		}
-		longer.list = append(longer.list, make([]uint64, pageRows*stride))
+		longer.list = append(longer.list, r.mem.take(pageRows*stride))
 		longer.firsts = append(longer.firsts, time)
 		r.pages = longer
 	}
@@ -237,9 +239,9 @@ func (r *Run) copy(from *Run, i int) {
 	copy(w[headWords+nq:], row[headWords+oq:])
 }
 
-// Join returns the rows of two runs as one.
+// Join returns the rows of two runs as one, in the memory of the first.
 func Join(a, b *Run) Run {
-	out := NewRun(max(a.Columns(), b.Columns()))
+	out := NewRun(max(a.Columns(), b.Columns()), a.mem)
 	out.Humans, out.MaxCommit = a.Humans || b.Humans, max(a.MaxCommit, b.MaxCommit)
 	i, k := 0, 0
 	for i < a.Len() || k < b.Len() {

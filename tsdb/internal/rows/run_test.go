@@ -13,7 +13,7 @@ func TestRunIsTable(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	for range 300 {
 		columns := 1 + rnd.IntN(40)
-		fresh, want := NewRun(rnd.IntN(columns+1)), &Table{}
+		fresh, want := NewRun(rnd.IntN(columns+1), nil), &Table{}
 		run := &fresh
 		time := int64(-5)
 		var held []Run
@@ -51,7 +51,7 @@ func TestRunIsTable(t *testing.T) {
 func TestJoinKeepsEveryRow(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(8, 8))
 	for range 300 {
-		a, b := NewRun(1), NewRun(3)
+		a, b := NewRun(1, nil), NewRun(3, nil)
 		var all []*Row
 		for i := range 1 + rnd.IntN(50) {
 			r := randomRow(rnd, int64(i), uint64(i), 20)
