@@ -183,6 +183,9 @@ func (w *applier) fetch(h *head, from int) {
 		}
 		if hg := h.known(g.id); hg != nil && hg.first.Len() > 0 {
 			w.word += hg.first.Time(hg.first.Len() - 1)
+			if hg.late != nil {
+				w.word += hg.late.list[0].Last()
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (db *DB) dropRedelivered(g *group, r *rows.Row) int {
 	// a batch does not hold a series and time twice.
 	s := db.apply.state
 	for _, h := range s.heads {
-		if !h.present.may(g.id, r.Time) {
+		if r.Time < h.first || r.Time > h.last || !h.present.may(g.id, r.Time) {
 			continue
 		}
 		hg := h.group(g.id, &db.apply.w.lone) // nobody else changes them
