@@ -2,7 +2,9 @@ package tsdb
 
 import (
 	"container/list"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"quantrac/tsdb/internal/block"
 )
@@ -13,7 +15,7 @@ type dayCache struct {
 	most  int
 	bytes int
 	pages map[dayKey]*list.Element
-	used  list.List // of *dayEntry, the latest in front
+	used  list.List // of *dayPage, the latest in front
 }
 
 type dayKey struct {
@@ -22,37 +24,75 @@ type dayKey struct {
 	page     int
 }
 
-type dayEntry struct {
+// dayPage is a page of days, with what the index of the block says of their series.
+type dayPage struct {
+	*block.DaysPage
 	key  dayKey
-	page *block.DaysPage
+	held []atomic.Pointer[dayHeld] // of each series, when first asked for
 }
 
+// dayHeld is what a block holds of a series, days or not.
+type dayHeld struct {
+	first, last int64 // times of values; first > last where there are none
+	maxCommit   uint64
+}
+
+// heldOf returns what a block holds of a property of the group at a position.
+func (b *blockFile) heldOf(position int, property string, g *block.Group) (*dayHeld, error) {
+	if err := b.r.Group(position, g); err != nil {
+		return nil, err
+	}
+	h := &dayHeld{first: 1}
+	if k := slices.Index(g.Properties, property); k >= 0 {
+		h.first, h.last = g.First[k], g.Last[k]
+	}
+	for i := range g.Chunks {
+		h.maxCommit = max(h.maxCommit, g.Chunks[i].MaxCommit)
+	}
+	return h, nil
+}
+
+// heldOf returns what the block holds of a series of the page.
+func (p *dayPage) heldOf(s *block.DaySeries, g *block.Group) (*dayHeld, error) {
+	if h := p.held[s.Number].Load(); h != nil {
+		return h, nil
+	}
+	h, err := p.key.block.heldOf(s.Position, p.key.property, g)
+	if err == nil {
+		p.held[s.Number].Store(h)
+	}
+	return h, err
+}
+
+func (p *dayPage) bytes() int { return p.Bytes() + 32*len(p.held) }
+
 // get returns a page, from its file where it is not kept.
-func (c *dayCache) get(k dayKey) (*block.DaysPage, error) {
+func (c *dayCache) get(k dayKey) (*dayPage, error) {
 	if p := c.kept(k); p != nil {
 		return p, nil
 	}
-	p, err := k.block.r.ReadDays(k.property, k.page)
+	read, err := k.block.r.ReadDays(k.property, k.page)
 	if err != nil {
 		return nil, err
 	}
+	p := &dayPage{DaysPage: read, key: k, held: make([]atomic.Pointer[dayHeld], read.Series())}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.pages[k]; e != nil { // somebody else was quicker
-		return e.Value.(*dayEntry).page, nil
+		return e.Value.(*dayPage), nil
 	}
 	if c.pages == nil {
 		c.pages = map[dayKey]*list.Element{}
 	}
-	c.pages[k] = c.used.PushFront(&dayEntry{k, p})
-	c.bytes += p.Bytes()
+	c.pages[k] = c.used.PushFront(p)
+	c.bytes += p.bytes()
 	for c.bytes > c.most && c.used.Len() > 1 {
 		c.remove(c.used.Back())
 	}
 	return p, nil
 }
 
-func (c *dayCache) kept(k dayKey) *block.DaysPage {
+func (c *dayCache) kept(k dayKey) *dayPage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.pages[k]
@@ -60,13 +100,13 @@ func (c *dayCache) kept(k dayKey) *block.DaysPage {
 		return nil
 	}
 	c.used.MoveToFront(e)
-	return e.Value.(*dayEntry).page
+	return e.Value.(*dayPage)
 }
 
 func (c *dayCache) remove(e *list.Element) {
-	d := c.used.Remove(e).(*dayEntry)
-	c.bytes -= d.page.Bytes()
-	delete(c.pages, d.key)
+	p := c.used.Remove(e).(*dayPage)
+	c.bytes -= p.bytes()
+	delete(c.pages, p.key)
 }
 
 // drop lets go of the pages of a block.

@@ -170,15 +170,14 @@ func (v *view) daysIn(sc *scratch, part *blockPart, t target, op FoldOp) error {
 	if !ok {
 		return nil
 	}
-	if sc.stats, err = statsOf(page, s, op, sc.stats[:0]); err != nil {
+	values, err := valuesOf(page, s, op)
+	if err != nil {
 		return err
 	}
-	at := 0
 	for k, c := range page.Counts(s) {
 		d := day{end: s.First + int64(k)*dayLen, count: c - 1, block: b}
 		if c > 1 && op != FoldCount {
-			d.value = sc.stats[at]
-			at++
+			d.value = values[k]
 		}
 		if c > 0 && !sc.others(b, d.end) {
 			sc.days = append(sc.days, d)
@@ -187,20 +186,21 @@ func (v *view) daysIn(sc *scratch, part *blockPart, t target, op FoldOp) error {
 	return nil
 }
 
-func statsOf(p *block.DaysPage, s block.DaySeries, op FoldOp, dst []float64) ([]float64, error) {
+// valuesOf returns what an op wants of the days of a series, nothing for a count.
+func valuesOf(p *dayPage, s block.DaySeries, op FoldOp) ([]float64, error) {
 	switch op {
 	case FoldCount:
-		return dst, nil
+		return nil, nil
 	case FoldMin:
-		return p.Values(dst, s, block.DayMin)
+		return p.Values(s, block.DayMin)
 	case FoldMax:
-		return p.Values(dst, s, block.DayMax)
+		return p.Values(s, block.DayMax)
 	case FoldFirst:
-		return p.Values(dst, s, block.DayFirst)
+		return p.Values(s, block.DayFirst)
 	case FoldLast:
-		return p.Values(dst, s, block.DayLast)
+		return p.Values(s, block.DayLast)
 	}
-	return p.Values(dst, s, block.DaySum)
+	return p.Values(s, block.DaySum)
 }
 
 // others says whether a head, or another block of the same partition, may have

@@ -166,6 +166,9 @@ func (m *month) compare(d int) {
 			hour := quantrac.Millis(3_600_000)
 			w.Width = []quantrac.Millis{hour, day, 6 * hour}[m.rnd.IntN(3)]
 			w.Step, w.First, w.Count = w.Width, m.start+quantrac.Millis(3+m.rnd.IntN(4))*day, 2+m.rnd.IntN(200)
+			if w.Width == day && m.rnd.IntN(4) > 0 { // the civil days, some before the first
+				w.First -= (w.First+7*3_600_000)%day + quantrac.Millis(m.rnd.IntN(9))*day
+			}
 			q.AsOfCommit = uint64(m.rnd.IntN(20) / 19 * 7)
 		}
 		op := tsdb.FoldOp(m.rnd.IntN(7))

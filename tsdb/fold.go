@@ -91,6 +91,9 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 			if w.By == nil && w.keeps(&q) {
 				return v.foldKept(ctx, sc, out, t, &q, w, op)
 			}
+			if w.By == nil && w.daily(&q) {
+				return v.foldDaily(ctx, sc, out, t, &q, w, op)
+			}
 			if w.By == nil && w.byDays(&q) {
 				if n, ok, err := v.foldDays(ctx, sc, out, t, &q, w, op); ok || err != nil {
 					return n, err

@@ -84,10 +84,30 @@ func (v *view) foldKept(ctx context.Context, sc *scratch, out *Folded, t target,
 
 // foldSome folds the windows from k to before n.
 func (v *view) foldSome(ctx context.Context, sc *scratch, out *Folded, t target, q *Query, w Windows, op FoldOp, k, n int) error {
-	part := Windows{First: quantrac.Millis(w.end(k)), Step: w.Step, Width: w.Width, Count: n - k}
+	part := w.part(k, n)
 	some := *q
 	some.From, some.To = part.span()
+	if !part.daily(&some) {
+		return v.foldStretch(ctx, sc, out, t, q, w, op, k, n)
+	}
 	f := &sc.folded
+	_, err := v.foldDaily(ctx, sc, f, t, &some, part, op)
+	copy(out.Counts[k:n], f.Counts)
+	copy(out.Values[k:n], f.Values)
+	return err
+}
+
+// part returns the windows from k to before n.
+func (w Windows) part(k, n int) Windows {
+	return Windows{First: quantrac.Millis(w.end(k)), Step: w.Step, Width: w.Width, Count: n - k}
+}
+
+// foldStretch folds the windows from k to before n by days, or row by row.
+func (v *view) foldStretch(ctx context.Context, sc *scratch, out *Folded, t target, q *Query, w Windows, op FoldOp, k, n int) error {
+	part := w.part(k, n)
+	some := *q
+	some.From, some.To = part.span()
+	f := &sc.stretch
 	if part.byDays(&some) {
 		if _, ok, err := v.foldDays(ctx, sc, f, t, &some, part, op); ok || err != nil {
 			if err == nil {

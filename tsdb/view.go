@@ -15,6 +15,7 @@ type view struct {
 	rows.View
 	epoch   uint64 // of recent
 	nothing bool   // as of before the first commit
+	pages   lastPages
 }
 
 // view takes hold of the present state.
@@ -71,9 +72,9 @@ type scratch struct {
 	days    []day
 	lasts   []int64 // of the pieces up to each the last time
 	near    int     // see around
-	stats   []float64
 	held    []piece
 	folded  Folded
+	stretch Folded
 
 	stretches []stretch
 }

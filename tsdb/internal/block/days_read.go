@@ -7,6 +7,7 @@ import (
 	"math"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"quantrac/tsdb/internal/codec"
 	"quantrac/tsdb/internal/decimal"
@@ -70,7 +71,7 @@ func (r *Reader) ReadDays(property string, page int) (*DaysPage, error) {
 }
 
 // DaysPage is the days of up to 64 series. What they come to is decoded when it
-// is asked for, the least and the greatest apart from the rest. Its methods may
+// is asked for, each stat apart from the rest. Its methods may
 // be called from any goroutine.
 type DaysPage struct {
 	series   []DaySeries
@@ -80,13 +81,15 @@ type DaysPage struct {
 	full     int // of those, days with values
 	where    func(error) error
 
+	values  [dayStats]atomic.Pointer[[]float64] // one a day, when first asked for
 	mu      sync.Mutex
-	decoded [dayColumns][]int64 // of the columns after the counts, when first asked for
+	decoded [dayColumns][]int64 // columns after the counts that were asked for as they are
 }
 
 // DaySeries says where the days of a series are in its page.
 type DaySeries struct {
 	Position int   // of the group in the file
+	Number   int   // of the series in the page, from 0 on
 	First    int64 // end of the first day, ms
 
 	places           int
@@ -122,6 +125,7 @@ const (
 	DayFirst
 	DayLast
 	DaySum
+	dayStats
 )
 
 var errDays = errors.New("columns do not fit one another")
@@ -196,7 +200,7 @@ func (p *DaysPage) place(shared *[colCount][]int64, groups int) error {
 			return errDays
 		}
 		s := DaySeries{
-			Position: int(position), First: first*dayLen - zoneOffset, places: int(places),
+			Position: int(position), Number: i, First: first*dayLen - zoneOffset, places: int(places),
 			day: day, known: p.known, full: p.full, days: int(shared[colLength][i]),
 		}
 		for _, c := range p.counts[day : day+s.days] {
@@ -226,47 +230,72 @@ func (p *DaysPage) Find(position int) (DaySeries, bool) {
 // or 0 where the day is not known. It belongs to the page.
 func (p *DaysPage) Counts(s DaySeries) []int64 { return p.counts[s.day : s.day+s.days] }
 
-// Values appends a stat of the days of a series that are known and have values.
-func (p *DaysPage) Values(dst []float64, s DaySeries, stat DayStat) ([]float64, error) {
-	n := 0
-	for _, c := range p.Counts(s) {
-		n += min(max(int(c)-1, 0), 1)
-	}
-	least, err := p.column(colMin)
-	if err != nil {
-		return dst, err
-	}
-	least = least[s.full : s.full+n]
-	column := [...]int{DayMax: colSpan, DayFirst: colFirstValue, DayLast: colLastValue, DaySum: colSum}
-	if stat == DayMin {
-		for _, m := range least {
-			dst = append(dst, decimal.Value(m, s.places))
-		}
-		return dst, nil
-	}
-	more, err := p.column(column[stat])
-	if err != nil {
-		return dst, err
-	}
-	more = more[s.full : s.full+n]
-	if stat == DaySum {
-		return p.sums(dst, s, least, more), nil
-	}
-	for i, m := range least {
-		dst = append(dst, decimal.Value(m+more[i], s.places))
-	}
-	return dst, nil
+// Covers says whether the page is the one that may have the days of the group at a
+// position of the file.
+func (p *DaysPage) Covers(position int) bool {
+	return p.series[0].Position <= position && position <= p.series[len(p.series)-1].Position
 }
 
-func (p *DaysPage) sums(dst []float64, s DaySeries, least, more []int64) []float64 {
-	i := 0
-	for _, c := range p.Counts(s) {
-		if c > 1 {
-			dst = append(dst, decimal.Value(more[i]+(c-1)*least[i], s.places))
-			i++
+// Series returns how many series have days in the page.
+func (p *DaysPage) Series() int { return len(p.series) }
+
+// Values returns a stat of each day of a series, whatever it likes where the day
+// is not known or has no values. It belongs to the page.
+func (p *DaysPage) Values(s DaySeries, stat DayStat) ([]float64, error) {
+	all := p.values[stat].Load()
+	if all == nil {
+		var err error
+		if all, err = p.decode(stat); err != nil {
+			return nil, err
 		}
 	}
-	return dst
+	return (*all)[s.day : s.day+s.days], nil
+}
+
+// decode decodes a stat of all days of the page, unless that is done.
+func (p *DaysPage) decode(stat DayStat) (*[]float64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if all := p.values[stat].Load(); all != nil {
+		return all, nil
+	}
+	least, err := p.read(colMin)
+	if err != nil {
+		return nil, err
+	}
+	more := least
+	if stat != DayMin {
+		column := [...]int{DayMax: colSpan, DayFirst: colFirstValue, DayLast: colLastValue, DaySum: colSum}
+		if more, err = p.read(column[stat]); err != nil {
+			return nil, err
+		}
+	}
+	all := make([]float64, len(p.counts))
+	for i := range p.series {
+		p.fill(all, &p.series[i], stat, least, more)
+	}
+	p.values[stat].Store(&all)
+	return &all, nil
+}
+
+// fill works out a stat of the days of one series.
+func (p *DaysPage) fill(all []float64, s *DaySeries, stat DayStat, least, more []int64) {
+	at := s.full
+	for k, c := range p.Counts(*s) {
+		if c < 2 {
+			continue
+		}
+		m := least[at]
+		switch stat {
+		case DayMin:
+		case DaySum:
+			m = more[at] + (c-1)*least[at]
+		default:
+			m += more[at]
+		}
+		all[s.day+k] = decimal.Value(m, s.places)
+		at++
+	}
 }
 
 // Qualities returns for a day of a series that is known how many of its cells
@@ -287,13 +316,19 @@ func (p *DaysPage) Qualities(s DaySeries, day int) (suspect, failed, missing int
 	return out[0], out[1], out[2], nil
 }
 
-// column decodes a column behind the counts.
+// column decodes a column behind the counts, once.
 func (p *DaysPage) column(c int) ([]int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.decoded[c] != nil {
-		return p.decoded[c], nil
+	var err error
+	if p.decoded[c] == nil {
+		p.decoded[c], err = p.read(c)
 	}
+	return p.decoded[c], err
+}
+
+// read decodes a column behind the counts.
+func (p *DaysPage) read(c int) ([]int64, error) {
 	n := p.full
 	if c >= colSuspect {
 		n = p.known
@@ -305,13 +340,13 @@ func (p *DaysPage) column(c int) ([]int64, error) {
 	if err != nil {
 		return nil, p.where(err)
 	}
-	p.decoded[c] = out
 	return out, nil
 }
 
-// Bytes returns how much memory the page takes at most.
+// Bytes returns how much memory the page takes at most, when all stats have been
+// asked for.
 func (p *DaysPage) Bytes() int {
-	n := 512 + 80*len(p.series) + 8*len(p.counts) + 8*5*p.full + 8*3*p.known
+	n := 512 + 88*len(p.series) + 8*(1+int(dayStats))*len(p.counts)
 	for _, s := range p.sections {
 		n += len(s)
 	}

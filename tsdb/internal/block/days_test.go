@@ -197,13 +197,13 @@ func (p *DaysPage) days(s DaySeries) ([]Day, error) {
 		DayFirst: func(d *Day) *float64 { return &d.First }, DayLast: func(d *Day) *float64 { return &d.Last },
 		DaySum: func(d *Day) *float64 { return &d.Sum },
 	} {
-		vs, err := p.Values(nil, s, stat)
+		vs, err := p.Values(s, stat)
 		if err != nil {
 			return nil, err
 		}
 		for k := range out {
 			if out[k].Count > 0 {
-				*of(&out[k]), vs = vs[0], vs[1:]
+				*of(&out[k]) = vs[k]
 			}
 		}
 	}

@@ -1,0 +1,229 @@
+package tsdb
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"quantrac/tsdb/internal/block"
+)
+
+// Windows that are the days which blocks sum up, one each, are what is asked for
+// over years. Where one block of a partition alone has rows of a series its days
+// are copied out as they stand: no piece is looked for, and no day looked at by
+// itself. Other stretches are folded as any windows are.
+
+// daily says whether each window is one of the days that blocks sum up.
+func (w Windows) daily(q *Query) bool {
+	return w.byDays(q) && int64(w.Width) == dayLen && int64(w.Step) == dayLen && (int64(w.First)+zoneOffset)%dayLen == 0
+}
+
+// lastPages are the pages of days that were used last, by the block's place in
+// the state: series that follow one another lie in one page.
+type lastPages struct {
+	once sync.Once
+	of   []atomic.Pointer[dayPage]
+}
+
+// dayPage returns the page that may have days of a property of the group at a
+// position of the i-th block, nil for none.
+func (v *view) dayPage(i int, property string, position int) (*dayPage, error) {
+	v.pages.once.Do(func() { v.pages.of = make([]atomic.Pointer[dayPage], len(v.state.blocks)) })
+	last := &v.pages.of[i]
+	if p := last.Load(); p != nil && p.Covers(position) && p.key.property == property {
+		return p, nil
+	}
+	b := v.state.blocks[i]
+	number, ok := b.r.DayPage(property, position)
+	if !ok {
+		return nil, nil
+	}
+	p, err := v.db.days.get(dayKey{b, property, number})
+	if err == nil {
+		last.Store(p)
+	}
+	return p, err
+}
+
+// foldDaily folds a series over windows that are daily, and says how many samples
+// that was.
+func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target, q *Query, w Windows, op FoldOp) (samples int, err error) {
+	out.Labels = t.labels()
+	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
+	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
+	clear(out.Counts)
+	if v.nothing {
+		return 0, nil
+	}
+	d := dailyFolder{view: v, sc: sc, out: out, t: t, w: w, op: op}
+	for i, b := range v.state.blocks {
+		if b.info.Last < int64(q.From) || b.info.First > int64(q.To) {
+			continue
+		}
+		if err := d.block(i); err != nil {
+			return 0, err
+		}
+	}
+	sc.pieces = v.runs(sc.pieces[:0], t.g, t.col, int64(q.From), int64(q.To))
+	for i := range sc.pieces {
+		d.unknown(d.span(sc.pieces[i].first, sc.pieces[i].last))
+	}
+	v.db.stats.daysFolded.Add(d.finish())
+	for k := 0; k < w.Count; {
+		n := k
+		for n < w.Count && out.Counts[n] == keptUnknown {
+			n++
+		}
+		if n > k {
+			if err := v.foldStretch(ctx, sc, out, t, q, w, op, k, n); err != nil {
+				return 0, err
+			}
+		}
+		k = n + 1 // that one is known
+	}
+	for _, n := range out.Counts {
+		samples += int(n)
+	}
+	return samples, nil
+}
+
+// dailyFolder takes the days of one series from one block after the other. Windows
+// that are keptUnknown have to be folded otherwise; those that no block has spoken
+// of have no samples.
+type dailyFolder struct {
+	*view
+	sc  *scratch
+	out *Folded
+	t   target
+	w   Windows
+	op  FoldOp
+}
+
+// span returns the windows, from lo to before hi, that times from first to last
+// lie in.
+func (d *dailyFolder) span(first, last int64) (lo, hi int) {
+	lo = int((block.DayEnd(first) - int64(d.w.First)) / dayLen)
+	hi = int((block.DayEnd(last)-int64(d.w.First))/dayLen) + 1
+	return min(max(lo, 0), d.w.Count), min(max(hi, 0), d.w.Count)
+}
+
+func (d *dailyFolder) unknown(lo, hi int) {
+	for k := lo; k < hi; k++ {
+		d.out.Counts[k] = keptUnknown
+	}
+}
+
+// block takes what the i-th block has.
+func (d *dailyFolder) block(i int) error {
+	b := d.state.blocks[i]
+	position, ok := b.position(d.t.g.id)
+	if !ok {
+		return nil
+	}
+	property := d.t.s.metric.name
+	page, err := d.dayPage(i, property, position)
+	if err != nil {
+		return err
+	}
+	var s block.DaySeries
+	var held *dayHeld
+	if ok = page != nil; ok {
+		s, ok = page.Find(position)
+	}
+	if ok {
+		held, err = page.heldOf(&s, &d.sc.group.Group)
+	} else {
+		held, err = b.heldOf(position, property, &d.sc.group.Group)
+	}
+	if err != nil || held.first > held.last {
+		return err
+	}
+	lo, hi := d.span(held.first, held.last)
+	if lo == hi {
+		return nil
+	}
+	// A value at midnight closes a day that the partition before has begun.
+	before := day{count: int64(d.out.Counts[lo]), value: d.out.Values[lo]}
+	d.unknown(lo, hi)
+	if !ok || held.maxCommit > d.AsOf || !d.alone(i) {
+		return nil
+	}
+	return d.days(page, s, lo, before)
+}
+
+// alone says whether no other block of the i-th's partition has the group.
+func (d *dailyFolder) alone(i int) bool {
+	bs := d.state.blocks
+	partition := bs[i].info.Partition
+	from, to := i, i+1
+	for from > 0 && bs[from-1].info.Partition == partition {
+		from--
+	}
+	for to < len(bs) && bs[to].info.Partition == partition {
+		to++
+	}
+	for k := from; k < to; k++ {
+		if _, ok := bs[k].position(d.t.g.id); ok && k != i {
+			return false
+		}
+	}
+	return true
+}
+
+// days takes the days of the series in a page; window first may have the part
+// before of its day already.
+func (d *dailyFolder) days(page *dayPage, s block.DaySeries, first int, before day) error {
+	values, err := valuesOf(page, s, d.op)
+	if err != nil {
+		return err
+	}
+	counts := page.Counts(s)
+	at := int((s.First - int64(d.w.First)) / dayLen) // the window of the first day
+	from, to := max(-at, 0), min(len(counts), d.w.Count-at)
+	if from >= to {
+		return nil
+	}
+	into := d.out.Counts[at+from : at+to]
+	for k, c := range counts[from:to] {
+		if c > 0 && c <= keptUnknown {
+			into[k] = uint32(c - 1)
+		}
+	}
+	if values != nil {
+		copy(d.out.Values[at+from:at+to], values[from:to])
+	}
+	if k := first - at - from; before.count > 0 && k >= 0 && k < len(into) {
+		d.join(first, before)
+	}
+	return nil
+}
+
+// join adds the part of a day that the partition before has to what there is.
+func (d *dailyFolder) join(k int, before day) {
+	counts, values := d.out.Counts, d.out.Values
+	if before.count == keptUnknown || counts[k] == keptUnknown {
+		counts[k] = keptUnknown
+		return
+	}
+	before.join(day{count: int64(counts[k]), value: values[k]}, d.op)
+	counts[k], values[k] = uint32(min(before.count, math.MaxUint32-1)), before.value
+}
+
+// finish makes of sums what the op says, and returns how many days were taken.
+func (d *dailyFolder) finish() (taken uint64) {
+	for k, n := range d.out.Counts {
+		if n == 0 || n == keptUnknown {
+			continue
+		}
+		taken++
+		switch d.op {
+		case FoldCount:
+			d.out.Values[k] = float64(n)
+		case FoldAvg:
+			d.out.Values[k] /= float64(n)
+		}
+	}
+	return taken
+}
