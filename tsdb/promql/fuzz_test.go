@@ -105,15 +105,25 @@ func FuzzFloat(f *testing.F) {
 // TestFloats goes through more numbers of the kinds that stations send.
 func TestFloats(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(8, 1))
-	for i := range 300_000 {
+	for exp := range 200 {
+		v := math.Ldexp(1, exp-100)
+		if got, want := string(appendFloat(nil, v)), plainFloat(v); got != want {
+			t.Errorf("%x is written %s, want %s", math.Float64bits(v), got, want)
+		}
+	}
+	for i := range 600_000 {
 		v := math.Float64frombits(rnd.Uint64())
-		switch i % 4 {
+		switch i % 6 {
 		case 0:
 			v = float64(rnd.Int64N(2_000_000_000)-1_000_000_000) / []float64{1, 10, 100, 1000, 10_000}[rnd.IntN(5)]
 		case 1:
 			v = rnd.NormFloat64() * math.Pow(10, float64(rnd.IntN(34)-12))
 		case 2:
 			v = float64(rnd.Int64()>>rnd.IntN(63)) / 1000
+		case 3: // where digits are not left to strconv, and around
+			v = math.Ldexp(float64(rnd.Uint64()>>11), -100+rnd.IntN(110))
+		case 4: // with few bits, whose decimals are exact
+			v = math.Ldexp(float64(int64(1)<<52|rnd.Int64N(1<<12)<<(40-rnd.IntN(41))), -100+rnd.IntN(110))
 		}
 		if got, want := string(appendFloat(nil, v)), plainFloat(v); got != want {
 			t.Fatalf("%x is written %s, want %s", math.Float64bits(v), got, want)

@@ -1,7 +1,7 @@
 package promql
 
 import (
-	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -70,38 +70,79 @@ func appendPoint(b []byte, p promql.FPoint) []byte {
 	return append(b, '"', ']')
 }
 
-// stamps are the times of a grid as points begin with them: of many series on one
-// grid each time is written once.
+// stamps are the times of a grid as points begin with them, the end of the point
+// before included: of many series on one grid each time is written once.
 type stamps struct {
 	grid grid
-	text []byte
-	ends []int // in text, of each step
+	text []byte // with stampRoom bytes after the last
+	ends []int  // in text, of each step
 }
+
+const (
+	// firstCut is what the first of several points leaves out of its stamp.
+	firstCut = len(`"],`)
+	// stampRoom is the longest stamp, `"],[-9000000000.000,"`, and more.
+	stampRoom = 24
+	// blockPoints is how many points are written between two looks at whether
+	// there is room.
+	blockPoints = 64
+)
 
 func newStamps(g grid) *stamps {
 	s := &stamps{grid: g, ends: make([]int, g.steps)}
 	for k := range g.steps {
-		s.text = append(appendSeconds(append(s.text, '['), int64(g.at(k))), ',', '"')
+		s.text = append(appendSeconds(append(s.text, `"],[`...), int64(g.at(k))), ',', '"')
 		s.ends[k] = len(s.text)
 	}
+	s.text = append(s.text, make([]byte, stampRoom)...)
 	return s
 }
 
 // appendPoints is appendPoints for points of the grid, rising.
 func (s *stamps) appendPoints(b []byte, ps []promql.FPoint) []byte {
-	k, from := 0, 0
-	for i, p := range ps {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		for int64(s.grid.at(k)) < p.T {
-			from = s.ends[k]
+	if len(ps) == 0 {
+		return b
+	}
+	k := 0
+	for int64(s.grid.at(k)) < ps[0].T {
+		k++
+	}
+	b = appendFloat(append(b, s.text[s.begin(k)+firstCut:s.ends[k]]...), ps[0].F)
+	for ps = ps[1:]; len(ps) > 0; {
+		n := min(len(ps), blockPoints)
+		b, k = s.appendBlock(b, ps[:n], k)
+		ps = ps[n:]
+	}
+	return append(b, '"', ']')
+}
+
+// begin returns where the stamp of a step begins.
+func (s *stamps) begin(k int) int {
+	if k == 0 {
+		return 0
+	}
+	return s.ends[k-1]
+}
+
+// appendBlock appends points behind step k, each without its end, and returns the
+// step of the last.
+func (s *stamps) appendBlock(b []byte, ps []promql.FPoint, k int) ([]byte, int) {
+	b = slices.Grow(b, len(ps)*(stampRoom+floatRoom))
+	n := len(b)
+	b = b[:cap(b)]
+	at := int64(s.grid.at(k))
+	for _, p := range ps {
+		for at < p.T {
+			at += int64(s.grid.step)
 			k++
 		}
-		b = append(b, s.text[from:s.ends[k]]...)
-		b = append(appendFloat(b, p.F), '"', ']')
+		from := s.ends[k-1]
+		// A constant number of bytes is copied without a call.
+		*(*[stampRoom]byte)(b[n:]) = *(*[stampRoom]byte)(s.text[from:])
+		n += s.ends[k] - from
+		n += putFloat((*[floatRoom]byte)(b[n:]), p.F)
 	}
-	return b
+	return b[:n], k
 }
 
 func appendSeconds(b []byte, t int64) []byte {
@@ -111,49 +152,6 @@ func appendSeconds(b []byte, t int64) []byte {
 	b = strconv.AppendInt(b, t/1000, 10)
 	if ms := t % 1000; ms != 0 {
 		b = append(b, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
-	}
-	return b
-}
-
-// appendFloat appends the shortest decimal that is read as v again. Where v is
-// some thousandths, as most readings are, that is the thousandths as they stand:
-// of decimals of up to 15 digits no two are the same float64.
-func appendFloat(b []byte, v float64) []byte {
-	n := int64(v * 1000)
-	if n += nearer(v*1000 - float64(n)); float64(n)/1000 == v && n != 0 && n < 1e15 && n > -1e15 {
-		return appendThousandths(b, n)
-	}
-	format := byte('f')
-	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		format = 'e'
-	}
-	return strconv.AppendFloat(b, v, format, -1, 64)
-}
-
-// nearer returns what brings a whole number, cut off by rest, to the nearest one.
-func nearer(rest float64) int64 {
-	switch {
-	case rest >= 0.5:
-		return 1
-	case rest <= -0.5:
-		return -1
-	}
-	return 0
-}
-
-func appendThousandths(b []byte, n int64) []byte {
-	if n < 0 {
-		b, n = append(b, '-'), -n
-	}
-	b = strconv.AppendInt(b, n/1000, 10)
-	switch f := n % 1000; {
-	case f == 0:
-	case f%100 == 0:
-		b = append(b, '.', byte('0'+f/100))
-	case f%10 == 0:
-		b = append(b, '.', byte('0'+f/100), byte('0'+f/10%10))
-	default:
-		b = append(b, '.', byte('0'+f/100), byte('0'+f/10%10), byte('0'+f%10))
 	}
 	return b
 }
