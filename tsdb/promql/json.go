@@ -63,13 +63,28 @@ func (w *writer) sendPiece() {
 }
 
 func (w *writer) flush() {
-	if w.err == nil && len(w.buf) > 0 {
-		_, w.err = w.w.Write(w.buf)
-	}
-	if w.keeps = w.keeps && len(w.kept)+len(w.buf) <= maxAnswer; w.keeps {
-		w.kept = append(w.kept, w.buf...)
-	}
+	w.send(w.buf)
 	w.buf = w.buf[:0]
+}
+
+// pass writes what is made already: what is long is not gathered first.
+func (w *writer) pass(b []byte) {
+	if len(b) < pieceBytes/2 {
+		w.buf = append(w.buf, b...)
+		w.sendPiece()
+		return
+	}
+	w.flush()
+	w.send(b)
+}
+
+func (w *writer) send(b []byte) {
+	if w.err == nil && len(b) > 0 {
+		_, w.err = w.w.Write(b)
+	}
+	if w.keeps = w.keeps && len(w.kept)+len(b) <= maxAnswer; w.keeps {
+		w.kept = append(w.kept, b...)
+	}
 }
 
 func (w *writer) str(s string) { w.buf = appendString(w.buf, s) }
@@ -161,20 +176,18 @@ func (w *writer) rows(r *rows) {
 	}
 	stamps := newStamps(r.grid)
 	w.raw("[")
-	first := true
 	task := ahead.Task[[]byte]{
 		N: len(r.list), Pool: &w.pool.rows,
 		Build: func(_ context.Context, into *[]byte, i int) (int, error) {
-			*into = append(r.list[i].appendTo((*into)[:0], r.kind, stamps), '}')
+			b := (*into)[:0]
+			if i > 0 {
+				b = append(b, ',')
+			}
+			*into = append(r.list[i].appendTo(b, r.kind, stamps), '}')
 			return len(r.list[i].points), nil
 		},
 		Show: func(made *[]byte, _ int) (bool, error) {
-			if !first {
-				w.buf = append(w.buf, ',')
-			}
-			first = false
-			w.buf = append(w.buf, *made...)
-			w.sendPiece()
+			w.pass(*made)
 			return w.err == nil, w.err
 		},
 	}
