@@ -1,12 +1,16 @@
 package promql
 
-import "quantrac"
+import (
+	"slices"
+
+	"quantrac"
+)
 
 // clock is the times of samples in whole seconds, with what is wanted to sum them
 // up over any window: times that are whole seconds apart, as almost all are, sum
 // up exactly as integers, so that a regression need not add them up in floats.
 type clock struct {
-	seconds []int64 // since the first
+	seconds []int64 // since the first, as far as they are whole
 	// since[i] is the first sample from which on all up to i are whole seconds
 	// apart.
 	since []int
@@ -17,18 +21,24 @@ type clock struct {
 
 // set makes the clock of a series.
 func (c *clock) set(times []quantrac.Millis) {
-	c.seconds, c.since = c.seconds[:0], c.since[:0]
-	c.sum, c.squares = append(c.sum[:0], 0), append(c.squares[:0], 0)
+	n := len(times)
+	c.seconds, c.since = slices.Grow(c.seconds[:0], n)[:n], slices.Grow(c.since[:0], n)[:n]
+	c.sum, c.squares = slices.Grow(c.sum[:0], n+1)[:n+1], slices.Grow(c.squares[:0], n+1)[:n+1]
+	c.sum[0], c.squares[0] = 0, 0
 	from := 0
-	var sum, squares int64
+	var s, sum, squares int64
 	for i, t := range times {
-		if i > 0 && (t-times[i-1])%1000 != 0 {
-			from = i
+		if i > 0 {
+			between := int64(t - times[i-1])
+			whole := between / 1000
+			if whole*1000 != between {
+				from = i
+			}
+			s += whole
 		}
-		s := int64(t-times[0]) / 1000
 		sum, squares = sum+s, squares+s*s
-		c.seconds, c.since = append(c.seconds, s), append(c.since, from)
-		c.sum, c.squares = append(c.sum, sum), append(c.squares, squares)
+		c.seconds[i], c.since[i] = s, from
+		c.sum[i+1], c.squares[i+1] = sum, squares
 	}
 }
 

@@ -184,7 +184,15 @@ func (c *cell) sum(v float64) {
 		c.value, c.count = v, 1
 		return
 	}
-	c.value, c.c = kahansum.Inc(v, c.value, c.c)
+	c.value, c.c = inc(v, c.value, c.c)
+}
+
+// inc says what kahansum.Inc says, mostly without its branches.
+func inc(v, sum, c float64) (float64, float64) {
+	if t, rest := plus(v, sum, c); rest == rest {
+		return t, rest
+	}
+	return kahansum.Inc(v, sum, c)
 }
 
 func (c *cell) average(v float64) {
@@ -194,7 +202,7 @@ func (c *cell) average(v float64) {
 	}
 	n := float64(c.count)
 	if !c.moving {
-		sum, rest := kahansum.Inc(v, c.value, c.c)
+		sum, rest := inc(v, c.value, c.c)
 		if !math.IsInf(sum, 0) {
 			c.value, c.c = sum, rest
 			return
