@@ -16,8 +16,8 @@ import (
 type symbols struct {
 	seed   maphash.Seed
 	texts  []string
-	latest [1 << latestBits]uint32 // numbers by hash, one more than they are; 0 for none
-	codes  []byte                  // labels of the groups, in order: see labels
+	latest [1 << latestBits]struct{ hash, number uint32 } // one more than it is; 0 for none
+	codes  []byte                                         // labels of the groups, in order: see labels
 
 	last  []codedLabel // of the group before, which mostly shares some
 	count int          // of them
@@ -40,12 +40,13 @@ func (s *symbols) grow(groups int) {
 }
 
 func (s *symbols) number(text string) uint32 {
-	at := &s.latest[maphash.String(s.seed, text)>>(64-latestBits)]
-	if *at == 0 || s.texts[*at-1] != text {
+	hash := maphash.String(s.seed, text)
+	at := &s.latest[hash>>(64-latestBits)]
+	if at.number == 0 || at.hash != uint32(hash) || s.texts[at.number-1] != text {
 		s.texts = append(s.texts, text)
-		*at = uint32(len(s.texts))
+		at.hash, at.number = uint32(hash), uint32(len(s.texts))
 	}
-	return *at - 1
+	return at.number - 1
 }
 
 // labels keeps the labels of the next group: how many it shares with the group
