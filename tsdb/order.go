@@ -17,8 +17,15 @@ type order struct {
 
 	fresh struct {
 		sync.Mutex
-		list []place
+		list []freshPlaces
 	}
+}
+
+// freshPlaces are the places of the same column of so many groups that follow one
+// another.
+type freshPlaces struct {
+	place
+	n uint32
 }
 
 // place is where a series is.
@@ -39,7 +46,13 @@ func (t *groupTable) target(p place) target {
 func (o *order) add(p place) {
 	o.fresh.Lock()
 	defer o.fresh.Unlock()
-	o.fresh.list = append(o.fresh.list, p)
+	if n := len(o.fresh.list); n > 0 {
+		if l := &o.fresh.list[n-1]; p.col == l.col && p.group == l.group+l.n {
+			l.n++
+			return
+		}
+	}
+	o.fresh.list = append(o.fresh.list, freshPlaces{p, 1})
 }
 
 // compare orders series as quantrac.Labels.Compare orders their labels, without
@@ -102,7 +115,12 @@ func (o *order) settle(groups *groupTable) {
 	if len(o.fresh.list) == 0 {
 		return
 	}
-	list := o.fresh.list
+	var list []place
+	for _, l := range o.fresh.list {
+		for i := range l.n {
+			list = append(list, place{l.group + i, l.col})
+		}
+	}
 	o.fresh.list = nil
 	compare := func(a, b place) int { return groups.target(a).compare(groups.target(b)) }
 	slices.SortFunc(list, compare)
