@@ -170,7 +170,7 @@ const fetchAhead = 32
 func (w *applier) fetch(h *head, from int) {
 	w.warm = min(from+fetchAhead, len(w.groups))
 	for _, g := range w.groups[from:w.warm] {
-		w.word += g.newest
+		w.word += g.one.last
 		if hg := h.known(g.id); hg != nil {
 			w.word += hg.first.Last()
 		}
@@ -228,7 +228,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 		r.Quality = append(r.Quality, uint8(q))
 	}
 	stored := len(r.Cols)
-	if r.Kind == rows.Reading && r.Time <= g.newest {
+	if r.Kind == rows.Reading && r.Time <= g.newest() {
 		stored -= db.dropRedelivered(g, r)
 	}
 	c.stored += stored
@@ -247,7 +247,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 		w.humans[g] = true
 	}
 	// Nothing of the group lies at the row's time: what is seen there is the row.
-	alone, humans := r.Time > g.newest, g.humans()
+	alone, humans := r.Time > g.newest(), g.humans()
 	for i, col := range r.Cols {
 		if r.Quality[i] != rows.Absent {
 			s := g.at(col)
@@ -261,7 +261,7 @@ func (db *DB) applyRow(h *head, commit quantrac.Commit, c *counts) {
 			f.forget(r.Time)
 		}
 	}
-	g.newest = max(g.newest, r.Time)
+	g.reach(r.Time)
 	g.mu.Unlock()
 	db.apply.recent.add(commit.Number, r.Time, g.id)
 	c.rows++

@@ -153,7 +153,6 @@ func (db *DB) learn(labels quantrac.Labels, bg *block.Group) uint32 {
 	g := db.groupOf(w.key)
 	for i := range bg.Chunks {
 		c := &bg.Chunks[i]
-		g.newest = max(g.newest, c.Last)
 		if c.Flags&block.Humans != 0 {
 			g.rare().humans = true
 		}
@@ -166,6 +165,9 @@ func (db *DB) learn(labels quantrac.Labels, bg *block.Group) uint32 {
 		s.extend(bg.First[k])
 		s.extend(bg.Last[k])
 		s.state = lastUnknown
+	}
+	for i := range bg.Chunks {
+		g.reach(bg.Chunks[i].Last)
 	}
 	return g.id
 }

@@ -19,18 +19,17 @@ type group struct {
 	// applying goroutine alone changes it, so that it need not lock for reading.
 	mu      sync.Mutex
 	count   uint32 // series
-	newest  int64  // time of the newest row of any kind
 	touched uint64 // last commit with rows of the group since the store was opened
 	one     series // the first
 	more    *groupMore
-
-	shape *groupShape // the last one met; of the applying goroutine alone
 }
 
 // groupMore is what lone series have not.
 type groupMore struct {
-	humans bool      // there are rows by people
-	series []*series // by column less one
+	shape  *groupShape // the last one met; of the applying goroutine alone
+	newest int64       // time of the newest row of any kind, of several series
+	humans bool        // there are rows by people
+	series []*series   // by column less one
 	folds  []*keptFold
 	shapes []*groupShape // of the applying goroutine alone
 }
@@ -155,6 +154,22 @@ func (g *group) rare() *groupMore {
 	return g.more
 }
 
+// newest returns the time of the newest row of any kind. The group's mu is held.
+func (g *group) newest() int64 {
+	if g.count > 1 {
+		return g.more.newest
+	}
+	return g.one.last
+}
+
+// reach notes that there is a row of a time, of which the series know already. The
+// group's mu is held.
+func (g *group) reach(t int64) {
+	if g.count > 1 {
+		g.more.newest = max(g.more.newest, t)
+	}
+}
+
 // humans says whether there are rows by people. The group's mu is held.
 func (g *group) humans() bool { return g.more != nil && g.more.humans }
 
@@ -205,7 +220,7 @@ func (n *nursery) make(key []byte) *group {
 	n.groups = n.groups[1:]
 	from := n.keys.Len()
 	n.keys.Write(key)
-	g.key, g.newest = n.keys.String()[from:], math.MinInt64
+	g.key = n.keys.String()[from:]
 	return g
 }
 
@@ -234,6 +249,9 @@ func (db *DB) addColumn(g *group, property string, s *series) {
 		s = &g.one
 	} else {
 		more := g.rare()
+		if col == 1 {
+			more.newest = g.one.last
+		}
 		more.series = append(more.series, s)
 	}
 	*s = series{metric: m, first: math.MaxInt64, last: math.MinInt64, state: lastNone, rank: -1}
@@ -246,13 +264,16 @@ func (db *DB) addColumn(g *group, property string, s *series) {
 
 // columns returns the columns of a row's cells.
 func (db *DB) columns(g *group, sh *shape) []int {
-	if g.shape != nil && g.shape.shape == sh {
-		return g.shape.cols
+	if g.isOne(sh) && sh.plain != nil {
+		return sh.plain.cols
 	}
-	if g.more != nil {
-		for _, known := range g.more.shapes {
+	if more := g.more; more != nil {
+		if more.shape != nil && more.shape.shape == sh {
+			return more.shape.cols
+		}
+		for _, known := range more.shapes {
 			if known.shape == sh {
-				g.shape = known
+				more.shape = known
 				return known.cols
 			}
 		}
@@ -265,18 +286,30 @@ func (db *DB) columns(g *group, sh *shape) []int {
 		}
 		found = sh.plain
 	}
-	if g.shape != nil { // there is more than one
-		more := g.rare()
+	if !g.isOne(sh) {
+		g.remember(found)
+	}
+	return found.cols
+}
+
+// isOne says whether the cells of a list of properties are those of a lone series.
+func (g *group) isOne(sh *shape) bool {
+	return g.count == 1 && len(sh.props) == 1 && g.one.metric.name == sh.props[0]
+}
+
+// remember keeps where the cells of a list of properties go to, the last one met.
+func (g *group) remember(found *groupShape) {
+	more := g.rare()
+	if more.shape != nil { // there is more than one
 		if len(more.shapes) >= 64 {
 			more.shapes = more.shapes[:0] // they are cheap to find again
 		}
 		if len(more.shapes) == 0 {
-			more.shapes = append(more.shapes, g.shape)
+			more.shapes = append(more.shapes, more.shape)
 		}
 		more.shapes = append(more.shapes, found)
 	}
-	g.shape = found
-	return found.cols
+	more.shape = found
 }
 
 // inOrder says whether the columns are those from the first on.
