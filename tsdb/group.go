@@ -203,7 +203,7 @@ type nursery struct {
 }
 
 const (
-	nurseryGroups = 64
+	nurseryGroups = 63      // with a word of the allocator 8 KiB
 	nurseryBytes  = 4 << 10 // of keys
 )
 
