@@ -306,3 +306,44 @@ func TestMemoPasses(t *testing.T) {
 		t.Errorf("%d heads are known where 10 come again and again", n)
 	}
 }
+
+// Once remembering was of no use only some lines' heads are remembered, in less
+// memory, until they come again: then all.
+func TestMemoTries(t *testing.T) {
+	var m Memo
+	var out Result
+	send := func(from, to int) {
+		t.Helper()
+		var b []byte
+		for i := from; i < to; i++ {
+			b = fmt.Appendf(b, "m,station=s%06d,x=%0900d v=%d 7\n", i, 1, i)
+		}
+		if err := m.Lines(&out, b, Milliseconds, received, Limits{}); err != nil || len(out.Rows) != to-from {
+			t.Fatal(err, len(out.Rows))
+		}
+		for i, r := range out.Rows {
+			if want := fmt.Sprintf("s%06d", from+i); r.Tags.Station() != want || r.Cells[0].Value != float64(from+i) {
+				t.Fatalf("line %d is %s", from+i, show(Result{Rows: out.Rows[i : i+1]}))
+			}
+		}
+	}
+	send(0, 1000)
+	m.forget() // as when there is no more room
+	if !m.trial || m.passes == 0 {
+		t.Fatal("what was of no use is remembered again")
+	}
+	m.passes = 0
+	send(1000, 2000)
+	if n := len(m.heads); n < 1000/trialHeads-1 || n > 1000/trialHeads+1 || !m.trial {
+		t.Errorf("%d heads of 1000 are remembered, on trial %v", n, m.trial)
+	}
+	for range 4 {
+		send(1000, 2000)
+	}
+	if m.trial || len(m.heads) != 1000 {
+		t.Errorf("%d heads of 1000 that come again are remembered, on trial %v", len(m.heads), m.trial)
+	}
+	if m.forget(); m.trial || m.passes > 0 {
+		t.Error("what was of use is not remembered again")
+	}
+}

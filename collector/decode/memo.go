@@ -26,15 +26,23 @@ type Memo struct {
 	hits   int // lines with a known head since all was forgotten
 	passes int // lines with unknown heads that are not to be remembered
 	once   *head
-	tags   quantrac.Labels // memory for the tags of such lines, as far as it is free
+	// trial says that what was remembered before was of no use: of the heads only
+	// some are remembered then, in less memory, until they are met again.
+	trial bool
+	lines int             // with unknown heads, of a trial
+	tags  quantrac.Labels // memory for the tags of such lines, as far as it is free
 }
 
 // memoBytes is about the memory a Memo may take: some 40,000 series. When it is
 // full all is forgotten: senders of ever new series cannot fill the memory, and
 // what is in use is soon learned again. Where the heads were met once each, as of
 // a million series in turn, the next lines, sixteen times as many, are taken
-// without remembering their heads.
-const memoBytes = 16 << 20
+// without remembering their heads, and then that of one line in trialHeads is
+// remembered, in so much less memory, until it shows that they come again.
+const (
+	memoBytes  = 16 << 20
+	trialHeads = 8
+)
 
 // maxHead is how long a head may be to be remembered.
 const maxHead = 1024
@@ -77,6 +85,9 @@ func (m *Memo) head(text []byte) *head {
 		m.last.next = h
 	}
 	m.hits++
+	if m.trial && m.hits > len(m.heads) {
+		m.trial = false
+	}
 	m.last = h
 	return h
 }
@@ -92,7 +103,12 @@ func (m *Memo) learn(text []byte) *head {
 	if name == "" || name[0] == '#' {
 		return nil
 	}
-	p := point{tags: m.roomForTags(strings.Count(s, ","))}
+	kept := m.passes == 0
+	if kept && m.trial {
+		m.lines++
+		kept = m.lines%trialHeads == 0
+	}
+	p := point{tags: m.roomForTags(kept, strings.Count(s, ","))}
 	for more {
 		var tag string
 		tag, rest, more = strings.Cut(rest, ",")
@@ -106,13 +122,13 @@ func (m *Memo) learn(text []byte) *head {
 	if p.sortTags() != nil || h.tags.Validate() != nil {
 		return nil
 	}
-	return m.keep(h, name)
+	return m.keep(h, name, kept)
 }
 
 // keep remembers a head of a measurement, or just this once.
-func (m *Memo) keep(h head, name string) *head {
-	if m.passes > 0 {
-		m.passes--
+func (m *Memo) keep(h head, name string, kept bool) *head {
+	if !kept {
+		m.passes = max(m.passes-1, 0)
 		h.of = m.measurement(name)
 		h.fields = h.of.latest
 		*m.once = h
@@ -122,17 +138,17 @@ func (m *Memo) keep(h head, name string) *head {
 	m.room(2*len(h.text) + 48*len(h.tags) + 128)
 	h.of = m.measurement(name)
 	h.fields = h.of.latest // mostly it has what the others have
-	kept := new(head)
-	*kept = h
-	m.heads[h.text] = kept
-	m.last.next, m.last = kept, kept
-	return kept
+	own := new(head)
+	*own = h
+	m.heads[h.text] = own
+	m.last.next, m.last = own, own
+	return own
 }
 
 // roomForTags returns memory for so many tags that nothing else will have. Those
 // of lines that are remembered lie alone, so that one does not keep others'.
-func (m *Memo) roomForTags(n int) quantrac.Labels {
-	if m.passes == 0 {
+func (m *Memo) roomForTags(kept bool, n int) quantrac.Labels {
+	if kept {
 		return make(quantrac.Labels, 0, n)
 	}
 	if cap(m.tags) < n {
@@ -145,18 +161,29 @@ func (m *Memo) roomForTags(n int) quantrac.Labels {
 
 // room makes room for something new of so many bytes.
 func (m *Memo) room(n int) {
-	if m.bytes += n; m.bytes > memoBytes {
+	most := memoBytes
+	if m.trial {
+		most /= trialHeads
+	}
+	if m.bytes += n; m.bytes > most {
 		m.forget()
 		m.bytes = n
 	}
 }
 
 func (m *Memo) forget() {
+	useless := m.hits < len(m.heads)
 	passes := 0
-	if m.hits < len(m.heads) {
+	if useless {
 		passes = 16 * len(m.heads)
+		if m.trial {
+			passes *= trialHeads
+		}
 	}
-	*m = Memo{heads: map[string]*head{}, measurements: map[string]*measurement{}, last: &head{}, once: &head{}, passes: passes}
+	*m = Memo{
+		heads: map[string]*head{}, measurements: map[string]*measurement{}, last: &head{}, once: &head{},
+		passes: passes, trial: useless,
+	}
 }
 
 func (m *Memo) measurement(name string) *measurement {
