@@ -29,7 +29,8 @@ type columnCache struct {
 	ring   []*keptChunk // a clock: what was not used since the hand passed goes
 	hand   int
 	seed   maphash.Seed
-	asked  [1 << 14][4]uint32 // marks of parts asked for once, by their hash, the newest first
+	asked  [1 << 14][4]uint32 // marks of parts asked for once, by their hash
+	turn   uint32
 }
 
 type chunkKey struct {
@@ -102,8 +103,10 @@ func (c *columnCache) offer(p *piece, l *loaded, at, end int) {
 		return
 	}
 	key := chunkKey{p.block, p.chunk.Offset, p.chunk.Skip}
+	chunk := c.get(p)
 	for k := at / partRows; k*partRows < end; k++ {
-		if c.wants(key, k) {
+		// What is kept need not be remembered as asked for, in the place of others.
+		if (chunk == nil || chunk.part(p.column, k) == nil) && c.wants(key, k) {
 			from, to := k*partRows, min((k+1)*partRows, len(l.times))
 			c.put(key, p, k, l.times, keepColumn(l.col.Values[from:to], l.col.Qualities[from:to]))
 		}
@@ -145,18 +148,26 @@ func (c *columnCache) forget(chunk *keptChunk) {
 	delete(c.chunks, chunk.key)
 }
 
-// wants says whether a part of a chunk has been asked for before.
+// wants says whether a part of a chunk has been asked for before. The mark of which
+// it says so is gone: the part is kept, and others need the place.
 func (c *columnCache) wants(k chunkKey, part int) bool {
 	h := maphash.Comparable(c.seed, partKey{k, part})
 	mark := uint32(h>>32) | 1
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	marks := &c.asked[h%uint64(len(c.asked))]
-	if slices.Contains(marks[:], mark) {
+	if i := slices.Index(marks[:], mark); i >= 0 {
+		marks[i] = 0
 		return true
 	}
-	copy(marks[1:], marks[:])
-	marks[0] = mark
+	i := slices.Index(marks[:], 0)
+	if i < 0 {
+		// Any of them, and not the oldest: where more than there is room for are
+		// asked for in turn, that would always be the one that is asked for next.
+		c.turn = c.turn*1664525 + 1013904223
+		i = int(c.turn >> 30)
+	}
+	marks[i] = mark
 	return false
 }
 
@@ -253,6 +264,9 @@ func (c *keptChunk) span(from, to int64) (at, end int) {
 	return at, end
 }
 
+// part returns the k-th part of a column, nil where that is not kept.
+func (c *keptChunk) part(column, k int) *keptColumn { return c.cols[column*c.parts+k].Load() }
+
 // each shows the parts of a column that have cells in the rows from at to before
 // end, nil for those that are not kept, with those rows, counted in the part and in
 // the chunk, as long as show returns true.
@@ -260,7 +274,7 @@ func (c *keptChunk) each(column, at, end int, show func(col *keptColumn, at, end
 	for at < end {
 		k := at / partRows
 		from, to := k*partRows, min((k+1)*partRows, end)
-		if !show(c.cols[column*c.parts+k].Load(), at-from, to-from, at) {
+		if !show(c.part(column, k), at-from, to-from, at) {
 			return
 		}
 		at = to
@@ -277,14 +291,7 @@ func (c *keptChunk) extreme(column int, from, to int64, qs quantrac.QualitySet, 
 		if ok = col.plain(qs); !ok {
 			return false
 		}
-		m := col.whole[at]
-		for _, c := range col.whole[at:end] {
-			if op == FoldMax {
-				m = max(m, c)
-			} else {
-				m = min(m, c)
-			}
-		}
+		m := extreme(col.whole[at:end], op)
 		if w := float64(m) / decimal.Pow10(col.places); n == 0 || op == FoldMax && w > v || op == FoldMin && w < v {
 			v = w
 		}

@@ -124,6 +124,30 @@ func TestDecodedColumnsHaveABound(t *testing.T) {
 	}
 }
 
+// TestAllThatIsAskedForAgainIsKept asks for so many parts that more marks of them
+// fall to one place than there is room for.
+func TestAllThatIsAskedForAgainIsKept(t *testing.T) {
+	const chunks = 30_000
+	c := newColumnCache(1 << 30)
+	b := &blockFile{}
+	l := &loaded{times: make([]int64, 4), col: rows.Column{Values: make([]float64, 4), Qualities: make([]uint8, 4)}}
+	missing := chunks
+	for range 40 {
+		missing = 0
+		for i := range chunks {
+			p := &piece{block: b, columns: 1}
+			p.chunk.Offset = int64(i)
+			if c.get(p) == nil {
+				missing++
+				c.offer(p, l, 0, 4)
+			}
+		}
+	}
+	if missing > 0 {
+		t.Errorf("%d of %d parts are not kept however often they are asked for", missing, chunks)
+	}
+}
+
 // TestAnewKeepsNothing says which windows are kept.
 func TestAnewKeepsNothing(t *testing.T) {
 	w := Windows{First: 3_600_000, Step: 3_600_000, Width: 3_600_000, Count: 24}

@@ -2,7 +2,6 @@ package tsdb
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"quantrac"
@@ -81,86 +80,76 @@ func (k *keptColumn) plain(qs quantrac.QualitySet) bool {
 func (w Windows) extremesOf(out *Folded, ss []stretch, op FoldOp) (samples int) {
 	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
 	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
-	at := walk{ss: ss}
-	for k := range w.Count {
-		end := w.end(k)
-		if k == 0 || w.Step > w.Width {
-			at.skip(end - int64(w.Width))
+	clear(out.Counts)
+	k := 0
+	for i := range ss {
+		if k == w.Count {
+			break
 		}
-		n, value := 0, 0.0
-		for len(at.ss) > 0 {
-			s := &at.ss[0]
-			if taken, m := at.take(end, op); taken > 0 {
-				if v := float64(m) / decimal.Pow10(s.places); n == 0 || op == FoldMax && v > value || op == FoldMin && v < value {
-					value = v
-				}
-				n += taken
-			}
-			if !at.done() {
-				break
-			}
+		n, v := out.Counts[k], out.Values[k] // what the stretch before had of the window
+		at := k
+		out.Counts[k] = 0
+		k = w.extremesIn(out.Counts, out.Values, &ss[i], k, op)
+		if n > 0 {
+			out.join(at, n, v, op)
 		}
-		out.Counts[k], out.Values[k] = uint32(n), value
-		samples += n
+	}
+	for _, n := range out.Counts {
+		samples += int(n)
 	}
 	return samples
 }
 
-// walk goes through the rows of stretches: row is the next of the first.
-type walk struct {
-	ss  []stretch
-	row int
-}
-
-// done leaves the first stretch if it has no more rows, and says whether.
-func (w *walk) done() bool {
-	if w.row < len(w.ss[0].after) {
-		return false
-	}
-	w.ss, w.row = w.ss[1:], 0
-	return true
-}
-
-// skip passes the rows that do not lie after a time.
-func (w *walk) skip(t int64) {
-	for len(w.ss) > 0 {
-		s := &w.ss[0]
-		if d := t - s.first; d >= 0 {
-			last := uint32(min(d, math.MaxUint32))
-			for w.row < len(s.after) && s.after[w.row] <= last {
-				w.row++
+// extremesIn folds a stretch into the windows from k on. It returns the first that
+// the stretch after it may have rows in.
+func (w Windows) extremesIn(counts []uint32, values []float64, s *stretch, k int, op FoldOp) int {
+	after, whole, by := s.after, s.whole[:len(s.after)], decimal.Pow10(s.places)
+	end, step, gap := w.end(k)-s.first, int64(w.Step), w.Step > w.Width
+	for i, n := 0, 0; k < len(counts); k++ {
+		if gap {
+			for i < len(after) && int64(after[i]) <= end-int64(w.Width) {
+				i++
 			}
 		}
-		if !w.done() {
-			return
+		// Windows are alike: most hold as many rows as the one before.
+		j := i + n
+		if j <= i || j >= len(after) || int64(after[j-1]) > end || int64(after[j]) <= end {
+			for j = i; j < len(after) && int64(after[j]) <= end; j++ {
+			}
+			n = j - i
 		}
+		if n > 0 {
+			m := extreme(whole[i:j], op)
+			counts[k], values[k] = uint32(n), float64(m)/by
+			i = j
+		}
+		if i == len(after) {
+			break
+		}
+		end += step
 	}
+	return k
 }
 
-// take passes the rows of the first stretch that do not lie after a time, and
-// returns how many they are and their extreme.
-func (w *walk) take(t int64, op FoldOp) (n int, m int32) {
-	s := &w.ss[0]
-	d := t - s.first
-	if d < 0 {
-		return 0, 0
-	}
-	last := uint32(min(d, math.MaxUint32))
-	after := s.after[w.row:]
-	whole := s.whole[w.row:][:len(after)]
-	if len(after) == 0 || after[0] > last {
-		return 0, 0
-	}
-	m = whole[0]
+// extreme returns the greatest, or least, of some numbers, at least one.
+func extreme(whole []int32, op FoldOp) int32 {
+	m := whole[0]
 	if op == FoldMax {
-		for n = 1; n < len(after) && after[n] <= last; n++ {
-			m = max(m, whole[n])
+		for _, v := range whole[1:] {
+			m = max(m, v)
 		}
-	} else {
-		for n = 1; n < len(after) && after[n] <= last; n++ {
-			m = min(m, whole[n])
-		}
+		return m
 	}
-	w.row += n
-	return n, m
+	for _, v := range whole[1:] {
+		m = min(m, v)
+	}
+	return m
+}
+
+// join joins the extreme of some more samples to that of a window.
+func (f *Folded) join(k int, n uint32, v float64, op FoldOp) {
+	if f.Counts[k] == 0 || op == FoldMax && v > f.Values[k] || op == FoldMin && v < f.Values[k] {
+		f.Values[k] = v
+	}
+	f.Counts[k] += n
 }
