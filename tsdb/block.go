@@ -37,13 +37,17 @@ type blockFile struct {
 	place []uint32     // position in the file of each of ids
 	refs  atomic.Int64 // states
 	rows  *presence    // nil where that is not known
+	// entries are those of its groups that have been read, by position, as far as
+	// they are kept.
+	entries atomic.Pointer[[]atomic.Pointer[blockGroup]]
 	// since is when its newest rows came to lie in a block.
 	since quantrac.Millis
 	// obsolete blocks are removed from the disk once nobody reads them.
 	obsolete atomic.Bool
 }
 
-// blockGroup is what a block holds of a group; it is memory for reuse.
+// blockGroup is what a block holds of a group; it is memory for reuse, unless it is
+// kept.
 type blockGroup struct {
 	block.Group
 	position int   // in the file
@@ -109,6 +113,56 @@ func (b *blockFile) group(g *group, bg *blockGroup) (bool, error) {
 		bg.cols = append(bg.cols, g.find(p))
 	}
 	return true, nil
+}
+
+// Entries of groups are kept as they are read, until there are too many: then all
+// are let go.
+const (
+	maxEntries      = 1 << 15 // some hundred bytes each
+	maxEntriesBlock = 1 << 17 // groups of a block whose entries are kept
+)
+
+// part finds what the block holds of a group, false where that is nothing. It is
+// memory of loose, unless it is kept, and not to be changed.
+func (v *view) part(b *blockFile, g *group, loose *blockGroup) (blockGroup, bool, error) {
+	position, ok := b.position(g.id)
+	if !ok {
+		return blockGroup{}, false, nil
+	}
+	kept := b.entries.Load()
+	if kept != nil {
+		if bg := (*kept)[position].Load(); bg != nil {
+			return *bg, true, nil
+		}
+	}
+	ok, err := b.group(g, loose)
+	if !ok || loose.Chunks[0].Of > 0 || len(b.ids) > maxEntriesBlock {
+		return *loose, ok, err
+	}
+	if v.db.entries.Add(1) > maxEntries {
+		for _, b := range v.state.blocks {
+			b.entries.Store(nil)
+		}
+		v.db.entries.Store(0)
+	}
+	if kept == nil {
+		fresh := make([]atomic.Pointer[blockGroup], len(b.ids))
+		if kept = &fresh; !b.entries.CompareAndSwap(nil, kept) {
+			kept = b.entries.Load()
+		}
+	}
+	bg := loose.clone()
+	if kept != nil {
+		(*kept)[position].Store(bg)
+	}
+	return *bg, true, nil
+}
+
+// clone copies what is read of a group, less what names say that cols say too.
+func (bg *blockGroup) clone() *blockGroup {
+	out := &blockGroup{position: bg.position, cols: slices.Clone(bg.cols)}
+	out.First, out.Last, out.Chunks = slices.Clone(bg.First), slices.Clone(bg.Last), slices.Clone(bg.Chunks)
+	return out
 }
 
 // release ends a state's use of the block.

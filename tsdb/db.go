@@ -103,6 +103,8 @@ type DB struct {
 	index   *index.Index
 	log     *commits.Log
 	order   order
+	choices choices
+	entries atomic.Int64 // of groups in blocks that are kept
 
 	groups   groupTable
 	nursery  nursery // of the applying goroutine

@@ -98,7 +98,7 @@ type cellOf struct {
 func (db *DB) unsaid(ctx context.Context, out []quantrac.Row, g *group, said map[cellOf]struct{}, issue quantrac.Millis) ([]quantrac.Row, error) {
 	var ts []target
 	for col, s := range g.all() {
-		ts = append(ts, target{g, col, s})
+		ts = append(ts, target{g: g, col: col, s: s})
 	}
 	v := db.view()
 	defer v.release()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"quantrac"
 )
@@ -14,6 +15,8 @@ import (
 type order struct {
 	mu     sync.RWMutex
 	sorted []place // the series at sorted[i] has rank i
+	// generation rises before a new series can have rows, and after series are gone.
+	generation atomic.Uint64
 
 	fresh struct {
 		sync.Mutex
@@ -35,17 +38,18 @@ type place struct{ group, col uint32 }
 func (t *groupTable) target(p place) target {
 	g := t.at(p.group)
 	if p.col == 0 {
-		return target{g, 0, &g.one}
+		return target{g: g, s: &g.one}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return target{g, int(p.col), g.at(int(p.col))}
+	return target{g: g, col: int(p.col), s: g.at(int(p.col))}
 }
 
 // add puts a new series into the order.
 func (o *order) add(p place) {
 	o.fresh.Lock()
 	defer o.fresh.Unlock()
+	o.generation.Add(1)
 	if n := len(o.fresh.list); n > 0 {
 		if l := &o.fresh.list[n-1]; p.col == l.col && p.group == l.group+l.n {
 			l.n++
@@ -166,6 +170,7 @@ func (o *order) remove(groups *groupTable, gone []uint32) {
 		left = append(left, p)
 	}
 	o.rank(groups, left)
+	o.generation.Add(1)
 }
 
 // pick returns the series that each passes to its argument, in order.

@@ -11,14 +11,18 @@ import (
 
 // target is a series that passes the matchers of a call.
 type target struct {
-	g   *group
-	col int
-	s   *series
+	g    *group
+	col  int
+	s    *series
+	made *quantrac.Labels // its labels, nil where they have to be made
 }
 
 // labels returns the labels of the series. They are made when they are asked for:
 // of a million series few are looked at.
 func (t target) labels() quantrac.Labels {
+	if t.made != nil {
+		return *t.made
+	}
 	out := make(quantrac.Labels, 0, t.g.labelCount()+1)
 	for c := (labelCursor{rest: t.g.key, metric: t.s.metric.name}); c.next(); {
 		out = append(out, c.at)
@@ -26,11 +30,32 @@ func (t target) labels() quantrac.Labels {
 	return out
 }
 
+// number tells series apart; none has 0.
+func (t target) number() uint64 { return uint64(t.g.id)<<32 | uint64(t.col) + 1 }
+
 // targets returns the series that pass and that the principal of the context
-// may see, sorted by their labels.
+// may see, sorted by their labels. Nobody changes them: they may be kept.
 func (db *DB) targets(ctx context.Context, ms []*quantrac.Matcher) []target {
+	stations := quantrac.PrincipalFrom(ctx).Stations
+	key, short := choiceKey(ms, stations)
+	// Who has seen a row of a series finds it: the series came into the order first.
+	generation := db.order.generation.Load()
+	if short {
+		if ts, ok := db.choices.get(key, generation); ok {
+			return ts
+		}
+	}
+	ts := db.choose(ms, stations)
+	if short && db.order.generation.Load() == generation {
+		db.choices.put(key, ts, generation)
+	}
+	return ts
+}
+
+// choose is targets of what is not kept.
+func (db *DB) choose(ms []*quantrac.Matcher, stations []string) []target {
 	passed := passer(metricMatchers(ms))
-	ids := db.index.Match(ms, quantrac.PrincipalFrom(ctx).Stations)
+	ids := db.index.Match(ms, stations)
 	return db.order.pick(&db.groups, func(pass func(*series)) {
 		for _, id := range ids {
 			db.groups.at(id).each(func(_ int, s *series) bool {
@@ -180,5 +205,5 @@ func (db *DB) target(ctx context.Context, labels quantrac.Labels) (target, bool)
 	}
 	g := db.groups.at(id)
 	col, s, ok := g.metricNamed(labels.Metric())
-	return target{g, col, s}, ok
+	return target{g: g, col: col, s: s}, ok
 }

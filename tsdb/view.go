@@ -69,6 +69,7 @@ type scratch struct {
 	older   Series
 	group   blockGroup
 	groups  []blockPart // what blocks have of the series that pieces has looked for
+	loose   []blockGroup
 	days    []day
 	lasts   []int64 // of the pieces up to each the last time
 	near    int     // see around
@@ -111,22 +112,18 @@ func (v *view) pieces(sc *scratch, g *group, col int, from, to int64) ([]piece, 
 			continue
 		}
 		n := len(sc.groups)
-		if n < cap(sc.groups) {
-			sc.groups = sc.groups[:n+1] // with its memory
-		} else {
-			sc.groups = append(sc.groups, blockPart{})
+		if n == len(sc.loose) {
+			sc.loose = append(sc.loose, blockGroup{}) // what lies there already is copied, with its slices
 		}
-		part := &sc.groups[n]
-		ok, err := b.group(g, &part.blockGroup)
+		bg, ok, err := v.part(b, g, &sc.loose[n])
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
-			sc.groups = sc.groups[:n]
 			continue
 		}
-		part.block = b
-		sc.pieces = part.pieces(sc.pieces, col, from, to)
+		sc.groups = append(sc.groups, blockPart{b, bg})
+		sc.pieces = sc.groups[n].pieces(sc.pieces, col, from, to)
 	}
 	sc.pieces = v.runs(sc.pieces, g, col, from, to)
 	slices.SortFunc(sc.pieces, func(a, b piece) int { return cmp.Compare(a.first, b.first) })
