@@ -45,6 +45,9 @@ const (
 // window. Where Counts is 0 there was no sample and Values says nothing.
 type Folded struct {
 	Labels quantrac.Labels
+	// Series tells the series of a DB apart, as long as that is open; 0 of other
+	// stores.
+	Series uint64
 	Counts []uint32
 	Values []float64
 	// Widest and Last are for Windows.By: how many samples there are in the
@@ -57,6 +60,13 @@ type Folded struct {
 // span returns the times from the first that a window holds to the last.
 func (w Windows) span() (from, to quantrac.Millis) {
 	return w.First - w.Width + 1, w.First + quantrac.Millis(w.Count-1)*w.Step
+}
+
+// room makes the columns of a series as long as there are windows.
+func (f *Folded) room(t target, windows int) {
+	f.Labels, f.Series = t.labels(), t.number()
+	f.Counts = slices.Grow(f.Counts[:0], windows)[:windows]
+	f.Values = slices.Grow(f.Values[:0], windows)[:windows]
 }
 
 func (w Windows) check() error {
@@ -88,6 +98,7 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 		q.From, q.To = w.span()
 		q.MaxSamples = 0
 		err := readAhead(ctx, db, &q, &db.folding, func(ctx context.Context, v *view, sc *scratch, t target, out *Folded) (int, error) {
+			out.Series = t.number()
 			if w.By == nil && w.keeps(&q) {
 				return v.foldKept(ctx, sc, out, t, &q, w, op)
 			}

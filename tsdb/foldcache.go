@@ -55,9 +55,7 @@ func (w Windows) end(k int) int64 { return int64(w.First) + int64(k)*int64(w.Ste
 
 // foldKept folds a series over windows of which some may be kept.
 func (v *view) foldKept(ctx context.Context, sc *scratch, out *Folded, t target, q *Query, w Windows, op FoldOp) (samples int, err error) {
-	out.Labels = t.labels()
-	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
-	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
+	out.room(t, w.Count)
 	known := v.recall(out, t, w, op)
 	fresh := false
 	for k := 0; k < w.Count; k++ {

@@ -42,35 +42,57 @@ func (r *recent) add(commit uint64, time int64, group uint32) {
 func (db *DB) Mark() Mark {
 	db.apply.RLock()
 	defer db.apply.RUnlock()
-	return Mark{db.apply.applied, db.apply.recent.epoch.Load()}
+	return db.markLocked()
 }
+
+// markLocked is Mark for who holds apply.
+func (db *DB) markLocked() Mark { return Mark{db.apply.applied, db.apply.recent.epoch.Load()} }
 
 // Unchanged says whether reads of what passes between two times, both inclusive,
 // show now what they showed at a moment. It may say no where they would: of old
 // moments, or after many rows.
 func (db *DB) Unchanged(ctx context.Context, since Mark, ms []*quantrac.Matcher, from, to quantrac.Millis) bool {
-	groups, ok := db.arrivedSince(since, int64(from), int64(to))
+	groups, ok := db.groupsSince(since, int64(from), int64(to))
 	if !ok {
 		return false
 	}
 	// Matching takes what it takes; commits do not wait for it.
-	stations := quantrac.PrincipalFrom(ctx).Stations
 	var labels quantrac.Labels
 	for _, id := range groups {
 		labels = db.groups.at(id).appendLabels(labels[:0])
-		if passesGroup(labels, ms) && (stations == nil || slices.Contains(stations, labels.Station())) {
+		if visible(ctx, labels, ms) {
 			return false
 		}
 	}
 	return db.apply.recent.epoch.Load() == since.epoch // else groups may have gone meanwhile
 }
 
-// arrivedSince returns the groups of the rows that have come since a moment and lie
-// between two times, sorted; ok is false where that is not known, or other changes
-// have come.
-func (db *DB) arrivedSince(since Mark, from, to int64) (groups []uint32, ok bool) {
+// visible says whether series of a group with these labels may pass, and be seen by
+// the principal.
+func visible(ctx context.Context, labels quantrac.Labels, ms []*quantrac.Matcher) bool {
+	stations := quantrac.PrincipalFrom(ctx).Stations
+	return passesGroup(labels, ms) && (stations == nil || slices.Contains(stations, labels.Station()))
+}
+
+// groupsSince returns the groups of what arrivedSince returns, sorted.
+func (db *DB) groupsSince(since Mark, from, to int64) (groups []uint32, ok bool) {
 	db.apply.RLock()
 	defer db.apply.RUnlock()
+	rows, ok := db.arrivedSince(since, from, to)
+	for _, a := range rows {
+		// Rows come group by group.
+		if len(groups) == 0 || groups[len(groups)-1] != a.group {
+			groups = append(groups, a.group)
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups), ok
+}
+
+// arrivedSince returns the rows that have come since a moment and lie between two
+// times; ok is false where that is not known, or other changes have come. The caller
+// holds apply.
+func (db *DB) arrivedSince(since Mark, from, to int64) (rows []arrival, ok bool) {
 	r := &db.apply.recent
 	if r.epoch.Load() != since.epoch || db.apply.closed {
 		return nil, false
@@ -83,13 +105,11 @@ func (db *DB) arrivedSince(since Mark, from, to int64) (groups []uint32, ok bool
 		if r.n-i+1 == uint64(len(r.rows)) {
 			return nil, false // there may be more behind it
 		}
-		// Rows come group by group.
-		if a.time >= from && a.time <= to && (len(groups) == 0 || groups[len(groups)-1] != a.group) {
-			groups = append(groups, a.group)
+		if a.time >= from && a.time <= to {
+			rows = append(rows, *a)
 		}
 	}
-	slices.Sort(groups)
-	return slices.Compact(groups), true
+	return rows, true
 }
 
 // passesGroup says whether series of a group with these labels may pass.

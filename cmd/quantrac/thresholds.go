@@ -185,6 +185,14 @@ func (s thresholdStore) Unchanged(ctx context.Context, since tsdb.Mark, ms []*qu
 	return len(s.thresholds(ctx, ms)) == 0 && s.DB.Unchanged(ctx, since, ms, from, to)
 }
 
+// FoldSince says what has changed of reads that have no threshold.
+func (s thresholdStore) FoldSince(ctx context.Context, since tsdb.Mark, q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp, show func(f *tsdb.Folded, k, n int) bool) (now tsdb.Mark, ok bool, err error) {
+	if len(s.thresholds(ctx, q.Matchers)) > 0 {
+		return tsdb.Mark{}, false, nil
+	}
+	return s.DB.FoldSince(ctx, since, q, w, op, show)
+}
+
 // Latest implements promql.Store.
 func (s thresholdStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Last, error) {
 	last, err := s.DB.Latest(ctx, ms)

@@ -97,6 +97,7 @@ func (a *API) recall(ctx context.Context, q *request, limit int) (body []byte, k
 	if !a.answers.again(key) {
 		return nil, nil
 	}
+	q.again = key
 	return nil, func(body []byte, reads *origin) {
 		reads.mark, reads.registry = now.mark, now.registry
 		a.answers.put(key, body, reads)

@@ -82,6 +82,8 @@ type API struct {
 	buffers buffers
 	answers answers
 	counts  struct{ native, engine, kept atomic.Uint64 }
+
+	standings standings
 }
 
 // Stats are figures about an API since it was made.
@@ -89,11 +91,12 @@ type Stats struct {
 	Native uint64 // evaluations on native paths
 	Engine uint64 // evaluations by Prometheus' engine
 	Kept   uint64 // requests answered as before, because nothing had changed
+	Mended uint64 // native evaluations that worked out only what had changed
 }
 
 // Stats returns figures.
 func (a *API) Stats() Stats {
-	return Stats{a.counts.native.Load(), a.counts.engine.Load(), a.counts.kept.Load()}
+	return Stats{a.counts.native.Load(), a.counts.engine.Load(), a.counts.kept.Load(), a.standings.mended.Load()}
 }
 
 // lookback is the engine's lookback where staleness follows the expected

@@ -22,6 +22,7 @@ type request struct {
 	asOf       quantrac.Millis // 0: all that is known
 	stats      bool            // the engine's statistics are asked for
 	anew       bool            // nothing that earlier requests came to is used
+	again      string          // the key of one that is asked again and again, else ""
 }
 
 // maxPoints is how many steps a range may have, as in Prometheus.
@@ -148,6 +149,7 @@ func (a *API) prepare(r *request) (*view, parser.Expr, *apiError) {
 	}
 	v := a.view(r.end, r.asOf)
 	v.step, v.anew = quantrac.Millis(r.step.Milliseconds()), r.anew
+	v.again, v.standings = r.again, &a.standings
 	v.share.of, v.points = &a.held, newGrid(r.start, r.end, r.step).steps
 	if r.lookback > 0 {
 		v.lookback, v.byInterval = quantrac.Millis(r.lookback.Milliseconds()), false

@@ -34,6 +34,7 @@ type groups struct {
 
 	index map[string]int
 	list  []group
+	last  int // of them, the one that a series was added to
 	key   []byte
 }
 
@@ -119,6 +120,7 @@ func (g *groups) of(j *joiner, id quantrac.Labels) ([]cell, error) {
 		g.index[string(g.key)] = i
 		g.list = append(g.list, group{g.labels(j, id, meta), make([]cell, g.out.grid.steps)})
 	}
+	g.last = i
 	return g.list[i].cells, nil
 }
 
@@ -163,6 +165,22 @@ func (g *groups) finish() error {
 		}
 	}
 	return nil
+}
+
+// take takes a further value in, as groups.add does.
+func (c *cell) take(op parser.ItemType, v float64) {
+	switch op {
+	case parser.MIN:
+		c.least(v)
+	case parser.MAX:
+		c.greatest(v)
+	case parser.SUM:
+		c.sum(v)
+	case parser.AVG:
+		c.average(v)
+	default:
+		c.count++
+	}
 }
 
 // The following take a further value in, by the engine's own steps.

@@ -53,6 +53,14 @@ func (e *evaluation) query(from, to quantrac.Millis) tsdb.Query {
 // fold lets the store fold, which holds no window in memory.
 func (e *evaluation) fold(ctx context.Context) error {
 	w := tsdb.Windows{First: e.start - e.offset, Step: e.step, Width: e.width, Count: e.steps}
+	if e.stands() {
+		return e.stand(ctx, w)
+	}
+	return e.foldAll(ctx, w, func(*tsdb.Folded) {})
+}
+
+// foldAll folds all series; each sees those that have become part of the result.
+func (e *evaluation) foldAll(ctx context.Context, w tsdb.Windows, each func(*tsdb.Folded)) error {
 	for f, err := range e.store.Fold(ctx, e.query(0, 0), w, e.function.fold) {
 		if err != nil {
 			return err
@@ -68,6 +76,7 @@ func (e *evaluation) fold(ctx context.Context) error {
 		if err := e.emit(f.Labels, columns{f.Counts, f.Values}, 0, 0); err != nil {
 			return err
 		}
+		each(f)
 	}
 	return ctx.Err()
 }

@@ -26,6 +26,9 @@ type view struct {
 	// the request's own grid; 0 for an instant and where there are subqueries.
 	step quantrac.Millis
 	anew bool // what earlier requests came to is neither used nor kept
+	// again is the key of a request that is made again and again, else "".
+	again     string
+	standings *standings
 
 	share  share // of what all requests hold
 	points int   // evaluations of the request: as many samples come of a series
