@@ -123,6 +123,7 @@ func (r roomStats) engine(gauge gaugeFunc, counter counterFunc) {
 	counter("promql_evaluations_total", "Expressions evaluated, on native paths over columns or by Prometheus' engine.", q.Native, "path", "native")
 	counter("promql_evaluations_total", "Expressions evaluated, on native paths over columns or by Prometheus' engine.", q.Engine, "path", "engine")
 	counter("promql_kept_answers_total", "Requests answered as before, because nothing that they read had changed.", q.Kept)
+	counter("promql_mended_results_total", "Native evaluations that worked out only what had changed since the last time.", q.Mended)
 }
 
 func (r roomStats) alerting(gauge gaugeFunc, counter counterFunc) {
