@@ -46,6 +46,7 @@ func TestFormats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			checkFormat(t, dir)
 			for _, step := range []string{"as it was", "merged", "opened again"} {
 				db := openFormat(t, dir)
 				if step == "merged" {
@@ -64,6 +65,24 @@ func TestFormats(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkFormat compares what the files of a folder say twice.
+func checkFormat(t *testing.T, dir string) {
+	t.Helper()
+	f, err := tsdb.OpenFolder(vfs.OS(), filepath.Join(dir, "tsdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := f.Check(context.Background(), nil)
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%d files, %v", len(found), err)
+	}
+	for _, i := range found {
+		if i.Error != "" {
+			t.Errorf("%s: %s", i.Name, i.Error)
+		}
 	}
 }
 
@@ -243,6 +262,7 @@ func formatMessages(t *testing.T, db *engine, clock *quantrac.ManualClock) {
 			}
 		}
 	}
+	mustAppend(t, db.DB, formatDays(start))
 	clock.Set(start + 60_000)
 	if err := db.Flush(context.Background()); err != nil {
 		t.Fatal(err)
@@ -250,4 +270,19 @@ func formatMessages(t *testing.T, db *engine, clock *quantrac.ManualClock) {
 	if err := db.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// formatDays are some days of a station, long enough to be summed up.
+func formatDays(start quantrac.Millis) *quantrac.Batch {
+	b := &quantrac.Batch{}
+	for i := range 300 {
+		b.Rows = append(b.Rows, quantrac.Row{
+			Group: quantrac.NewLabels("station", "net-days"), Time: start - quantrac.Millis(i)*600_000,
+			Cells: []quantrac.Cell{
+				{Property: "temp", Value: float64(250+i*i%97-i%31) / 10, Quality: quantrac.Quality(i / 40 % 4)},
+				{Property: "turb", Value: float64(i*i%1009) / 4},
+			},
+		})
+	}
+	return b
 }

@@ -15,8 +15,9 @@ import (
 )
 
 // Version of the format that Writer writes. Reader reads it and all before it:
-// version 1 has no days, version 2 no packs, version 3 no clock.
-const Version = 4
+// version 1 has no days, version 2 no packs, version 3 no clock, and until version
+// 4 pages of days were others.
+const Version = 5
 
 const (
 	magic      = "qtrblock"

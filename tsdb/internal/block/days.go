@@ -23,9 +23,9 @@ const (
 
 	// minDayRows is how many rows of a group make it worth its bytes to sum its
 	// days up, and minDayValues how many values a day of a series has to have on
-	// average.
+	// average: days of fewer take more than they save.
 	minDayRows   = 256
-	minDayValues = 12
+	minDayValues = 48
 	// maxDayScaled bounds scaled values so that a day's sum of them fits.
 	maxDayScaled = 1 << 38
 	maxDaySeries = 64 // of a page
@@ -47,6 +47,7 @@ func DayEnd(t int64) int64 {
 type dayWriter struct {
 	properties []*dayProperty
 	byName     map[string]*dayProperty
+	partition  int64        // where the block's begins
 	plain      []bool       // days of the group at hand that have neither revisions nor forecasts
 	small      *codec.Small // of a Writer that is to write small
 }
@@ -77,14 +78,14 @@ func (w *dayWriter) group(position int, properties []string, t *rows.Table, cols
 	}
 	w.plainDays(t, first, n)
 	for _, c := range cols {
-		s, ok := w.sum(t, c, first, n)
-		if !ok {
+		s, values := w.sum(t, c, first, n)
+		if values < minDayValues*n/2 || len(s.days) == 0 {
 			continue
 		}
 		p := w.property(properties[c])
-		p.page.add(position, s)
-		if len(p.page.positions) == maxDaySeries {
-			p.flush(w.small)
+		p.page.add(position, w.partition, s)
+		if p.page.series == maxDaySeries {
+			p.flush(w)
 		}
 	}
 }
@@ -131,10 +132,10 @@ type scaledDays struct {
 	days   []scaledDay
 }
 
-// sum sums up the n days from first of a column; false where none can be.
-func (w *dayWriter) sum(t *rows.Table, c int, first int64, n int) (scaledDays, bool) {
-	out := scaledDays{first: first, days: make([]scaledDay, n)}
-	values := 0
+// sum sums up the n days from first of a column, none where none can be, and
+// returns how many values that were.
+func (w *dayWriter) sum(t *rows.Table, c int, first int64, n int) (out scaledDays, values int) {
+	out = scaledDays{first: first, days: make([]scaledDay, n)}
 	for i := range out.days {
 		if w.plain[i] {
 			out.days[i].known = true
@@ -149,7 +150,8 @@ func (w *dayWriter) sum(t *rows.Table, c int, first int64, n int) (scaledDays, b
 		values++
 		d.add(q, t.Cols[c].Values[i], out.places)
 	}
-	return out, values >= minDayValues*n/2 && out.trim()
+	out.trim()
+	return out, values
 }
 
 // places returns the decimal places that hold every decimal of a column.
@@ -193,91 +195,14 @@ func (d *scaledDay) add(q uint8, v float64, places int) {
 	d.count++
 }
 
-// trim leaves out unknown days at both ends, and says whether any is left.
-func (s *scaledDays) trim() bool {
-	known := func(d scaledDay) bool { return d.known }
-	first := slices.IndexFunc(s.days, known)
-	if first < 0 {
-		return false
+// trim leaves out unknown days at both ends.
+func (s *scaledDays) trim() {
+	for len(s.days) > 0 && !s.days[0].known {
+		s.days = s.days[1:]
+		s.first += dayLen
 	}
-	last := len(s.days) - 1
-	for !known(s.days[last]) {
-		last--
-	}
-	s.days = s.days[first : last+1]
-	s.first += int64(first) * dayLen
-	return true
-}
-
-// pageWriter is the columns of a page. Those of days with values come last.
-type pageWriter struct {
-	positions, firsts, lengths, places []int64 // by series
-	counts                             []int64 // by day: 0 unknown, else values + 1
-	min, span, first, last, sum        []int64 // by day with values, but for min less min
-	suspect, failed, missing           []int64 // by known day
-}
-
-func (p *pageWriter) columns() []*[]int64 {
-	return []*[]int64{
-		&p.positions, &p.firsts, &p.lengths, &p.places, &p.counts,
-		&p.min, &p.span, &p.first, &p.last, &p.sum, &p.suspect, &p.failed, &p.missing,
-	}
-}
-
-func (p *pageWriter) add(position int, s scaledDays) {
-	p.positions = append(p.positions, int64(position))
-	p.firsts = append(p.firsts, (s.first+zoneOffset)/dayLen)
-	p.lengths = append(p.lengths, int64(len(s.days)))
-	p.places = append(p.places, int64(s.places))
-	for i := range s.days {
-		d := &s.days[i]
-		if !d.known {
-			p.counts = append(p.counts, 0)
-			continue
-		}
-		p.counts = append(p.counts, d.count+1)
-		p.suspect = append(p.suspect, d.suspect)
-		p.failed = append(p.failed, d.failed)
-		p.missing = append(p.missing, d.missing)
-		if d.count > 0 {
-			p.min = append(p.min, d.min)
-			p.span = append(p.span, d.max-d.min)
-			p.first = append(p.first, d.first-d.min)
-			p.last = append(p.last, d.last-d.min)
-			p.sum = append(p.sum, d.sum-d.count*d.min)
-		}
-	}
-}
-
-// flush encodes the page: a checksum, the number of columns' bytes each, and
-// the columns.
-func (p *dayProperty) flush(small *codec.Small) {
-	w := &p.page
-	if len(w.positions) == 0 {
-		return
-	}
-	var sizes, body []byte
-	for _, c := range w.columns() {
-		at := len(body)
-		switch {
-		case len(*c) == 0:
-		case small != nil:
-			body = small.AppendInts(body, *c, nil)
-		default:
-			body = codec.AppendInts(body, *c)
-		}
-		sizes = binary.AppendUvarint(sizes, uint64(len(body)-at))
-	}
-	page := append([]byte{0, 0, 0, 0}, binary.AppendUvarint(nil, uint64(len(w.positions)))...)
-	page = append(append(page, sizes...), body...)
-	binary.LittleEndian.PutUint32(page, checksum(page[4:]))
-	p.encoded = append(p.encoded, page)
-	p.pages = append(p.pages, dayPage{
-		size:  uint32(len(page)),
-		first: int(w.positions[0]), last: int(w.positions[len(w.positions)-1]),
-	})
-	for _, c := range w.columns() {
-		*c = (*c)[:0]
+	for n := len(s.days); n > 0 && !s.days[n-1].known; n-- {
+		s.days = s.days[:n-1]
 	}
 }
 
@@ -291,7 +216,7 @@ func (w *dayWriter) finish() [][]byte {
 	})
 	var out [][]byte
 	for _, p := range w.properties {
-		p.flush(w.small)
+		p.flush(w)
 		out = append(out, p.encoded...)
 	}
 	return out

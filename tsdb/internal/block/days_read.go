@@ -1,16 +1,12 @@
 package block
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"sort"
 	"sync"
 	"sync/atomic"
-
-	"quantrac/tsdb/internal/codec"
-	"quantrac/tsdb/internal/decimal"
 )
 
 // propertyDays is where the days of a property's series are, by position.
@@ -62,7 +58,7 @@ func (r *Reader) ReadDays(property string, page int) (*DaysPage, error) {
 	if err := r.readAt(buf, p.offset); err != nil {
 		return nil, err
 	}
-	days, err := openDays(buf, r.Groups())
+	days, err := openDays(buf, r.dayLayout(p.first))
 	if err != nil {
 		return nil, r.corrupt(p.offset, fmt.Errorf("days of %s: %w", property, err))
 	}
@@ -77,8 +73,9 @@ type DaysPage struct {
 	series   []DaySeries
 	sections [dayColumns][]byte
 	counts   []int64
-	known    int // days that are summed up
-	full     int // of those, days with values
+	early    bool // of a block before version 5
+	known    int  // days that are summed up
+	full     int  // of those, days with values
 	where    func(error) error
 
 	values  [dayStats]atomic.Pointer[[]float64] // one a day, when first asked for
@@ -97,24 +94,6 @@ type DaySeries struct {
 	days             int
 }
 
-// The columns of a page, in their order.
-const (
-	colPosition = iota
-	colFirst
-	colLength
-	colPlaces
-	colCount
-	colMin
-	colSpan
-	colFirstValue
-	colLastValue
-	colSum
-	colSuspect
-	colFailed
-	colMissing
-	dayColumns
-)
-
 // DayStat says what of the days is wanted.
 type DayStat uint8
 
@@ -129,92 +108,6 @@ const (
 )
 
 var errDays = errors.New("columns do not fit one another")
-
-// openDays finds the columns of a page and decodes those that say how many
-// there are of everything.
-func openDays(data []byte, groups int) (*DaysPage, error) {
-	if len(data) < 5 || binary.LittleEndian.Uint32(data) != checksum(data[4:]) {
-		return nil, errSum
-	}
-	data = data[4:]
-	n, width := binary.Uvarint(data)
-	if width <= 0 || n == 0 || n > maxDaySeries {
-		return nil, fmt.Errorf("%d series in a page", n)
-	}
-	p := &DaysPage{where: func(err error) error { return err }}
-	if err := p.split(data[width:]); err != nil {
-		return nil, err
-	}
-	var shared [colCount][]int64
-	for c := range shared {
-		var err error
-		if shared[c], err = codec.ReadInts(nil, p.sections[c], int(n)); err != nil {
-			return nil, err
-		}
-	}
-	total := 0
-	for _, l := range shared[colLength] {
-		if l < 1 || l > maxDays {
-			return nil, errDays
-		}
-		total += int(l)
-	}
-	var err error
-	if p.counts, err = codec.ReadInts(nil, p.sections[colCount], total); err != nil {
-		return nil, err
-	}
-	return p, p.place(&shared, groups)
-}
-
-// maxDays bounds the days of a series: those that a partition touches.
-const maxDays = 64
-
-func (p *DaysPage) split(data []byte) error {
-	var sizes [dayColumns]uint64
-	for i := range sizes {
-		v, width := binary.Uvarint(data)
-		if width <= 0 {
-			return errDays
-		}
-		sizes[i], data = v, data[width:]
-	}
-	for i, size := range sizes {
-		if size > uint64(len(data)) {
-			return errDays
-		}
-		p.sections[i], data = data[:size], data[size:]
-	}
-	if len(data) > 0 {
-		return errDays
-	}
-	return nil
-}
-
-// place finds where the days of each series begin.
-func (p *DaysPage) place(shared *[colCount][]int64, groups int) error {
-	day := 0
-	for i, position := range shared[colPosition] {
-		first, places := shared[colFirst][i], shared[colPlaces][i]
-		if position < 0 || position >= int64(groups) || i > 0 && position <= shared[colPosition][i-1] ||
-			places < 0 || places > decimal.MaxExp || first > math.MaxInt32 || first < math.MinInt32 {
-			return errDays
-		}
-		s := DaySeries{
-			Position: int(position), Number: i, First: first*dayLen - zoneOffset, places: int(places),
-			day: day, known: p.known, full: p.full, days: int(shared[colLength][i]),
-		}
-		for _, c := range p.counts[day : day+s.days] {
-			if c < 0 || c > 1<<32 {
-				return errDays
-			}
-			p.known += min(int(c), 1)
-			p.full += min(max(int(c)-1, 0), 1)
-		}
-		day += s.days
-		p.series = append(p.series, s)
-	}
-	return nil
-}
 
 // Find returns the days of the group at a position of the file, if they are in
 // the page.
@@ -238,65 +131,6 @@ func (p *DaysPage) Covers(position int) bool {
 
 // Series returns how many series have days in the page.
 func (p *DaysPage) Series() int { return len(p.series) }
-
-// Values returns a stat of each day of a series, whatever it likes where the day
-// is not known or has no values. It belongs to the page.
-func (p *DaysPage) Values(s DaySeries, stat DayStat) ([]float64, error) {
-	all := p.values[stat].Load()
-	if all == nil {
-		var err error
-		if all, err = p.decode(stat); err != nil {
-			return nil, err
-		}
-	}
-	return (*all)[s.day : s.day+s.days], nil
-}
-
-// decode decodes a stat of all days of the page, unless that is done.
-func (p *DaysPage) decode(stat DayStat) (*[]float64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if all := p.values[stat].Load(); all != nil {
-		return all, nil
-	}
-	least, err := p.read(colMin)
-	if err != nil {
-		return nil, err
-	}
-	more := least
-	if stat != DayMin {
-		column := [...]int{DayMax: colSpan, DayFirst: colFirstValue, DayLast: colLastValue, DaySum: colSum}
-		if more, err = p.read(column[stat]); err != nil {
-			return nil, err
-		}
-	}
-	all := make([]float64, len(p.counts))
-	for i := range p.series {
-		p.fill(all, &p.series[i], stat, least, more)
-	}
-	p.values[stat].Store(&all)
-	return &all, nil
-}
-
-// fill works out a stat of the days of one series.
-func (p *DaysPage) fill(all []float64, s *DaySeries, stat DayStat, least, more []int64) {
-	at := s.full
-	for k, c := range p.Counts(*s) {
-		if c < 2 {
-			continue
-		}
-		m := least[at]
-		switch stat {
-		case DayMin:
-		case DaySum:
-			m = more[at] + (c-1)*least[at]
-		default:
-			m += more[at]
-		}
-		all[s.day+k] = decimal.Value(m, s.places)
-		at++
-	}
-}
 
 // Qualities returns for a day of a series that is known how many of its cells
 // are suspect, failed and missing; the first are among its values.
@@ -333,10 +167,7 @@ func (p *DaysPage) read(c int) ([]int64, error) {
 	if c >= colSuspect {
 		n = p.known
 	}
-	if n == 0 && len(p.sections[c]) == 0 {
-		return nil, nil
-	}
-	out, err := codec.ReadInts(nil, p.sections[c], n)
+	out, err := p.section(c, n)
 	if err != nil {
 		return nil, p.where(err)
 	}

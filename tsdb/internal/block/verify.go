@@ -146,8 +146,8 @@ func (r *Reader) verifyDays(position int, name string, t *rows.Table, c int) err
 	first := DayEnd(t.Times[0])
 	n := int((DayEnd(t.Times[t.Len()-1])-first)/dayLen) + 1
 	w.plainDays(t, first, n)
-	want, ok := w.sum(t, c, first, n)
-	if !ok || want.first != s.First || len(want.days) != s.days || want.places != s.places {
+	want, _ := w.sum(t, c, first, n)
+	if want.first != s.First || len(want.days) != s.days || want.places != s.places {
 		return errors.New("their number or place is not that of the rows")
 	}
 	for k := range want.days {
@@ -155,7 +155,7 @@ func (r *Reader) verifyDays(position int, name string, t *rows.Table, c int) err
 			return fmt.Errorf("day ending %s: %w", quantrac.Millis(s.First+int64(k)*dayLen), err)
 		}
 	}
-	return nil
+	return page.verifyStats(s, want.days)
 }
 
 // verify compares day k of a series.
@@ -174,24 +174,30 @@ func (p *DaysPage) verify(s DaySeries, k int, want *scaledDay) error {
 	if err != nil {
 		return err
 	}
-	got := []int64{suspect, failed, missing}
-	have := []int64{want.suspect, want.failed, want.missing}
-	if want.count > 0 {
-		full := s.full
-		for _, c := range p.Counts(s)[:k] {
-			full += min(max(int(c)-1, 0), 1)
-		}
-		for _, c := range []int{colMin, colSpan, colFirstValue, colLastValue, colSum} {
-			column, err := p.column(c)
-			if err != nil {
-				return err
-			}
-			got = append(got, column[full])
-		}
-		have = append(have, want.min, want.max-want.min, want.first-want.min, want.last-want.min, want.sum-want.count*want.min)
-	}
+	got, have := []int64{suspect, failed, missing}, []int64{want.suspect, want.failed, want.missing}
 	if !slices.Equal(got, have) {
-		return fmt.Errorf("it says %v, its rows %v", got, have)
+		return fmt.Errorf("%d of its cells are suspect, failed or missing, of its rows %d", got, have)
+	}
+	return nil
+}
+
+// verifyStats compares what the days of a series come to.
+func (p *DaysPage) verifyStats(s DaySeries, want []scaledDay) error {
+	for stat := DayMin; stat < dayStats; stat++ {
+		from, err := p.columnsOf(stat)
+		if err != nil {
+			return err
+		}
+		got := p.stat(nil, s, stat, from)
+		var have []int64
+		for i := range want {
+			if d := &want[i]; d.known && d.count > 0 {
+				have = append(have, [...]int64{d.min, d.max, d.first, d.last, d.sum}[stat])
+			}
+		}
+		if !slices.Equal(got, have) {
+			return fmt.Errorf("stat %d is said to be %v, of its rows it is %v", stat, got, have)
+		}
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ type Writer struct {
 // NewWriter begins a block of the partition that starts at the time.
 func NewWriter(w io.Writer, partition int64) (*Writer, error) {
 	b := &Writer{w: bufio.NewWriterSize(w, 256<<10), info: Info{Partition: partition}, symbols: newSymbols(), offset: headerSize}
+	b.days.partition = partition
 	header := make([]byte, headerSize)
 	copy(header, magic)
 	header[len(magic)] = Version

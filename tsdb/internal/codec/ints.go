@@ -138,6 +138,8 @@ func ReadGappedInts(dst []int64, section []byte, n int, gaps []uint8) ([]int64, 
 		return readSums(dst, &r, n)
 	case intMultiples:
 		return readMultiples(dst, &r, n)
+	case intRepeats:
+		return readRepeats(dst, &r, n)
 	default:
 		return readOrder(dst, &r, n, mode)
 	}

@@ -35,6 +35,17 @@ type Small struct {
 // wants to be told the same.
 func (s *Small) AppendInts(dst []byte, vals []int64, gaps []uint8) []byte {
 	at := len(dst)
+	dst = s.appendSingle(dst, vals, gaps)
+	if constant(vals) {
+		return dst
+	}
+	single := len(dst)
+	return smaller(s.appendRepeats(dst, vals), at, single)
+}
+
+// appendSingle appends the values one by one, in whatever form but their runs.
+func (s *Small) appendSingle(dst []byte, vals []int64, gaps []uint8) []byte {
+	at := len(dst)
 	dst = s.appendWhole(dst, vals, gaps)
 	if constant(vals) {
 		return dst

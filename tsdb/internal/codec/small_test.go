@@ -58,6 +58,16 @@ func smallColumns() map[string][]int64 {
 	for i := range int64(20) {
 		cols["multiples"] = append(cols["multiples"], 5000+1000*(i*i%7))
 	}
+	second := int64(1_790_000_000)
+	for range 150 {
+		second += 1 + rnd.Int64N(30)/29*588
+		for range 10 + rnd.IntN(8) {
+			cols["seconds"] = append(cols["seconds"], second)
+		}
+	}
+	for i := range 31 {
+		cols["day counts"] = append(cols["day counts"], 97-int64(i)/30*51-int64(30-i)/30*44)
+	}
 	for range 500 {
 		cols["noise"] = append(cols["noise"], rnd.Int64N(1<<40)-1<<39)
 	}
@@ -92,6 +102,9 @@ func TestSmallInts(t *testing.T) {
 			}
 			if fast := AppendInts(nil, want); len(data) > len(fast) {
 				t.Errorf("%s: %d bytes, another form takes %d", name, len(data), len(fast))
+			}
+			if repeats := name == "seconds" || name == "day counts"; repeats && data[0] != intRepeats {
+				t.Errorf("%s is in mode %d, not told by its runs", name, data[0])
 			}
 			if data[0] == intSmall {
 				forms[data[1]] = true

@@ -15,8 +15,8 @@ import (
 )
 
 // Version of the file format that is written; every one up to it is read.
-// Version 1 had no pages in seconds.
-const Version = 2
+// Version 1 had no pages in seconds, version 2 no numbers told by their runs.
+const Version = 3
 
 const (
 	magic      = "qtrcmmts"
