@@ -359,3 +359,14 @@ func TestRun(t *testing.T) {
 		t.Errorf("Run returned %v, want the context's error", err)
 	}
 }
+
+// TestTinyFlush: a head that may hold next to nothing takes batches of which nothing is stored.
+func TestTinyFlush(t *testing.T) {
+	db, _ := openDB(t, vfs.NewMem(), quantrac.NewManualClock(workStart+1<<40), tsdb.Options{FlushBytes: 4})
+	b := readings(row("a", 1, "x", 1.0))
+	mustAppend(t, db, b)
+	if err := db.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, db, readings(row("a", 1, "x", 1.0))) // redelivered: nothing is stored
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"quantrac"
 	"quantrac/tsdb/internal/block"
 )
 
@@ -87,6 +88,65 @@ func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target
 		samples += int(n)
 	}
 	return samples, nil
+}
+
+// extremeByDays folds one window, which may begin and end within a day, to its
+// extreme out of days alone, and says how many samples it took; ok is false where
+// that cannot be: where days are not known, or one that the window cuts off might
+// hold the extreme in the part that is left.
+func (v *view) extremeByDays(sc *scratch, out *Folded, t target, w Windows, op FoldOp) (samples int, ok bool, err error) {
+	if op != FoldMax && op != FoldMin || w.Count != 1 || int64(w.Width) < 2*dayLen || v.nothing {
+		return 0, false, nil
+	}
+	to := w.end(0)
+	from := to - int64(w.Width)
+	first, last := block.DayEnd(from+1), block.DayEnd(to)
+	f := &sc.civil
+	days := Windows{First: quantrac.Millis(first), Step: quantrac.Millis(dayLen), Width: quantrac.Millis(dayLen), Count: int((last-first)/dayLen) + 1}
+	f.Counts = slices.Grow(f.Counts[:0], days.Count)[:days.Count]
+	f.Values = slices.Grow(f.Values[:0], days.Count)[:days.Count]
+	clear(f.Counts)
+	d := dailyFolder{view: v, sc: sc, out: f, t: t, w: days, op: op}
+	for i, b := range v.state.blocks {
+		if b.info.Last <= first-dayLen || b.info.First > last {
+			continue
+		}
+		if err := d.block(i); err != nil {
+			return 0, false, err
+		}
+	}
+	if sc.pieces = v.runs(sc.pieces[:0], t.g, t.col, first-dayLen+1, last); len(sc.pieces) > 0 {
+		return 0, false, nil
+	}
+	// The days at both ends count only in that they cannot hold more.
+	inner, beyond := 0, math.Inf(-1)
+	best := beyond
+	for k, n := range f.Counts {
+		value := f.Values[k]
+		if op == FoldMin {
+			value = -value
+		}
+		switch end := first + int64(k)*dayLen; {
+		case n == keptUnknown:
+			return 0, false, nil
+		case n == 0:
+		case end-dayLen >= from && end <= to:
+			inner += int(n)
+			best = max(best, value)
+		default:
+			beyond = max(beyond, value)
+		}
+	}
+	if inner == 0 || beyond > best {
+		return 0, false, nil
+	}
+	if op == FoldMin {
+		best = -best
+	}
+	v.db.stats.daysFolded.Add(uint64(days.Count))
+	out.room(t, 1)
+	out.Counts[0], out.Values[0] = uint32(min(inner, math.MaxUint32-1)), best
+	return inner, true, nil
 }
 
 // dailyFolder takes the days of one series from one block after the other. Windows

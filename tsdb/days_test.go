@@ -148,7 +148,7 @@ func TestFoldByDays(t *testing.T) {
 
 func (m *month) compare(d int) {
 	ctx := context.Background()
-	for range 25 {
+	for range 40 {
 		q := tsdb.Query{DeviceOnly: m.rnd.IntN(6) == 0, Anew: m.rnd.IntN(4) == 0}
 		if m.rnd.IntN(3) == 0 {
 			q.AsOfCommit = 1 + m.rnd.Uint64N(m.db.Stats().Applied+2)
@@ -172,6 +172,12 @@ func (m *month) compare(d int) {
 			q.AsOfCommit = uint64(m.rnd.IntN(20) / 19 * 7)
 		}
 		op := tsdb.FoldOp(m.rnd.IntN(7))
+		if m.rnd.IntN(4) == 0 { // the extreme of some days, from within one to within another
+			op = []tsdb.FoldOp{tsdb.FoldMin, tsdb.FoldMax}[m.rnd.IntN(2)]
+			w = tsdb.Windows{Width: 2*day + quantrac.Millis(m.rnd.IntN(int(5*day))), Count: 1}
+			w.First = m.start + quantrac.Millis(m.rnd.IntN((d+2)*int(day)))
+			q.AsOfCommit = 0
+		}
 		want := map[string]*tsdb.Folded{}
 		for f, err := range tsdb.FoldSelect(ctx, m.db, q, w, op) {
 			if err != nil {

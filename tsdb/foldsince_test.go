@@ -306,3 +306,70 @@ func TestEntriesAreLetGo(t *testing.T) {
 		t.Errorf("%d entries are counted", n)
 	}
 }
+
+// TestFoldOneWindow: windows that are not folded by days are not so either when one of
+// them alone is folded again.
+func TestFoldOneWindow(t *testing.T) {
+	for _, w := range []Windows{
+		{Step: 36 * hourLen, Width: 24 * hourLen, Count: 10},
+		{Step: hourLen, Width: 24 * hourLen, Count: 200},
+		{Step: 36 * hourLen, Width: 36 * hourLen, Count: 8},
+	} {
+		for _, op := range []FoldOp{FoldSum, FoldAvg} {
+			c := newChanging(t)
+			ctx := context.Background()
+			put := func(at quantrac.Millis, v float64) {
+				if _, err := c.db.Append(ctx, &quantrac.Batch{Rows: []quantrac.Row{{Group: quantrac.NewLabels("station", "a"), Time: at, Cells: []quantrac.Cell{{Property: "a", Value: v}}}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := &quantrac.Batch{}
+			for i := range 144 * 20 {
+				b.Rows = append(b.Rows, quantrac.Row{Group: quantrac.NewLabels("station", "a"), Time: changingStart + quantrac.Millis(i)*600_000,
+					Cells: []quantrac.Cell{{Property: "a", Value: float64(c.rnd.IntN(1e6)) / 1000}}})
+			}
+			if _, err := c.db.Append(ctx, b); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.db.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			w.First = changingStart + 48*hourLen
+			end := quantrac.Millis(w.end(w.Count - 1))
+			q := Query{}
+			read := func(anew bool) (out Folded) {
+				q.Anew = anew
+				for f, err := range c.db.Fold(ctx, q, w, op) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					out.Counts, out.Values = append(out.Counts, f.Counts...), append(out.Values, f.Values...)
+				}
+				return out
+			}
+			read(false)
+			for i := range 12 {
+				since := c.db.Mark()
+				put(end-quantrac.Millis(i)*1000-1, float64(i)/7)
+				want := read(true)
+				_, ok, err := c.db.FoldSince(ctx, since, q, w, op, func(f *Folded, k, n int) bool {
+					for ; k < n; k++ {
+						if f.Counts[k] != want.Counts[k] || math.Float64bits(f.Values[k]) != math.Float64bits(want.Values[k]) {
+							t.Errorf("op %d step %dh width %dh: FoldSince window %d of %d: %d %v, Fold %d %v", op, w.Step/hourLen, w.Width/hourLen, k, w.Count, f.Counts[k], f.Values[k], want.Counts[k], want.Values[k])
+						}
+					}
+					return true
+				})
+				if !ok || err != nil {
+					t.Fatal(ok, err)
+				}
+				got := read(false)
+				for k := range got.Counts {
+					if got.Counts[k] != want.Counts[k] || math.Float64bits(got.Values[k]) != math.Float64bits(want.Values[k]) {
+						t.Errorf("op %d step %dh width %dh: kept window %d: %v, anew %v", op, w.Step/hourLen, w.Width/hourLen, k, got.Values[k], want.Values[k])
+					}
+				}
+			}
+		}
+	}
+}

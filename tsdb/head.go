@@ -23,6 +23,7 @@ type head struct {
 
 	any         bool      // there are rows; with what follows, of the applying goroutine
 	first, last int64     // their times
+	filtered    bool      // present has been made, or cannot be
 	present     *presence // of its rows once there are many, else nil
 
 	// Of a head that is being flushed: what it holds reaches commit cursor,
@@ -211,10 +212,13 @@ func (h *head) reach(t int64) {
 // one in them takes longer: an eighth of what is flushed.
 func (h *head) filter(flushBytes int64) {
 	bytes, rows := h.bytes.Load(), h.rows.Load()
-	if h.present != nil || bytes < flushBytes/8 {
+	if h.filtered || bytes == 0 || bytes < flushBytes/8 {
 		return
 	}
-	h.present = newPresence(rows * (flushBytes + flushBytes/4) / bytes)
+	h.filtered = true
+	if h.present = newPresence(rows * (flushBytes + flushBytes/4) / bytes); h.present == nil {
+		return // too many rows
+	}
 	var times []int64
 	var lone loneRows
 	for _, id := range h.touched {

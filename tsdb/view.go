@@ -75,6 +75,7 @@ type scratch struct {
 	near    int     // see around
 	held    []piece
 	folded  Folded
+	civil   Folded // see extremeByDays
 	stretch Folded
 
 	stretches []stretch

@@ -57,12 +57,13 @@ type evaluation struct {
 	*reading
 	shape
 	grid
-	sink    sink
-	columns columns // of the series at hand
-	budget  budget
-	notes   annotations.Annotations
-	noted   map[string]bool // metrics that have got their remark
-	names   map[string]bool // label sets less the name, where two might be equal
+	registry uint64 // last commit of the registry before anything was asked of it
+	sink     sink
+	columns  columns // of the series at hand
+	budget   budget
+	notes    annotations.Annotations
+	noted    map[string]bool // metrics that have got their remark
+	names    map[string]bool // label sets less the name, where two might be equal
 }
 
 // native evaluates an expression on a native path; errDeclined where it has
@@ -75,13 +76,18 @@ func (v *view) native(ctx context.Context, expr parser.Expr, g grid, mem *memory
 	if err := ended(ctx, "query execution"); err != nil {
 		return nil, nil, err
 	}
+	var registry uint64
+	if reg, ok := v.reg.(committed); ok {
+		registry = reg.Commit()
+	}
 	sel, err := v.selector(s.selector.LabelMatchers)
 	if err != nil {
 		return nil, nil, err
 	}
 	e := &evaluation{
-		reading: &reading{view: v, sel: &sel, join: newJoiner(v.reg, sel.registryAt)},
-		shape:   s, grid: g, budget: budget{most: v.maxSamples},
+		registry: registry,
+		reading:  &reading{view: v, sel: &sel, join: newJoiner(v.reg, sel.registryAt)},
+		shape:    s, grid: g, budget: budget{most: v.maxSamples},
 	}
 	e.take, e.reuse, e.far = e.newest, true, max(v.lookback, s.width)
 	if e.reach = e.stale; s.call != nil {

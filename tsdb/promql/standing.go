@@ -117,7 +117,7 @@ func (e *evaluation) stand(ctx context.Context, w tsdb.Windows) error {
 	st := e.standings.find(e.again)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	registry := e.reg.(committed).Commit()
+	registry := e.registry
 	if st.whole && st.registry == registry {
 		if ok, err := e.mend(ctx, st, w); ok || err != nil {
 			return err
