@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"quantrac"
 	"quantrac/tsdb/internal/rows"
@@ -30,6 +31,40 @@ func (db *DB) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Last, error
 	}
 	slices.SortFunc(out, func(a, b Last) int { return a.Labels.Compare(b.Labels) })
 	return out, nil
+}
+
+// lastAtOnce is how many last values are looked up without a pause.
+const lastAtOnce = 32
+
+// lookUpLast looks up all last values that are not known, so that the first reader
+// need not. It leaves three quarters of a processor to who asks for something
+// meanwhile, as everybody does after a restart.
+func (db *DB) lookUpLast(ctx context.Context) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	var out []Last
+	var unknown []unknownLast
+	for ts := range slices.Chunk(db.targets(ctx, nil), lastAtOnce) {
+		start := time.Now()
+		out, unknown = out[:0], unknown[:0]
+		v := db.lastValues(ts, &out, &unknown)
+		err := db.resolveLast(ctx, v, unknown, &out)
+		v.release()
+		if err != nil {
+			return err
+		}
+		if len(unknown) == 0 {
+			continue
+		}
+		select {
+		case <-time.After(3 * time.Since(start)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // unknownLast is a series whose last value has to be looked up.

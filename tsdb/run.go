@@ -16,8 +16,7 @@ func (db *DB) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	flushed := make(chan struct{}, 1)
 	wg.Go(func() {
-		// So that the first reader need not look up every last value.
-		if _, err := db.Latest(ctx, nil); err != nil && ctx.Err() == nil {
+		if err := db.lookUpLast(ctx); err != nil && ctx.Err() == nil {
 			db.o.Logger.Error("tsdb: looking up last values", "dir", db.dir, "error", err)
 		}
 	})

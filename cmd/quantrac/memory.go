@@ -98,7 +98,7 @@ func spareMemory(ctx context.Context) error {
 }
 
 // headroom is by how much memory may grow, in percent of what lives, before the
-// garbage collector runs: by 64 MiB, within limits.
+// garbage collector runs: by 48 MiB, within limits.
 func headroom(live uint64) int {
-	return int(min(max(100*(64<<20)/max(live, 1), 20), 100))
+	return int(min(max(100*(48<<20)/max(live, 1), 20), 100))
 }

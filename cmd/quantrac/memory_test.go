@@ -51,7 +51,7 @@ func TestHeadroom(t *testing.T) {
 	for _, tt := range []struct {
 		live uint64
 		want int
-	}{{0, 100}, {10 << 20, 100}, {64 << 20, 100}, {128 << 20, 50}, {1 << 30, 20}} {
+	}{{0, 100}, {10 << 20, 100}, {48 << 20, 100}, {96 << 20, 50}, {1 << 30, 20}} {
 		if got := headroom(tt.live); got != tt.want {
 			t.Errorf("%d bytes live: %d %%, want %d", tt.live, got, tt.want)
 		}

@@ -102,7 +102,7 @@ func Open(path string, j *journal.Journal, o Options) (*Store, error) {
 	s.limits = newLimiter(s.o.Clock)
 	n := max(1, runtime.GOMAXPROCS(0))
 	s.hashing = lanes{make(chan struct{}, n), make(chan struct{}, n)}
-	s.dummy = hashPassword("nobody has this password", s.o.Cost)
+	s.dummy = unmatchedHash(s.o.Cost)
 	s.state = state{accounts: map[string]*account{}, sessions: map[[32]byte]*session{}, tokens: map[[32]byte]*Token{}}
 	steps, err := fs.Sub(migrations, "migrations")
 	if err != nil {
