@@ -66,8 +66,8 @@ func (b *Bench) bars() []bar {
 		q[x.name] = x.name + " " + x.what
 	}
 	latest := b.latestQuestion()
-	again := func(figure func(string) string) bar {
-		return bar{figure(q["q2"]), store.Victoria, figWarm(q["q2"]), 1, " with a warm cache"}
+	again := func(figure, warm func(string) string, with string) bar {
+		return bar{figure(q["q2"]), store.Victoria, warm(q["q2"]), 1, " with a warm cache" + with}
 	}
 	return []bar{
 		atMost(1.0/3, figCPU(theNetwork, 4), store.Victoria),
@@ -83,8 +83,8 @@ func (b *Bench) bars() []bar {
 		faster(10, figQuery(q["q3"]), store.Victoria),
 		faster(4, figQuery(latest.name+" "+latest.what), store.PrometheusName),
 		faster(4, figQuery(q["q2"]), store.Victoria),
-		again(figWarm),
-		again(figQueryUnderLate),
+		again(figWarm, figWarm, ""),
+		again(figQueryUnderLate, figPaced, ", asked as often"),
 		faster(15, figQuery(q["q6"]), store.Victoria),
 		faster(50, figQuery(q["q7"]), store.Victoria),
 		atMost(1, figCPU(singlesLoad, 4), store.Victoria),

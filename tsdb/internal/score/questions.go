@@ -99,4 +99,5 @@ func figQuery(q string) string          { return q + " p50, nothing cached" }
 func figQueryCPU(q string) string       { return q + " CPU, nothing cached" }
 func figWarm(q string) string           { return q + " p50, again" }
 func figFirst(q string) string          { return q + ", the first time after a restart" }
+func figPaced(q string) string          { return q + " p50, again, ten times a second" }
 func figQueryUnderLate(q string) string { return q + " p50, again, while late data arrive" }
