@@ -114,6 +114,7 @@ func (e *evaluation) slide(w *window, out *tsdb.Folded, first quantrac.Millis, s
 	w.lo, w.hi = 0, 0
 	if e.function.timed {
 		w.clock.set(w.times)
+		w.totals.set(w.values)
 	}
 	clear(out.Counts)
 	out.Widest, out.Last = 0, 0
