@@ -37,6 +37,9 @@ func TestMachineMemory(t *testing.T) {
 
 // Whatever the limit, what the store is given of it is less.
 func TestMemoryShare(t *testing.T) {
+	if few, many := touchedSeries(leastMemory), touchedSeries(64<<30); few != 100_000 || many != 2<<20 {
+		t.Errorf("a query may touch %d series with little memory, %d with much", few, many)
+	}
 	for _, limit := range []int64{leastMemory, 512 << 20, 4 << 30, 64 << 30} {
 		var o tsdb.Options
 		memoryShare(&o, limit)

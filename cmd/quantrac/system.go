@@ -223,7 +223,7 @@ func (s *system) openEngine(context.Context) (err error) {
 	}
 	s.own("engine", s.db.Run, s.db.Close)
 	s.own("memory", spareMemory, nil)
-	s.promql = promql.New(thresholdStore{s.db, s.registry, s.clock}, queryRegistry{s.registry}, promql.Options{Clock: s.clock, MaxHeld: heldSamples(limit), Version: version, Logger: s.log})
+	s.promql = promql.New(thresholdStore{s.db, s.registry, s.clock}, queryRegistry{s.registry}, promql.Options{Clock: s.clock, MaxHeld: heldSamples(limit), MaxSeries: touchedSeries(limit), Version: version, Logger: s.log})
 	return nil
 }
 

@@ -44,12 +44,13 @@ func (b *Bench) grow(w io.Writer, series, values int) error {
 	defer f.Close()
 	for _, k := range b.among(store.Victoria) {
 		c := b.cost(k, n, f)
-		if c.err != nil {
-			fmt.Fprintf(w, "%d\t%d\t%s\t%v\n", n.Series(), f.Values, k.Name, c.err)
-			continue
+		if c.cpu > 0 {
+			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				n.Series(), f.Values, k.Name, number(c.cpu), number(c.settled), number(c.memory), number(c.disk), number(c.latest))
 		}
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			n.Series(), f.Values, k.Name, number(c.cpu), number(c.settled), number(c.memory), number(c.disk), number(c.latest))
+		if c.err != nil { // what was measured before is worth having
+			fmt.Fprintf(w, "%d\t%d\t%s\t%v\n", n.Series(), f.Values, k.Name, c.err)
+		}
 	}
 	return b.ctx.Err()
 }
