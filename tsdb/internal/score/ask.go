@@ -1,6 +1,7 @@
 package score
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -39,7 +40,7 @@ func (b *Bench) ask(s *store.Server, q store.Question, n int) (t timing, err err
 		walls = append(walls, time.Since(one))
 	}
 	after, err := s.Usage()
-	t.p50, t.bytes = median(walls), len(t.body)
+	t.p50, t.bytes, t.body = median(walls), len(t.body), bytes.Clone(t.body)
 	t.cpu = (after.CPU - before.CPU) / time.Duration(len(walls))
 	return t, err
 }

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -52,7 +53,8 @@ func (b *Bench) whileLate(s *store.Server, n load.Network, answers map[string][]
 	if err := s.Show(); err != nil {
 		return err
 	}
-	answers[areaLate(n).name], err = s.Ask(q.Question)
+	body, err := s.Ask(q.Question)
+	answers[areaLate(n).name] = bytes.Clone(body)
 	return err
 }
 

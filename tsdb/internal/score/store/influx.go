@@ -27,7 +27,7 @@ func InfluxDB(program string) *Kind {
 			}
 		},
 		begin: func(ctx context.Context, s *Server) error {
-			_, err := s.call(ctx, s.client, http.MethodPost, "/query?q="+url.QueryEscape("CREATE DATABASE load"), nil)
+			_, err := s.call(ctx, s.client, http.MethodPost, "/query?q="+url.QueryEscape("CREATE DATABASE load"), nil, nil)
 			return err
 		},
 		ready: "/ping", write: "/write?db=load",

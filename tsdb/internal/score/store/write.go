@@ -35,7 +35,7 @@ func (w *Writer) Write(ctx context.Context, lines []byte) error {
 		}
 	}
 	for {
-		_, err := w.s.call(ctx, w.client, http.MethodPost, w.s.write, body)
+		_, err := w.s.call(ctx, w.client, http.MethodPost, w.s.write, body, nil)
 		var r *Refused
 		if !errors.As(err, &r) || r.Status != http.StatusServiceUnavailable && r.Status != http.StatusTooManyRequests {
 			return err
