@@ -33,13 +33,22 @@ func (db *DB) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Last, error
 	return out, nil
 }
 
-// lastAtOnce is how many last values are looked up without a pause.
-const lastAtOnce = 32
+const (
+	// lastAtOnce is how many last values are looked up without a pause.
+	lastAtOnce = 32
+	// lastAfter is how long that waits for what is asked first.
+	lastAfter = 5 * time.Second
+)
 
 // lookUpLast looks up all last values that are not known, so that the first reader
-// need not. It leaves three quarters of a processor to who asks for something
-// meanwhile, as everybody does after a restart.
+// need not. Everybody asks for something after a restart: it lets them go first, and
+// leaves three quarters of a processor to them later.
 func (db *DB) lookUpLast(ctx context.Context) error {
+	select {
+	case <-time.After(lastAfter):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if err := db.enter(); err != nil {
 		return err
 	}
