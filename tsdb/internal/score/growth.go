@@ -44,7 +44,7 @@ func (b *Bench) grow(w io.Writer, series, values int) error {
 	defer f.Close()
 	for _, k := range b.among(store.Victoria) {
 		c := b.cost(k, n, f)
-		if c.cpu > 0 {
+		if c.memory > 0 { // it took the load
 			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n",
 				n.Series(), f.Values, k.Name, number(c.cpu), number(c.settled), number(c.memory), number(c.disk), number(c.latest))
 		}
