@@ -147,7 +147,7 @@ func TestSimulate(t *testing.T) {
 	if err := live.ended(); err != nil {
 		t.Errorf("simulate: %v\n%s", err, live.log)
 	}
-	res, err := s.query("/api/v1/query", `count({station=~"sim_gauge_.*", __name__="water_level_meters"})`)
+	res, err := s.query("/api/v1/query", `count(last_over_time({station=~"sim_gauge_.*", __name__="water_level_meters"}[2h]))`)
 	if err != nil || len(res) != 1 || res[0].Value[1] != "2" {
 		t.Errorf("gauges with a reading: %v, %v", res, err)
 	}
