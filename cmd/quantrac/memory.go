@@ -30,8 +30,8 @@ func memoryShare(o *tsdb.Options, limit int64) {
 // the process is to keep to: a quarter.
 func heldSamples(limit int64) int { return int(limit / 4 / 16) }
 
-// touchedSeries is how many series one query may touch: 100,000, and more where there
-// is much memory, as each takes about a KiB to be found, worked out and written.
+// touchedSeries is how many series one query may touch: 100,000, and more where the
+// process is to keep to more than 3 GiB, one for each 32 KiB.
 func touchedSeries(limit int64) int { return int(max(100_000, limit/(32<<10))) }
 
 // memoryLimit is how many bytes of memory the process is to keep to: those set,
