@@ -218,13 +218,13 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		}, quantrac.Corrupt, "manifest is missing"},
 		{"block index damaged", edit("tsdb/00000001.block", flip(-40)), quantrac.Corrupt, "tsdb/00000001.block, offset"},
-		{"block of a later format", edit("tsdb/00000001.block", func(b []byte) []byte { b[8]++; b[len(b)-12]++; return b }), quantrac.Corrupt, "version 6"},
+		{"block of a later format", edit("tsdb/00000001.block", func(b []byte) []byte { b[8]++; b[len(b)-12]++; return b }), quantrac.Corrupt, "version 7"},
 		{"block missing", func(t *testing.T, mem *vfs.Mem) {
 			if err := mem.Remove("tsdb/00000001.block"); err != nil {
 				t.Fatal(err)
 			}
 		}, quantrac.Unavailable, "tsdb/00000001.block"},
-		{"commits of a later format", edit("tsdb/00000002.commits", func(b []byte) []byte { b[len(b)-12]++; return b }), quantrac.Corrupt, "version 4"},
+		{"commits of a later format", edit("tsdb/00000002.commits", func(b []byte) []byte { b[len(b)-12]++; return b }), quantrac.Corrupt, "version 5"},
 		{"commits damaged", edit("tsdb/00000002.commits", flip(-40)), quantrac.Corrupt, "tsdb/00000002.commits, offset"},
 		{"journal of another folder", func(t *testing.T, mem *vfs.Mem) {
 			if err := vfs.RemoveAll(mem, "journal"); err != nil {

@@ -15,9 +15,9 @@ import (
 )
 
 // Version of the format that Writer writes. Reader reads it and all before it:
-// version 1 has no days, version 2 no packs, version 3 no clock, and until version
-// 4 pages of days were others.
-const Version = 5
+// version 1 has no days, version 2 no packs, version 3 no clock, until version 4
+// pages of days were others, and version 5 has no numbers told by their rhythm.
+const Version = 6
 
 const (
 	magic      = "qtrblock"

@@ -140,6 +140,8 @@ func ReadGappedInts(dst []int64, section []byte, n int, gaps []uint8) ([]int64, 
 		return readMultiples(dst, &r, n)
 	case intRepeats:
 		return readRepeats(dst, &r, n)
+	case intRhythm:
+		return readRhythm(dst, &r, n)
 	default:
 		return readOrder(dst, &r, n, mode)
 	}

@@ -40,7 +40,9 @@ func (s *Small) AppendInts(dst []byte, vals []int64, gaps []uint8) []byte {
 		return dst
 	}
 	single := len(dst)
-	return smaller(s.appendRepeats(dst, vals), at, single)
+	dst = smaller(s.appendRepeats(dst, vals), at, single)
+	repeats := len(dst)
+	return smaller(appendRhythm(dst, vals), at, repeats)
 }
 
 // appendSingle appends the values one by one, in whatever form but their runs.

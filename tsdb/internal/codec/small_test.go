@@ -65,6 +65,14 @@ func smallColumns() map[string][]int64 {
 			cols["seconds"] = append(cols["seconds"], second)
 		}
 	}
+	for range 150 { // and some that come at all seconds
+		second += rnd.Int64N(4)
+		cols["any seconds"] = append(cols["any seconds"], second)
+	}
+	for i := range int64(1000) { // a minute's stations, and some of them a second later
+		cols["rhythm"] = append(cols["rhythm"], i/8*60-3000+i%8/3+rnd.Int64N(4)/3)
+	}
+	slices.Sort(cols["rhythm"])
 	for i := range 31 {
 		cols["day counts"] = append(cols["day counts"], 97-int64(i)/30*51-int64(30-i)/30*44)
 	}
@@ -103,8 +111,8 @@ func TestSmallInts(t *testing.T) {
 			if fast := AppendInts(nil, want); len(data) > len(fast) {
 				t.Errorf("%s: %d bytes, another form takes %d", name, len(data), len(fast))
 			}
-			if repeats := name == "seconds" || name == "day counts"; repeats && data[0] != intRepeats {
-				t.Errorf("%s is in mode %d, not told by its runs", name, data[0])
+			if mode, ok := map[string]byte{"seconds": intRhythm, "rhythm": intRhythm, "day counts": intRepeats}[name]; ok && data[0] != mode {
+				t.Errorf("%s is in mode %d, not in %d", name, data[0], mode)
 			}
 			if data[0] == intSmall {
 				forms[data[1]] = true
