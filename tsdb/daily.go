@@ -58,7 +58,7 @@ func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target
 	if v.nothing {
 		return 0, nil
 	}
-	d := dailyFolder{view: v, sc: sc, out: out, t: t, w: w, op: op}
+	d := newDailyFolder(v, sc, out, t, w, op)
 	for i, b := range v.state.blocks {
 		if b.info.Last < int64(q.From) || b.info.First > int64(q.To) {
 			continue
@@ -91,10 +91,10 @@ func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target
 }
 
 // extremeByDays folds one window, which may begin and end within a day, to its
-// extreme out of days alone, and says how many samples it took; ok is false where
-// that cannot be: where days are not known, or one that the window cuts off might
-// hold the extreme in the part that is left.
-func (v *view) extremeByDays(sc *scratch, out *Folded, t target, w Windows, op FoldOp) (samples int, ok bool, err error) {
+// extreme out of days, and says how many samples it took; ok is false where days are
+// not known. Of a day that the window cuts, rows are read only if it might hold the
+// extreme and the series has some in the part that is cut off.
+func (v *view) extremeByDays(ctx context.Context, sc *scratch, out *Folded, t target, q *Query, w Windows, op FoldOp) (samples int, ok bool, err error) {
 	if op != FoldMax && op != FoldMin || w.Count != 1 || int64(w.Width) < 2*dayLen || v.nothing {
 		return 0, false, nil
 	}
@@ -106,7 +106,7 @@ func (v *view) extremeByDays(sc *scratch, out *Folded, t target, w Windows, op F
 	f.Counts = slices.Grow(f.Counts[:0], days.Count)[:days.Count]
 	f.Values = slices.Grow(f.Values[:0], days.Count)[:days.Count]
 	clear(f.Counts)
-	d := dailyFolder{view: v, sc: sc, out: f, t: t, w: days, op: op}
+	d := newDailyFolder(v, sc, f, t, days, op)
 	for i, b := range v.state.blocks {
 		if b.info.Last <= first-dayLen || b.info.First > last {
 			continue
@@ -118,35 +118,44 @@ func (v *view) extremeByDays(sc *scratch, out *Folded, t target, w Windows, op F
 	if sc.pieces = v.runs(sc.pieces[:0], t.g, t.col, first-dayLen+1, last); len(sc.pieces) > 0 {
 		return 0, false, nil
 	}
-	// The days at both ends count only in that they cannot hold more.
-	inner, beyond := 0, math.Inf(-1)
-	best := beyond
+	var best day
 	for k, n := range f.Counts {
-		value := f.Values[k]
-		if op == FoldMin {
-			value = -value
-		}
-		switch end := first + int64(k)*dayLen; {
-		case n == keptUnknown:
+		if n == keptUnknown {
 			return 0, false, nil
-		case n == 0:
-		case end-dayLen >= from && end <= to:
-			inner += int(n)
-			best = max(best, value)
-		default:
-			beyond = max(beyond, value)
+		}
+		end := first + int64(k)*dayLen
+		if n > 0 && !d.cut(end, from, to) {
+			best.join(day{count: int64(n), value: f.Values[k]}, op)
 		}
 	}
-	if inner == 0 || beyond > best {
-		return 0, false, nil
-	}
-	if op == FoldMin {
-		best = -best
+	edges := [2]int{0, days.Count - 1} // days may be one window wide, but are two at least
+	for _, k := range edges {
+		end := first + int64(k)*dayLen
+		if f.Counts[k] == 0 || !d.cut(end, from, to) {
+			continue
+		}
+		if best.count > 0 && (op == FoldMax && f.Values[k] <= best.value || op == FoldMin && f.Values[k] >= best.value) {
+			continue
+		}
+		part := Windows{First: quantrac.Millis(min(end, to)), Width: quantrac.Millis(min(end, to) - max(end-dayLen, from)), Count: 1}
+		some := *q
+		some.From, some.To = part.span()
+		edge := &sc.stretch
+		n, err := v.foldRows(ctx, sc, edge, t, &some, part, op)
+		if err != nil {
+			return 0, false, err
+		}
+		if n > 0 {
+			best.join(day{count: int64(edge.Counts[0]), value: edge.Values[0]}, op)
+		}
 	}
 	v.db.stats.daysFolded.Add(uint64(days.Count))
+	if best.count == 0 {
+		return 0, true, nil
+	}
 	out.room(t, 1)
-	out.Counts[0], out.Values[0] = uint32(min(inner, math.MaxUint32-1)), best
-	return inner, true, nil
+	out.Counts[0], out.Values[0] = uint32(min(best.count, math.MaxUint32-1)), best.value
+	return int(best.count), true, nil
 }
 
 // dailyFolder takes the days of one series from one block after the other. Windows
@@ -159,6 +168,17 @@ type dailyFolder struct {
 	t   target
 	w   Windows
 	op  FoldOp
+
+	first, last int64 // times of all rows that blocks have of the series
+}
+
+func newDailyFolder(v *view, sc *scratch, out *Folded, t target, w Windows, op FoldOp) *dailyFolder {
+	return &dailyFolder{view: v, sc: sc, out: out, t: t, w: w, op: op, first: math.MaxInt64, last: math.MinInt64}
+}
+
+// cut says whether the part of a day that lies outside from and to may have rows.
+func (d *dailyFolder) cut(end, from, to int64) bool {
+	return end-dayLen < from && d.first <= from || end > to && d.last > to
 }
 
 // span returns the windows, from lo to before hi, that times from first to last
@@ -200,6 +220,7 @@ func (d *dailyFolder) block(i int) error {
 	if err != nil || held.first > held.last {
 		return err
 	}
+	d.first, d.last = min(d.first, held.first), max(d.last, held.last)
 	lo, hi := d.span(held.first, held.last)
 	if lo == hi {
 		return nil

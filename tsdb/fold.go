@@ -106,7 +106,7 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 				return v.foldDaily(ctx, sc, out, t, &q, w, op)
 			}
 			if w.By == nil && w.byDays(&q) {
-				if n, ok, err := v.extremeByDays(sc, out, t, w, op); ok || err != nil {
+				if n, ok, err := v.extremeByDays(ctx, sc, out, t, &q, w, op); ok || err != nil {
 					return n, err
 				}
 				if n, ok, err := v.foldDays(ctx, sc, out, t, &q, w, op); ok || err != nil {
