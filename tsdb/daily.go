@@ -71,22 +71,30 @@ func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target
 	for i := range sc.pieces {
 		d.unknown(d.span(sc.pieces[i].first, sc.pieces[i].last))
 	}
-	v.db.stats.daysFolded.Add(d.finish())
-	for k := 0; k < w.Count; {
-		n := k
-		for n < w.Count && out.Counts[n] == keptUnknown {
-			n++
-		}
-		if n > k {
-			if err := v.foldStretch(ctx, sc, out, t, q, w, op, k, n); err != nil {
+	taken := 0
+	for k := 0; k < w.Count; k++ {
+		switch n := out.Counts[k]; {
+		case n == keptUnknown:
+			end := k + 1
+			for end < w.Count && out.Counts[end] == keptUnknown {
+				end++
+			}
+			if err := v.foldStretch(ctx, sc, out, t, q, w, op, k, end); err != nil {
 				return 0, err
 			}
+			for ; k < end; k++ {
+				samples += int(out.Counts[k])
+			}
+			k-- // the next is the loop's
+		case n > 0:
+			taken++
+			samples += int(n)
+			if op == FoldCount || op == FoldAvg {
+				d.finish(k)
+			}
 		}
-		k = n + 1 // that one is known
 	}
-	for _, n := range out.Counts {
-		samples += int(n)
-	}
+	v.db.stats.daysFolded.Add(uint64(taken))
 	return samples, nil
 }
 
@@ -231,7 +239,7 @@ func (d *dailyFolder) block(i int) error {
 	if !ok || held.maxCommit > d.AsOf || !d.alone(i) {
 		return nil
 	}
-	return d.days(page, s, lo, before)
+	return d.days(page, &s, lo, before)
 }
 
 // alone says whether no other block of the i-th's partition has the group.
@@ -255,21 +263,27 @@ func (d *dailyFolder) alone(i int) bool {
 
 // days takes the days of the series in a page; window first may have the part
 // before of its day already.
-func (d *dailyFolder) days(page *dayPage, s block.DaySeries, first int, before day) error {
-	values, err := valuesOf(page, s, d.op)
+func (d *dailyFolder) days(page *dayPage, s *block.DaySeries, first int, before day) error {
+	values, err := valuesOf(page, *s, d.op)
 	if err != nil {
 		return err
 	}
-	counts := page.Counts(s)
+	counts := page.Counts(*s)
 	at := int((s.First - int64(d.w.First)) / dayLen) // the window of the first day
 	from, to := max(-at, 0), min(len(counts), d.w.Count-at)
 	if from >= to {
 		return nil
 	}
 	into := d.out.Counts[at+from : at+to]
-	for k, c := range counts[from:to] {
-		if c > 0 && c <= keptUnknown {
-			into[k] = uint32(c - 1)
+	if s.Every() && (d.op == FoldMin || d.op == FoldMax) {
+		for k := range into { // how many there were does not matter to an extreme
+			into[k] = 1
+		}
+	} else {
+		for k, c := range counts[from:to] {
+			if c > 0 && c <= keptUnknown {
+				into[k] = uint32(c - 1)
+			}
 		}
 	}
 	if values != nil {
@@ -292,19 +306,12 @@ func (d *dailyFolder) join(k int, before day) {
 	counts[k], values[k] = uint32(min(before.count, math.MaxUint32-1)), before.value
 }
 
-// finish makes of sums what the op says, and returns how many days were taken.
-func (d *dailyFolder) finish() (taken uint64) {
-	for k, n := range d.out.Counts {
-		if n == 0 || n == keptUnknown {
-			continue
-		}
-		taken++
-		switch d.op {
-		case FoldCount:
-			d.out.Values[k] = float64(n)
-		case FoldAvg:
-			d.out.Values[k] /= float64(n)
-		}
+// finish makes of a day's sum what the op says.
+func (d *dailyFolder) finish(k int) {
+	switch n := float64(d.out.Counts[k]); d.op {
+	case FoldCount:
+		d.out.Values[k] = n
+	case FoldAvg:
+		d.out.Values[k] /= n
 	}
-	return taken
 }

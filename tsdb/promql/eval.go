@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"quantrac"
@@ -197,8 +198,9 @@ func (a *API) Instant(ctx context.Context, expr string, at quantrac.Millis) ([]S
 	switch v := res.Value.(type) {
 	case *rows:
 		out := make([]Sample, len(v.list))
-		for i, s := range v.list {
-			out[i] = Sample{s.labels, quantrac.Millis(s.points[0].T), s.points[0].F}
+		for i := range v.list {
+			s := &v.list[i]
+			out[i] = Sample{s.labels, v.grid.at(s.step(0)), s.values[0]}
 		}
 		return out, nil
 	case promql.Vector:
@@ -226,8 +228,13 @@ func (a *API) Range(ctx context.Context, expr string, from, to quantrac.Millis, 
 	defer done()
 	if v, ok := res.Value.(*rows); ok {
 		out := make([]Series, len(v.list))
-		for i, s := range v.list {
-			out[i] = newSeries(s.labels, s.points)
+		for i := range v.list {
+			s := &v.list[i]
+			times := make([]quantrac.Millis, len(s.values))
+			for k := range times {
+				times[k] = v.grid.at(s.step(k))
+			}
+			out[i] = Series{s.labels, times, slices.Clone(s.values)}
 		}
 		return out, nil
 	}

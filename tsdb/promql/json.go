@@ -164,12 +164,12 @@ const manyPoints = 8 << 10
 // rows writes the result of a native path.
 func (w *writer) rows(r *rows) {
 	points := 0
-	for _, row := range r.list {
-		points += len(row.points)
+	for i := range r.list {
+		points += len(r.list[i].values)
 	}
 	if points < manyPoints || len(r.list) == 1 {
 		w.each(len(r.list), func(i int) {
-			w.buf = append(r.list[i].appendTo(w.buf, r.kind, nil), '}')
+			w.buf = append(r.appendRow(w.buf, i, nil), '}')
 			w.sendPiece()
 		})
 		return
@@ -183,8 +183,8 @@ func (w *writer) rows(r *rows) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			*into = append(r.list[i].appendTo(b, r.kind, stamps), '}')
-			return len(r.list[i].points), nil
+			*into = append(r.appendRow(b, i, stamps), '}')
+			return len(r.list[i].values), nil
 		},
 		Show: func(made *[]byte, _ int) (bool, error) {
 			w.pass(*made)
@@ -197,24 +197,31 @@ func (w *writer) rows(r *rows) {
 	w.raw("]")
 }
 
-// appendTo appends one series of a result, less the last brace. stamps are those
-// of the grid, nil to write every time anew.
-func (r row) appendTo(b []byte, kind parser.ValueType, stamps *stamps) []byte {
+// appendRow appends the i-th series of a result, less the last brace. stamps are
+// those of the grid, nil to write every time anew.
+func (r *rows) appendRow(b []byte, i int, stamps *stamps) []byte {
+	row := &r.list[i]
 	b = append(b, `{"metric":{`...)
-	for i, l := range r.labels {
+	for i, l := range row.labels {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(appendString(b, l.Name), ':')
 		b = appendString(b, l.Value)
 	}
-	switch {
-	case kind == parser.ValueTypeVector:
-		return appendPoint(append(b, `},"value":`...), r.points[0])
-	case stamps == nil:
-		b = appendPoints(append(b, `},"values":[`...), r.points)
-	default:
-		b = stamps.appendPoints(append(b, `},"values":[`...), r.points)
+	if r.kind == parser.ValueTypeVector {
+		return appendPoint(append(b, `},"value":`...), row.point(r.grid, 0))
+	}
+	b = append(b, `},"values":[`...)
+	if stamps != nil {
+		b = stamps.appendPoints(b, row)
+	} else {
+		for i := range row.values {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendPoint(b, row.point(r.grid, i))
+		}
 	}
 	return append(b, ']')
 }

@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"encoding/binary"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -70,18 +71,29 @@ func appendPoint(b []byte, p promql.FPoint) []byte {
 	return append(b, '"', ']')
 }
 
-// stamps are the times of a grid as points begin with them, the end of the point
-// before included: of many series on one grid each time is written once.
+// stamps are the times of a grid as points begin with them: of many series on one
+// grid each time is written once.
 type stamps struct {
-	grid grid
-	text []byte // with stampRoom bytes after the last
-	ends []int  // in text, of each step
+	of []stamp // each step
+
+	// Numbers below 1000 in digits, the first in the lowest byte, and how many those
+	// are in the highest; and the thousandths that follow a whole number, their point
+	// included, with how many bytes those are.
+	wholes      [1000]uint32
+	thousandths [1000]uint32
+	lengths     [1000]uint8
+}
+
+// stamp is what stands between the values of two points.
+type stamp struct {
+	text [3]uint64 // in words, which are copied without a call
+	n    int       // bytes
 }
 
 const (
 	// firstCut is what the first of several points leaves out of its stamp.
 	firstCut = len(`"],`)
-	// stampRoom is the longest stamp, `"],[-9000000000.000,"`, and more.
+	// stampRoom is more than the longest stamp, `"],[-9000000000.000,"`.
 	stampRoom = 24
 	// blockPoints is how many points are written between two looks at whether
 	// there is room.
@@ -89,60 +101,93 @@ const (
 )
 
 func newStamps(g grid) *stamps {
-	s := &stamps{grid: g, ends: make([]int, g.steps)}
-	for k := range g.steps {
-		s.text = append(appendSeconds(append(s.text, `"],[`...), int64(g.at(k))), ',', '"')
-		s.ends[k] = len(s.text)
+	s := &stamps{of: make([]stamp, g.steps)}
+	var room [stampRoom]byte
+	for k := range s.of {
+		text := append(appendSeconds(append(room[:0], `"],[`...), int64(g.at(k))), ',', '"')
+		at := &s.of[k]
+		at.n = len(text)
+		for i := range at.text {
+			at.text[i] = binary.LittleEndian.Uint64(room[8*i:])
+		}
 	}
-	s.text = append(s.text, make([]byte, stampRoom)...)
+	for n := range uint32(1000) {
+		hundreds, pair := n/100, n%100
+		first, second := uint32(pairs[2*pair]), uint32(pairs[2*pair+1])
+		s.thousandths[n] = '.' | ('0'+hundreds)<<8 | first<<16 | second<<24
+		switch {
+		case n == 0:
+		case pair == 0:
+			s.lengths[n] = 2
+		case pair%10 == 0:
+			s.lengths[n] = 3
+		default:
+			s.lengths[n] = 4
+		}
+		switch {
+		case n < 10:
+			s.wholes[n] = second | 1<<24
+		case n < 100:
+			s.wholes[n] = first | second<<8 | 2<<24
+		default:
+			s.wholes[n] = '0' + hundreds | first<<8 | second<<16 | 3<<24
+		}
+	}
 	return s
 }
 
-// appendPoints is appendPoints for points of the grid, rising.
-func (s *stamps) appendPoints(b []byte, ps []promql.FPoint) []byte {
-	if len(ps) == 0 {
+// appendPoints is a row's points with commas between them.
+func (s *stamps) appendPoints(b []byte, r *row) []byte {
+	if len(r.values) == 0 {
 		return b
 	}
-	k := 0
-	for int64(s.grid.at(k)) < ps[0].T {
-		k++
-	}
-	b = appendFloat(append(b, s.text[s.begin(k)+firstCut:s.ends[k]]...), ps[0].F)
-	for ps = ps[1:]; len(ps) > 0; {
-		n := min(len(ps), blockPoints)
-		b, k = s.appendBlock(b, ps[:n], k)
-		ps = ps[n:]
+	b = slices.Grow(b, (len(r.values)+2*blockPoints)*stampRoom)
+	var first [stampRoom]byte
+	at := &s.of[r.step(0)]
+	at.put(first[:])
+	b = appendFloat(append(b, first[firstCut:at.n]...), r.values[0])
+	for i := 1; i < len(r.values); i += blockPoints {
+		b = s.appendBlock(b, r, i, min(i+blockPoints, len(r.values)))
 	}
 	return append(b, '"', ']')
 }
 
-// begin returns where the stamp of a step begins.
-func (s *stamps) begin(k int) int {
-	if k == 0 {
-		return 0
-	}
-	return s.ends[k-1]
+// put writes the stamp, and what lies behind it, to where there is room.
+func (s *stamp) put(b []byte) {
+	_ = b[stampRoom-1]
+	binary.LittleEndian.PutUint64(b, s.text[0])
+	binary.LittleEndian.PutUint64(b[8:], s.text[1])
+	binary.LittleEndian.PutUint64(b[16:], s.text[2])
 }
 
-// appendBlock appends points behind step k, each without its end, and returns the
-// step of the last.
-func (s *stamps) appendBlock(b []byte, ps []promql.FPoint, k int) ([]byte, int) {
-	b = slices.Grow(b, len(ps)*(stampRoom+floatRoom))
+// appendBlock appends points of a row that are not the first, each without its end.
+func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
+	b = slices.Grow(b, (to-from)*(stampRoom+floatRoom))
 	n := len(b)
 	b = b[:cap(b)]
-	at := int64(s.grid.at(k))
-	for _, p := range ps {
-		for at < p.T {
-			at += int64(s.grid.step)
-			k++
+	k := r.first + from
+	for i, v := range r.values[from:to] {
+		if r.steps != nil {
+			k = int(r.steps[from+i])
 		}
-		from := s.ends[k-1]
-		// A constant number of bytes is copied without a call.
-		*(*[stampRoom]byte)(b[n:]) = *(*[stampRoom]byte)(s.text[from:])
-		n += s.ends[k] - from
-		n += putFloat((*[floatRoom]byte)(b[n:]), p.F)
+		at := &s.of[k]
+		at.put(b[n:])
+		n += at.n
+		k++
+		// See putFloat: these are the thousandths below a thousand.
+		if t := float64(v*1000) + round - round; t/1000 == v && t > 0 && t < 1e6 {
+			whole := uint32(t) / 1000
+			rest := uint32(t) - whole*1000
+			text := s.wholes[whole]
+			binary.LittleEndian.PutUint32(b[n:], text)
+			n += int(text >> 24)
+			binary.LittleEndian.PutUint32(b[n:], s.thousandths[rest])
+			n += int(s.lengths[rest])
+			continue
+		}
+		n += putFloat((*[floatRoom]byte)(b[n:]), v)
 	}
-	return b[:n], k
+	return b[:n]
 }
 
 func appendSeconds(b []byte, t int64) []byte {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -63,16 +64,30 @@ func TestNative(t *testing.T) {
 	}
 }
 
-// TestLargeAnswer writes one that is written by several goroutines.
+// TestLargeAnswer writes one that is written by several goroutines: series with all
+// values, with some from a step to another, and with gaps.
 func TestLargeAnswer(t *testing.T) {
-	g := newGrid(testNow-90*minute-1, testNow, 10*time.Minute)
+	g := newGrid(testNow-20*hour-1, testNow, 10*time.Minute)
 	r := &rows{kind: parser.ValueTypeMatrix, grid: g, memory: &memory{}}
 	var c columns
 	for i := range 3000 {
 		c.reset(g.steps)
 		for k := range g.steps {
-			if (i+k)%7 > 0 {
-				c.set(k, float64(i)/float64(k+1))
+			switch v := float64(i) / float64(k+1); i % 4 {
+			case 0:
+				c.set(k, float64(k*i-999)/1000) // from below 0 to above 1000
+			case 1:
+				if k > 2 && k < 70+i%40 {
+					c.set(k, math.Trunc(v*100)/10)
+				}
+			case 2:
+				if (i+k)%7 > 0 {
+					c.set(k, v)
+				}
+			default:
+				if k == i%g.steps {
+					c.set(k, v)
+				}
 			}
 		}
 		if err := r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c); err != nil {

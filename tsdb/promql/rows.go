@@ -19,10 +19,26 @@ type rows struct {
 	*memory
 }
 
-// row is one series of a result.
+// row is one series of a result: its values, at steps that follow one another from
+// the first on or, where some have none, at those that are listed.
 type row struct {
 	labels quantrac.Labels
-	points []promql.FPoint
+	values []float64
+	first  int
+	steps  []uint32 // nil where they follow one another
+}
+
+// step returns the step of the i-th value.
+func (r *row) step(i int) int {
+	if r.steps == nil {
+		return r.first + i
+	}
+	return int(r.steps[i])
+}
+
+// point returns the i-th value with its time.
+func (r *row) point(g grid, i int) promql.FPoint {
+	return promql.FPoint{T: int64(g.at(r.step(i))), F: r.values[i]}
 }
 
 // Type implements parser.Value.
@@ -35,14 +51,20 @@ func (r *rows) String() string { return r.engineValue().String() }
 func (r *rows) engineValue() parser.Value {
 	if r.kind == parser.ValueTypeVector {
 		out := make(promql.Vector, 0, len(r.list))
-		for _, row := range r.list {
-			out = append(out, promql.Sample{Metric: engineLabels(row.labels), T: row.points[0].T, F: row.points[0].F})
+		for i := range r.list {
+			p := r.list[i].point(r.grid, 0)
+			out = append(out, promql.Sample{Metric: engineLabels(r.list[i].labels), T: p.T, F: p.F})
 		}
 		return out
 	}
 	out := make(promql.Matrix, 0, len(r.list))
-	for _, row := range r.list {
-		out = append(out, promql.Series{Metric: engineLabels(row.labels), Floats: row.points})
+	for i := range r.list {
+		row := &r.list[i]
+		points := make([]promql.FPoint, len(row.values))
+		for k := range points {
+			points[k] = row.point(r.grid, k)
+		}
+		out = append(out, promql.Series{Metric: engineLabels(row.labels), Floats: points})
 	}
 	return out
 }
@@ -53,13 +75,24 @@ func (r *rows) add(labels quantrac.Labels, c columns) error {
 	if err := r.share.hold(n); err != nil {
 		return err
 	}
-	room := r.room(n)
-	for k, n := range c.counts {
-		if n > 0 {
-			room = append(room, promql.FPoint{T: int64(r.grid.at(k)), F: c.values[k]})
+	out := row{labels: labels, values: r.values.room(n)}
+	for out.first < len(c.counts) && c.counts[out.first] == 0 {
+		out.first++
+	}
+	end := min(out.first+n, len(c.counts))
+	if !slices.Contains(c.counts[out.first:end], 0) {
+		copy(out.values, c.values[out.first:end])
+	} else {
+		out.steps = r.steps.room(n)
+		i := 0
+		for k, count := range c.counts {
+			if count > 0 {
+				out.values[i], out.steps[i] = c.values[k], uint32(k)
+				i++
+			}
 		}
 	}
-	r.list = append(r.list, row{labels, r.keep(room)})
+	r.list = append(r.list, out)
 	return nil
 }
 
@@ -76,39 +109,45 @@ func (s *rowSink) add(j *joiner, id quantrac.Labels, nameless bool, c columns) e
 
 func (s *rowSink) finish() error { return nil }
 
-// memory is what results are made in: points in large pieces, and the list of
-// rows. It is used again when the answer has been used.
+// memory is what results are made in, and the list of rows. It is used again when
+// the answer has been used.
 type memory struct {
 	list   []row
-	pieces [][]promql.FPoint
-	used   int             // pieces
-	free   []promql.FPoint // the rest of the last one
+	values arena[float64]
+	steps  arena[uint32]
 }
 
-// piecePoints is more than a range has steps.
-const piecePoints = 16 << 10
+// arena is memory in large pieces.
+type arena[T any] struct {
+	pieces [][]T
+	used   int // pieces
+	free   []T // the rest of the last one
+}
 
-// room returns an empty slice with room for n points, at most piecePoints.
-func (m *memory) room(n int) []promql.FPoint {
-	if cap(m.free) < n {
-		if m.used == len(m.pieces) {
-			m.pieces = append(m.pieces, make([]promql.FPoint, 0, piecePoints))
-		}
-		m.free = m.pieces[m.used]
-		m.used++
+// pieceLen is more than a range has steps.
+const pieceLen = 16 << 10
+
+// room returns room for n elements; what lies there is of no meaning.
+func (a *arena[T]) room(n int) []T {
+	if n > pieceLen {
+		return make([]T, n)
 	}
-	return m.free
-}
-
-// keep takes the filled part of a room out of what is free.
-func (m *memory) keep(filled []promql.FPoint) []promql.FPoint {
-	n := len(filled)
-	m.free = filled[n:]
-	return filled[:n:n]
+	if len(a.free) < n {
+		if a.used == len(a.pieces) {
+			a.pieces = append(a.pieces, make([]T, pieceLen))
+		}
+		a.free = a.pieces[a.used]
+		a.used++
+	}
+	out := a.free[:n:n]
+	a.free = a.free[n:]
+	return out
 }
 
 // reset makes all of it free again; what was made in it is gone.
 func (m *memory) reset() {
 	clear(m.list[:cap(m.list)])
-	m.list, m.used, m.free = m.list[:0], 0, nil
+	m.list = m.list[:0]
+	m.values.used, m.values.free = 0, nil
+	m.steps.used, m.steps.free = 0, nil
 }

@@ -142,6 +142,7 @@ func (p *DaysPage) place(heads *[colCount][]int64, groups int) error {
 			p.known += min(int(c), 1)
 			p.full += min(max(int(c)-1, 0), 1)
 		}
+		s.every = p.full-s.full == s.days
 		day += s.days
 		p.series = append(p.series, s)
 	}

@@ -92,7 +92,11 @@ type DaySeries struct {
 	places           int
 	day, known, full int // how many there are of each in the page before it
 	days             int
+	every            bool // of them have values
 }
+
+// Every says whether all days of the series have values.
+func (s *DaySeries) Every() bool { return s.every }
 
 // DayStat says what of the days is wanted.
 type DayStat uint8
@@ -112,6 +116,10 @@ var errDays = errors.New("columns do not fit one another")
 // Find returns the days of the group at a position of the file, if they are in
 // the page.
 func (p *DaysPage) Find(position int) (DaySeries, bool) {
+	// Most often all groups have days, and then it is known where.
+	if i := position - p.series[0].Position; i >= 0 && i < len(p.series) && p.series[i].Position == position {
+		return p.series[i], true
+	}
 	i := sort.Search(len(p.series), func(i int) bool { return p.series[i].Position >= position })
 	if i == len(p.series) || p.series[i].Position != position {
 		return DaySeries{}, false
