@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"quantrac"
+	"quantrac/tsdb/internal/ahead"
 	"quantrac/tsdb/internal/block"
 )
 
@@ -48,26 +49,86 @@ func (v *view) dayPage(i int, property string, position int) (*dayPage, error) {
 	return p, err
 }
 
-// foldDaily folds a series over windows that are daily, and says how many samples
-// that was.
-func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target, q *Query, w Windows, op FoldOp) (samples int, err error) {
-	out.Labels = t.labels()
-	out.Counts = slices.Grow(out.Counts[:0], w.Count)[:w.Count]
-	out.Values = slices.Grow(out.Values[:0], w.Count)[:w.Count]
-	clear(out.Counts)
-	if v.nothing {
-		return 0, nil
+// dailyTogether is how many series are folded together: those that follow one another
+// lie side by side in what blocks sum up, and memory is slow to be reached.
+const dailyTogether = 8
+
+// dailyBatch is series that are folded together.
+type dailyBatch struct {
+	folded  [dailyTogether]Folded
+	samples [dailyTogether]int
+}
+
+// foldDailies folds all series of a query over windows that are daily.
+func (db *DB) foldDailies(ctx context.Context, q *Query, w Windows, op FoldOp, show func(*Folded) bool) error {
+	return db.reading(q, func(v *view) error {
+		ts := db.targets(ctx, q.Matchers)
+		limits := bounds{Query: q}
+		task := ahead.Task[dailyBatch]{
+			N: (len(ts) + dailyTogether - 1) / dailyTogether, Pool: &db.foldingDays,
+			Build: func(ctx context.Context, into *dailyBatch, i int) (weight int, err error) {
+				sc := db.scratch.Get().(*scratch)
+				defer db.scratch.Put(sc)
+				part := ts[i*dailyTogether : min((i+1)*dailyTogether, len(ts))]
+				clear(into.samples[:])
+				err = v.foldDaily(ctx, sc, into.folded[:], into.samples[:], part, q, w, op)
+				for _, n := range into.samples {
+					weight += n
+				}
+				return weight, err
+			},
+			Show: func(made *dailyBatch, _ int) (bool, error) {
+				for i, n := range made.samples {
+					if n == 0 {
+						continue
+					}
+					if err := limits.add(n); err != nil || !show(&made.folded[i]) {
+						return false, err
+					}
+				}
+				return true, nil
+			},
+		}
+		return task.Run(ctx)
+	})
+}
+
+// foldDaily folds series, dailyTogether of them at most, over windows that are daily,
+// and says how many samples of each that was.
+func (v *view) foldDaily(ctx context.Context, sc *scratch, out []Folded, samples []int, ts []target, q *Query, w Windows, op FoldOp) (err error) {
+	var folders [dailyTogether]dailyFolder
+	for i, t := range ts {
+		f := &out[i]
+		f.room(t, w.Count)
+		clear(f.Counts)
+		folders[i] = newDailyFolder(v, sc, f, t, w, op)
 	}
-	d := newDailyFolder(v, sc, out, t, w, op)
+	if v.nothing {
+		return nil
+	}
 	for i, b := range v.state.blocks {
 		if b.info.Last < int64(q.From) || b.info.First > int64(q.To) {
 			continue
 		}
-		if err := d.block(i); err != nil {
-			return 0, err
+		for k := range ts {
+			if err := folders[k].block(i); err != nil {
+				return err
+			}
 		}
 	}
-	sc.pieces = v.runs(sc.pieces[:0], t.g, t.col, int64(q.From), int64(q.To))
+	for k := range ts {
+		if samples[k], err = folders[k].end(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end folds row by row what no block has summed up, and says how many samples there
+// are.
+func (d *dailyFolder) end(ctx context.Context, q *Query) (samples int, err error) {
+	out, sc, w := d.out, d.sc, d.w
+	sc.pieces = d.runs(sc.pieces[:0], d.t.g, d.t.col, int64(q.From), int64(q.To))
 	for i := range sc.pieces {
 		d.unknown(d.span(sc.pieces[i].first, sc.pieces[i].last))
 	}
@@ -79,7 +140,7 @@ func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target
 			for end < w.Count && out.Counts[end] == keptUnknown {
 				end++
 			}
-			if err := v.foldStretch(ctx, sc, out, t, q, w, op, k, end); err != nil {
+			if err := d.foldStretch(ctx, sc, out, d.t, q, w, d.op, k, end); err != nil {
 				return 0, err
 			}
 			for ; k < end; k++ {
@@ -89,12 +150,12 @@ func (v *view) foldDaily(ctx context.Context, sc *scratch, out *Folded, t target
 		case n > 0:
 			taken++
 			samples += int(n)
-			if op == FoldCount || op == FoldAvg {
+			if d.op == FoldCount || d.op == FoldAvg {
 				d.finish(k)
 			}
 		}
 	}
-	v.db.stats.daysFolded.Add(uint64(taken))
+	d.db.stats.daysFolded.Add(uint64(taken))
 	return samples, nil
 }
 
@@ -180,8 +241,8 @@ type dailyFolder struct {
 	first, last int64 // times of all rows that blocks have of the series
 }
 
-func newDailyFolder(v *view, sc *scratch, out *Folded, t target, w Windows, op FoldOp) *dailyFolder {
-	return &dailyFolder{view: v, sc: sc, out: out, t: t, w: w, op: op, first: math.MaxInt64, last: math.MinInt64}
+func newDailyFolder(v *view, sc *scratch, out *Folded, t target, w Windows, op FoldOp) dailyFolder {
+	return dailyFolder{view: v, sc: sc, out: out, t: t, w: w, op: op, first: math.MaxInt64, last: math.MinInt64}
 }
 
 // cut says whether the part of a day that lies outside from and to may have rows.

@@ -137,8 +137,8 @@ type DB struct {
 	idle     chan *appender
 	scratch  sync.Pool // of *scratch
 	// Memory of readAhead, for Select and for Fold.
-	selecting, folding sync.Pool
-	wake               chan struct{}
+	selecting, folding, foldingDays sync.Pool
+	wake                            chan struct{}
 
 	calls struct { // under way, for Close
 		sync.Mutex

@@ -97,13 +97,16 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 		}
 		q.From, q.To = w.span()
 		q.MaxSamples = 0
+		if w.By == nil && w.daily(&q) && !w.keeps(&q) {
+			if err := db.foldDailies(ctx, &q, w, op, func(f *Folded) bool { return yield(f, nil) }); err != nil {
+				yield(nil, err)
+			}
+			return
+		}
 		err := readAhead(ctx, db, &q, &db.folding, func(ctx context.Context, v *view, sc *scratch, t target, out *Folded) (int, error) {
 			out.Series = t.number()
 			if w.By == nil && w.keeps(&q) {
 				return v.foldKept(ctx, sc, out, t, &q, w, op)
-			}
-			if w.By == nil && w.daily(&q) {
-				return v.foldDaily(ctx, sc, out, t, &q, w, op)
 			}
 			if w.By == nil && w.byDays(&q) {
 				if n, ok, err := v.extremeByDays(ctx, sc, out, t, &q, w, op); ok || err != nil {

@@ -88,10 +88,10 @@ func (v *view) foldSome(ctx context.Context, sc *scratch, out *Folded, t target,
 	if !part.daily(&some) {
 		return v.foldStretch(ctx, sc, out, t, q, w, op, k, n)
 	}
-	f := &sc.folded
-	_, err := v.foldDaily(ctx, sc, f, t, &some, part, op)
-	copy(out.Counts[k:n], f.Counts)
-	copy(out.Values[k:n], f.Values)
+	f := sc.folded[:]
+	err := v.foldDaily(ctx, sc, f, make([]int, 1), []target{t}, &some, part, op)
+	copy(out.Counts[k:n], f[0].Counts)
+	copy(out.Values[k:n], f[0].Values)
 	return err
 }
 

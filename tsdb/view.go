@@ -74,7 +74,7 @@ type scratch struct {
 	lasts   []int64 // of the pieces up to each the last time
 	near    int     // see around
 	held    []piece
-	folded  Folded
+	folded  [1]Folded
 	civil   Folded // see extremeByDays
 	stretch Folded
 

@@ -86,15 +86,15 @@ type stamps struct {
 
 // stamp is what stands between the values of two points.
 type stamp struct {
-	text [3]uint64 // in words, which are copied without a call
+	text [4]uint64 // in words, which are copied without a call
 	n    int       // bytes
 }
 
 const (
 	// firstCut is what the first of several points leaves out of its stamp.
 	firstCut = len(`"],`)
-	// stampRoom is more than the longest stamp, `"],[-9000000000.000,"`.
-	stampRoom = 24
+	// stampRoom is more than the longest stamp, `"],[-9223372036854775.808,"`.
+	stampRoom = 32
 	// blockPoints is how many points are written between two looks at whether
 	// there is room.
 	blockPoints = 64
@@ -158,6 +158,7 @@ func (s *stamp) put(b []byte) {
 	binary.LittleEndian.PutUint64(b, s.text[0])
 	binary.LittleEndian.PutUint64(b[8:], s.text[1])
 	binary.LittleEndian.PutUint64(b[16:], s.text[2])
+	binary.LittleEndian.PutUint64(b[24:], s.text[3])
 }
 
 // appendBlock appends points of a row that are not the first, each without its end.
