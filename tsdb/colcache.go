@@ -351,9 +351,12 @@ func (c *keptChunk) copy(out *Series, col *keptColumn, at, end, row int) {
 	} else {
 		copy(values, col.floats[at:end])
 	}
-	if col.qualities == nil {
+	if q := quality(col.quality); col.qualities == nil {
 		for i := range qualities {
-			qualities[i] = quality(col.quality)
+			qualities[i] = q
+		}
+		if q != quantrac.Missing {
+			return
 		}
 	} else {
 		for i, q := range col.qualities[at:end] {

@@ -15,9 +15,10 @@ import (
 
 // The shapes of expressions that are asked most have native paths: they work on
 // columns and never make a point before it is part of the answer. What a native
-// path says is what Prometheus' engine would say, to the last bit; a shape, or a
-// circumstance met on the way, of which that is not certain is declined, and
-// the engine evaluates.
+// path says is what Prometheus' engine would say, to the last bit, but that sums over
+// days and slopes are exact until they are rounded, where the engine rounds at every
+// step; a shape, or a circumstance met on the way, of which that is not certain is
+// declined, and the engine evaluates.
 
 // errDeclined says that the engine has to evaluate after all.
 var errDeclined = errors.New("no native path")

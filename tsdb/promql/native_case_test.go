@@ -125,11 +125,16 @@ func (c nativeCase) byEngine(ctx context.Context, api *API) (*promql.Result, fun
 }
 
 // tolerance is by how much sums and averages over a day or more may differ, which
-// blocks have summed up: for each sample by the rounding of the largest. All else
-// is the same to the last bit.
+// blocks have summed up: for each sample by the rounding of the largest. A slope may
+// differ by that of each product and sum of which the engine makes it: the times are
+// a second apart at least. All else is the same to the last bit.
 func (c nativeCase) tolerance(expr parser.Expr) float64 {
 	s, _ := shapeOf(expr)
-	if s.width < day || s.function.fold != tsdb.FoldSum && s.function.fold != tsdb.FoldAvg || !s.folds() {
+	roundings := 1.0
+	switch {
+	case s.function.timed:
+		roundings = 32
+	case s.width < day || s.function.fold != tsdb.FoldSum && s.function.fold != tsdb.FoldAvg || !s.folds():
 		return 0
 	}
 	samples, largest := 0, 0.0
@@ -139,12 +144,12 @@ func (c nativeCase) tolerance(expr parser.Expr) float64 {
 		}
 		for _, r := range change.batch.Rows {
 			samples++
-			if v := math.Abs(r.Cells[0].Value); !math.IsInf(v, 0) {
+			if v := math.Abs(r.Cells[0].Value); !math.IsInf(v, 0) && !math.IsNaN(v) {
 				largest = max(largest, v)
 			}
 		}
 	}
-	return float64(samples) * largest * 0x1p-53
+	return roundings * float64(samples) * largest * 0x1p-53
 }
 
 // spelling is a line of a report: text, or a value with its bits.

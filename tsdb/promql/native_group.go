@@ -84,8 +84,16 @@ func (g *groups) add(j *joiner, id quantrac.Labels, _ bool, c columns) error {
 		}
 	case parser.AVG:
 		for k, n := range c.counts {
-			if n > 0 {
-				cells[k].average(c.values[k])
+			if n == 0 {
+				continue
+			}
+			// Most often there is a sum already, and it stays finite.
+			cell, v := &cells[k], c.values[k]
+			if sum, rest := plus(v, cell.value, cell.c); rest == rest && cell.count > 0 && !cell.moving {
+				cell.value, cell.c = sum, rest
+				cell.count++
+			} else {
+				cell.average(v)
 			}
 		}
 	default:

@@ -113,8 +113,7 @@ func (e *evaluation) slide(w *window, out *tsdb.Folded, first quantrac.Millis, s
 	w.times, w.values = dropStale(s.Times, s.Values)
 	w.lo, w.hi = 0, 0
 	if e.function.timed {
-		w.clock.set(w.times)
-		w.totals.set(w.values)
+		w.moments.set(w.times, w.values)
 	}
 	clear(out.Counts)
 	out.Widest, out.Last = 0, 0

@@ -16,8 +16,7 @@ type window struct {
 	values     []float64         // likewise
 	lo, hi     int
 	start, end quantrac.Millis
-	clock      clock  // of the series, for functions that are timed
-	totals     totals // likewise
+	moments    moments // of the series, for functions that are timed
 }
 
 // samples returns those in the window.
@@ -97,45 +96,15 @@ func (w *window) slope() (float64, bool) {
 	if w.hi-w.lo < 2 {
 		return 0, false
 	}
-	x, xx, whole := w.clock.sums(w.lo, w.hi)
-	if !whole {
-		return w.slopeOfParts(), true
+	if w.moments.inSeconds(w.lo, w.hi) {
+		if v, ok := w.moments.slope(w.lo, w.hi); ok {
+			return v, true
+		}
 	}
-	if w.totals.ok {
-		return w.slopeOfTotals(float64(x), float64(xx)), true
-	}
-	values := w.values[w.lo:w.hi]
-	seconds := w.clock.seconds[w.lo:w.hi][:len(values)]
-	var y, yc, xy, xyc float64
-	first, value, varies := seconds[0], values[0], false
-	for i, v := range values {
-		y, yc = plus(v, y, yc)
-		xy, xyc = plus(float64(float64(seconds[i]-first)*v), xy, xyc)
-		varies = varies || v != value
-	}
-	if !varies || yc != yc || xyc != xyc {
-		return w.slopeOfAny(), true
-	}
-	return slope(float64(len(values)), float64(x), y+yc, xy+xyc, float64(xx)), true
+	return w.slopeOfParts(), true
 }
 
-// slopeOfTotals is slope where sums of the times and of the values are there already.
-func (w *window) slopeOfTotals(x, xx float64) float64 {
-	values := w.values[w.lo:w.hi]
-	seconds := w.clock.seconds[w.lo:w.hi][:len(values)]
-	var xy, xyc float64
-	first, value, varies := seconds[0], values[0], false
-	for i, v := range values {
-		xy, xyc = plus(float64(float64(seconds[i]-first)*v), xy, xyc)
-		varies = varies || v != value
-	}
-	if !varies || xyc != xyc {
-		return w.slopeOfAny()
-	}
-	return slope(float64(len(values)), x, w.totals.of(w.lo, w.hi), xy+xyc, xx)
-}
-
-// slopeOfParts is slope where times are not whole seconds apart.
+// slopeOfParts is slope where times are not whole seconds apart, or values not of a size.
 func (w *window) slopeOfParts() float64 {
 	times, values := w.samples()
 	var x, xc, y, yc, xy, xyc, xx, xxc float64
