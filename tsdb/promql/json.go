@@ -29,6 +29,15 @@ type writer struct {
 type buffers struct {
 	whole sync.Pool // of *[]byte
 	rows  sync.Pool // of ahead
+
+	once   sync.Once
+	digits *digits
+}
+
+// stamps returns those of a grid.
+func (b *buffers) stamps(g grid) *stamps {
+	b.once.Do(func() { b.digits = newDigits() })
+	return &stamps{grid: g, digits: b.digits}
 }
 
 // pieceBytes is how much is gathered before it is sent.
@@ -167,14 +176,15 @@ func (w *writer) rows(r *rows) {
 	for i := range r.list {
 		points += len(r.list[i].values)
 	}
+	stamps := w.pool.stamps(r.grid)
 	if points < manyPoints || len(r.list) == 1 {
 		w.each(len(r.list), func(i int) {
-			w.buf = append(r.appendRow(w.buf, i, nil), '}')
+			w.buf = append(r.appendRow(w.buf, i, stamps), '}')
 			w.sendPiece()
 		})
 		return
 	}
-	stamps := newStamps(r.grid)
+	stamps.keep()
 	w.raw("[")
 	task := ahead.Task[[]byte]{
 		N: len(r.list), Pool: &w.pool.rows,
@@ -198,7 +208,7 @@ func (w *writer) rows(r *rows) {
 }
 
 // appendRow appends the i-th series of a result, less the last brace. stamps are
-// those of the grid, nil to write every time anew.
+// those of its grid.
 func (r *rows) appendRow(b []byte, i int, stamps *stamps) []byte {
 	row := &r.list[i]
 	b = append(b, `{"metric":{`...)
@@ -212,16 +222,5 @@ func (r *rows) appendRow(b []byte, i int, stamps *stamps) []byte {
 	if r.kind == parser.ValueTypeVector {
 		return appendPoint(append(b, `},"value":`...), row.point(r.grid, 0))
 	}
-	b = append(b, `},"values":[`...)
-	if stamps != nil {
-		b = stamps.appendPoints(b, row)
-	} else {
-		for i := range row.values {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendPoint(b, row.point(r.grid, i))
-		}
-	}
-	return append(b, ']')
+	return append(stamps.appendPoints(append(b, `},"values":[`...), row), ']')
 }

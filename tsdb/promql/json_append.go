@@ -71,17 +71,48 @@ func appendPoint(b []byte, p promql.FPoint) []byte {
 	return append(b, '"', ']')
 }
 
-// stamps are the times of a grid as points begin with them: of many series on one
-// grid each time is written once.
-type stamps struct {
-	of []stamp // each step
-
+// digits are what numbers of thousandths are put together from.
+type digits struct {
 	// Numbers below 1000 in digits, the first in the lowest byte, and how many those
 	// are in the highest; and the thousandths that follow a whole number, their point
 	// included, with how many bytes those are.
 	wholes      [1000]uint32
 	thousandths [1000]uint32
 	lengths     [1000]uint8
+}
+
+func newDigits() *digits {
+	d := &digits{}
+	for n := range uint32(1000) {
+		hundreds, pair := n/100, n%100
+		first, second := uint32(pairs[2*pair]), uint32(pairs[2*pair+1])
+		d.thousandths[n] = '.' | ('0'+hundreds)<<8 | first<<16 | second<<24
+		switch {
+		case n == 0:
+		case pair == 0:
+			d.lengths[n] = 2
+		case pair%10 == 0:
+			d.lengths[n] = 3
+		default:
+			d.lengths[n] = 4
+		}
+		switch {
+		case n < 10:
+			d.wholes[n] = second | 1<<24
+		case n < 100:
+			d.wholes[n] = first | second<<8 | 2<<24
+		default:
+			d.wholes[n] = '0' + hundreds | first<<8 | second<<16 | 3<<24
+		}
+	}
+	return d
+}
+
+// stamps are the times of a grid as points begin with them.
+type stamps struct {
+	grid
+	*digits
+	kept []stamp // of each step, where they are written many times; else nil
 }
 
 // stamp is what stands between the values of two points.
@@ -100,40 +131,30 @@ const (
 	blockPoints = 64
 )
 
-func newStamps(g grid) *stamps {
-	s := &stamps{of: make([]stamp, g.steps)}
+// keep makes all stamps: of many series on one grid each is made once.
+func (s *stamps) keep() {
+	s.kept = make([]stamp, s.steps)
+	for k := range s.kept {
+		s.make(&s.kept[k], k)
+	}
+}
+
+// make makes the stamp of a step.
+func (s *stamps) make(into *stamp, k int) {
+	const begin = '"' | ']'<<8 | ','<<16 | '['<<24
+	t := int64(s.at(k))
+	if seconds := uint64(t) / 1000; t >= 1e12 && t < 1e13 && seconds*1000 == uint64(t) { // ten digits
+		upper, lower := seconds/1e8, eightDigits(seconds%1e8)
+		into.text[0] = begin | uint64(pairs[2*upper])<<32 | uint64(pairs[2*upper+1])<<40 | lower<<48
+		into.text[1] = lower>>16 | ','<<48 | '"'<<56
+		into.n = 16
+		return
+	}
 	var room [stampRoom]byte
-	for k := range s.of {
-		text := append(appendSeconds(append(room[:0], `"],[`...), int64(g.at(k))), ',', '"')
-		at := &s.of[k]
-		at.n = len(text)
-		for i := range at.text {
-			at.text[i] = binary.LittleEndian.Uint64(room[8*i:])
-		}
+	into.n = len(append(appendSeconds(append(room[:0], `"],[`...), t), ',', '"'))
+	for i := range into.text {
+		into.text[i] = binary.LittleEndian.Uint64(room[8*i:])
 	}
-	for n := range uint32(1000) {
-		hundreds, pair := n/100, n%100
-		first, second := uint32(pairs[2*pair]), uint32(pairs[2*pair+1])
-		s.thousandths[n] = '.' | ('0'+hundreds)<<8 | first<<16 | second<<24
-		switch {
-		case n == 0:
-		case pair == 0:
-			s.lengths[n] = 2
-		case pair%10 == 0:
-			s.lengths[n] = 3
-		default:
-			s.lengths[n] = 4
-		}
-		switch {
-		case n < 10:
-			s.wholes[n] = second | 1<<24
-		case n < 100:
-			s.wholes[n] = first | second<<8 | 2<<24
-		default:
-			s.wholes[n] = '0' + hundreds | first<<8 | second<<16 | 3<<24
-		}
-	}
-	return s
 }
 
 // appendPoints is a row's points with commas between them.
@@ -143,7 +164,8 @@ func (s *stamps) appendPoints(b []byte, r *row) []byte {
 	}
 	b = slices.Grow(b, (len(r.values)+2*blockPoints)*stampRoom)
 	var first [stampRoom]byte
-	at := &s.of[r.step(0)]
+	var at stamp
+	s.make(&at, r.step(0))
 	at.put(first[:])
 	b = appendFloat(append(b, first[firstCut:at.n]...), r.values[0])
 	for i := 1; i < len(r.values); i += blockPoints {
@@ -167,11 +189,17 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 	n := len(b)
 	b = b[:cap(b)]
 	k := r.first + from
+	var own stamp
+	at := &own
 	for i, v := range r.values[from:to] {
 		if r.steps != nil {
 			k = int(r.steps[from+i])
 		}
-		at := &s.of[k]
+		if s.kept != nil {
+			at = &s.kept[k]
+		} else {
+			s.make(at, k)
+		}
 		at.put(b[n:])
 		n += at.n
 		k++

@@ -64,44 +64,49 @@ func TestNative(t *testing.T) {
 	}
 }
 
-// TestLargeAnswer writes one that is written by several goroutines: series with all
-// values, with some from a step to another, and with gaps.
+// TestLargeAnswer writes some that are written by several goroutines, and one that is
+// not: series with all values, with some from a step to another, and with gaps, at
+// times of any length.
 func TestLargeAnswer(t *testing.T) {
-	g := newGrid(testNow-20*hour-1, testNow, 10*time.Minute)
-	r := &rows{kind: parser.ValueTypeMatrix, grid: g, memory: &memory{}}
-	var c columns
-	for i := range 3000 {
-		c.reset(g.steps)
-		for k := range g.steps {
-			switch v := float64(i) / float64(k+1); i % 4 {
-			case 0:
-				c.set(k, float64(k*i-999)/1000) // from below 0 to above 1000
-			case 1:
-				if k > 2 && k < 70+i%40 {
-					c.set(k, math.Trunc(v*100)/10)
+	for _, start := range []quantrac.Millis{testNow, testNow - 1, 1e12 - 5000, 1e13 - 5000, -3000, quantrac.MinMillis, math.MinInt64, math.MaxInt64 - 119_000} {
+		g := newGrid(start, start+119_000, time.Second)
+		for _, series := range []int{300, 4} {
+			r := &rows{kind: parser.ValueTypeMatrix, grid: g, memory: &memory{}}
+			var c columns
+			for i := range series {
+				c.reset(g.steps)
+				for k := range g.steps {
+					switch v := float64(i) / float64(k+1); i % 4 {
+					case 0:
+						c.set(k, float64(k*i-999)/1000) // from below 0 to above 1000
+					case 1:
+						if k > 2 && k < 70+i%40 {
+							c.set(k, math.Trunc(v*100)/10)
+						}
+					case 2:
+						if (i+k)%7 > 0 {
+							c.set(k, v)
+						}
+					default:
+						if k == i%g.steps {
+							c.set(k, v)
+						}
+					}
 				}
-			case 2:
-				if (i+k)%7 > 0 {
-					c.set(k, v)
-				}
-			default:
-				if k == i%g.steps {
-					c.set(k, v)
+				if err := r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c); err != nil {
+					t.Fatal(err)
 				}
 			}
+			if got, want := render(r), render(r.engineValue()); got != want {
+				t.Errorf("from %d: %d bytes are not those of the engine's result, %d", start, len(got), len(want))
+			}
+			w := newWriter(context.Background(), refusing{}, &buffers{})
+			w.value(r)
+			w.close()
+			if w.err == nil {
+				t.Error("a connection that takes nothing is no error")
+			}
 		}
-		if err := r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, want := render(r), render(r.engineValue()); got != want {
-		t.Errorf("%d bytes are not those of the engine's result, %d", len(got), len(want))
-	}
-	w := newWriter(context.Background(), refusing{}, &buffers{})
-	w.value(r)
-	w.close()
-	if w.err == nil {
-		t.Error("a connection that takes nothing is no error")
 	}
 }
 
