@@ -34,8 +34,10 @@ func (db *DB) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]Last, error
 }
 
 const (
-	// lastAtOnce is how many last values are looked up without a pause.
+	// lastAtOnce is about how many last values are looked up without a pause.
 	lastAtOnce = 32
+	// lastPiece is how many groups are looked through while no commit is applied.
+	lastPiece = 1 << 12
 	// lastAfter is how long that waits for what is asked first.
 	lastAfter = 5 * time.Second
 )
@@ -54,11 +56,14 @@ func (db *DB) lookUpLast(ctx context.Context) error {
 	}
 	defer db.leave()
 	var out []Last
-	var unknown []unknownLast
-	for ts := range slices.Chunk(db.targets(ctx, nil), lastAtOnce) {
+	found := false
+	// By number, as blocks have told of them: in the order of their labels all of a
+	// million series would have to be sorted and held, of which mostly none is unknown.
+	for from, n := uint32(0), db.groups.n.Load(); from < n; {
 		start := time.Now()
-		out, unknown = out[:0], unknown[:0]
-		v := db.lastValues(ts, &out, &unknown)
+		unknown, next, v := db.unknownLasts(from, n)
+		from = next
+		out = out[:0]
 		err := db.resolveLast(ctx, v, unknown, &out)
 		v.release()
 		if err != nil {
@@ -67,13 +72,35 @@ func (db *DB) lookUpLast(ctx context.Context) error {
 		if len(unknown) == 0 {
 			continue
 		}
+		found = true
 		select {
 		case <-time.After(3 * time.Since(start)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	if found { // who asks first after a restart need not sort either
+		db.order.settle(&db.groups)
+	}
 	return nil
+}
+
+// unknownLasts returns series of the groups from one number on, up to another, whose
+// last values have to be looked up, a view of the state in which they are unknown, and
+// where to go on.
+func (db *DB) unknownLasts(from, to uint32) (unknown []unknownLast, next uint32, v *view) {
+	db.apply.RLock()
+	defer db.apply.RUnlock()
+	for next = from; next < min(to, from+lastPiece) && len(unknown) < lastAtOnce; next++ {
+		g := db.groups.at(next)
+		g.each(func(col int, s *series) bool {
+			if s.state == lastUnknown {
+				unknown = append(unknown, unknownLast{target{g: g, col: col, s: s}, s.changes})
+			}
+			return true
+		})
+	}
+	return unknown, next, db.viewLocked()
 }
 
 // unknownLast is a series whose last value has to be looked up.
