@@ -283,6 +283,7 @@ func rowKind(k quantrac.BatchKind) uint8 {
 func (s *series) observe(r *rows.Row, i int, commit quantrac.Commit, alone, humans bool) {
 	switch {
 	case s.state == lastUnknown:
+		s.changes++ // who is looking it up may read as of before the cell
 		return
 	case s.state == lastKnown && r.Time < s.value.time:
 		return // what is seen at the last value's time stays

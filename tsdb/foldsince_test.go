@@ -373,3 +373,32 @@ func TestFoldOneWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestLastMeanwhile wants a row that comes while the last value is looked up to be
+// the last, though the one who looks reads as of before it.
+func TestLastMeanwhile(t *testing.T) {
+	c := newChanging(t)
+	row := c.row()
+	row.Cells[0].Quality = quantrac.Good
+	send := func(at quantrac.Millis, v float64) {
+		row.Time, row.Cells[0].Value = at, v
+		if _, err := c.db.Append(t.Context(), &quantrac.Batch{Rows: []quantrac.Row{row}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(changingStart, 1)
+	c.db.groups.at(0).one.set(lastUnknown, lastValue{}, 0)
+	unknown, next, v := c.db.unknownLasts(0, 1)
+	defer v.release()
+	if len(unknown) != 1 || next != 1 {
+		t.Fatalf("%d series are unknown up to %d, want 1 up to 1", len(unknown), next)
+	}
+	send(changingStart+1, 2)
+	var out []Last
+	if err := c.db.resolveLast(t.Context(), v, unknown, &out); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.db.Latest(t.Context(), nil); err != nil || len(got) != 1 || got[0].Value != 2 {
+		t.Errorf("the last are %v, %v, want the value 2", got, err)
+	}
+}
