@@ -107,7 +107,6 @@ type DB struct {
 	entries atomic.Int64 // of groups in blocks that are kept
 
 	groups   groupTable
-	nursery  nursery // of the applying goroutine
 	byLabels groupOrder
 	metrics  map[string]*metric // by name; of the applying goroutine
 

@@ -3,7 +3,6 @@ package tsdb
 import (
 	"math"
 	"slices"
-	"strings"
 	"sync"
 
 	"quantrac"
@@ -60,7 +59,7 @@ type series struct {
 	// next reader looks it up.
 	state   lastState
 	quality uint8
-	changes uint32 // of state and value
+	changes uint16 // of state and value, or of what would change them
 
 	first, last int64 // times of the first and last cell of any kind
 	value       lastValue
@@ -188,39 +187,9 @@ func (db *DB) groupOf(key []byte) *group {
 	if id, ok := db.index.Lookup(key); ok {
 		return db.groups.at(id)
 	}
-	g := db.nursery.make(key)
-	g.id = db.groups.add(g)
+	g := db.groups.make(key)
 	db.byLabels.add(g.id)
 	db.index.Add(g.key)
-	return g
-}
-
-// nursery makes groups side by side, and their keys, as one piece of memory is less
-// than many, and quicker looked through. It goes when all of its groups have gone.
-type nursery struct {
-	groups []group
-	keys   strings.Builder
-}
-
-const (
-	nurseryGroups = 63      // with a word of the allocator 8 KiB
-	nurseryBytes  = 4 << 10 // of keys
-)
-
-// make returns a new group with a key.
-func (n *nursery) make(key []byte) *group {
-	if len(n.groups) == 0 {
-		n.groups = make([]group, nurseryGroups)
-	}
-	if n.keys.Cap()-n.keys.Len() < len(key) {
-		n.keys = strings.Builder{}
-		n.keys.Grow(max(nurseryBytes, len(key)))
-	}
-	g := &n.groups[0]
-	n.groups = n.groups[1:]
-	from := n.keys.Len()
-	n.keys.Write(key)
-	g.key = n.keys.String()[from:]
 	return g
 }
 

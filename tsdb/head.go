@@ -43,7 +43,11 @@ func (h *head) release() {
 	}
 }
 
-// headPiece is the groups of a piece of their table.
+// pieceBits is by how many bits of their numbers groups lie together in a head and in
+// the order of their labels.
+const pieceBits = 8
+
+// headPiece is groups with numbers in a row.
 type headPiece struct {
 	// lone is for each group whose rows all stand in the log the place of the last
 	// of them, 0 for none. The group's mu guards it.

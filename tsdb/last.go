@@ -106,7 +106,7 @@ func (db *DB) unknownLasts(from, to uint32) (unknown []unknownLast, next uint32,
 // unknownLast is a series whose last value has to be looked up.
 type unknownLast struct {
 	target
-	changes uint32 // of the series when that was found
+	changes uint16 // of the series when that was found
 }
 
 // lastValues takes the values that are known, all of one state, and a view of
