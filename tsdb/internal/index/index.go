@@ -47,7 +47,7 @@ func (x *Index) Lookup(key []byte) (uint32, bool) {
 }
 
 // Add adds a group that is not there, by the key of its labels, and returns its
-// number, the next one. It keeps pieces of the key.
+// number, the next one.
 func (x *Index) Add(key string) uint32 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -95,7 +95,7 @@ func (x *Index) unpost(name, text string, id uint32) {
 func (x *Index) post(name, text string, id uint32) {
 	l := x.labels[name]
 	if l == nil {
-		l = &label{}
+		l = &label{name: name, key: x.key}
 		x.labels[name] = l
 	}
 	l.add(hashOf(x.seed, text), text, id)
@@ -158,7 +158,9 @@ func (x *Index) having(name string, values ...string) *roaring.Bitmap {
 	b := roaring.New()
 	for _, v := range values {
 		if v != "" {
-			x.labels[name].of(x.seed, v).addTo(b)
+			if p, ok := x.labels[name].of(x.seed, v); ok {
+				p.addTo(b)
+			}
 		}
 	}
 	return b
@@ -193,9 +195,9 @@ func (x *Index) union(name string, passes func(string) bool) *roaring.Bitmap {
 func (x *Index) texts(dst []string, name string, from int) []string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if l := x.labels[name]; l != nil && from < len(l.values) {
-		for _, v := range l.values[from:min(from+unionPiece, len(l.values))] {
-			dst = append(dst, v.text)
+	if l := x.labels[name]; l != nil {
+		for at := from; at < min(from+unionPiece, len(l.ones)); at++ {
+			dst = append(dst, l.text(uint32(at)))
 		}
 	}
 	return dst
@@ -208,8 +210,8 @@ func (x *Index) addTo(b *roaring.Bitmap, name string, from int, texts []string) 
 	defer x.mu.RUnlock()
 	l := x.labels[name]
 	for i, text := range texts {
-		if text != "" && l != nil && from+i < len(l.values) && l.values[from+i].text == text {
-			l.values[from+i].addTo(b)
+		if at := from + i; text != "" && l != nil && at < len(l.ones) && l.text(uint32(at)) == text {
+			l.posting(uint32(at)).addTo(b)
 		}
 	}
 }
@@ -222,8 +224,8 @@ func (x *Index) Names(groups []uint32) []string {
 	in := x.among(groups)
 	var out []string
 	for name, l := range x.labels {
-		l.each(func(v *value) bool {
-			if !in(v) {
+		l.each(func(p posting) bool {
+			if !in(p) {
 				return true
 			}
 			out = append(out, name)
@@ -250,19 +252,19 @@ func (x *Index) Values(name string, groups []uint32, limit int) []string {
 		if limit > 0 && len(out) == limit {
 			break
 		}
-		if v := &l.values[at]; in(v) {
-			out = append(out, v.text)
+		if in(l.posting(at)) {
+			out = append(out, l.text(at))
 		}
 	}
 	return out
 }
 
 // among returns whether a value is carried by any of the groups.
-func (x *Index) among(groups []uint32) func(*value) bool {
+func (x *Index) among(groups []uint32) func(posting) bool {
 	// All of them, and none that has come since.
 	if n := len(groups); n > 0 && n == int(x.n)-int(x.gone.GetCardinality()) && groups[n-1] == x.n-1 {
-		return func(*value) bool { return true }
+		return func(posting) bool { return true }
 	}
 	set := roaring.BitmapOf(groups...)
-	return func(v *value) bool { return v.meets(set) }
+	return func(p posting) bool { return p.meets(set) }
 }

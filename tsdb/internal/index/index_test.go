@@ -112,7 +112,8 @@ func TestMatch(t *testing.T) {
 		}
 	}
 	// What is new shows among values that have been put in order.
-	x.Add(quantrac.NewLabels("river", "aa").Key())
+	groups = append(groups, group{labels: quantrac.NewLabels("river", "aa")})
+	x.Add(groups[len(groups)-1].labels.Key())
 	if got := x.Values("river", x.Match(nil, nil), 2); !slices.Equal(got, []string{"a", "aa"}) {
 		t.Errorf("with a new river there are %v", got)
 	}
@@ -145,7 +146,7 @@ func TestValuesComeAndGo(t *testing.T) {
 		for i := range 1000 {
 			add(fmt.Sprint(round, "-", i))
 		}
-		if got := len(x.labels["station"].values); got != 1001 {
+		if got := len(x.labels["station"].ones); got != 1001 {
 			t.Fatalf("round %d: %d places for 1001 stations", round, got)
 		}
 		for i := first; i < len(keys); i++ {
