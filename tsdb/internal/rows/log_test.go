@@ -14,12 +14,24 @@ func TestLogIsRun(t *testing.T) {
 	for i := range want {
 		want[i] = NewRun(1, nil)
 	}
-	refused := 0
+	refused, commit := 0, uint64(1)<<40
 	for i := range 4_000 {
 		k := rnd.IntN(len(last))
-		r := randomRow(rnd, int64(i/40+rnd.IntN(20)), uint64(i+1), 1)
+		if commit++; rnd.IntN(500) == 0 {
+			commit += 1 << logCommitBits
+		}
+		r := randomRow(rnd, int64(i/40+rnd.IntN(20)), commit, 1)
+		fits := true
+		switch rnd.IntN(40) {
+		case 0:
+			r.Received = r.Time + []int64{1 << 26, -1 << 26, 1<<27 - 1, 1<<27 - 2, -1<<27 + 1}[rnd.IntN(5)]
+		case 1:
+			r.Received, fits = r.Time+[]int64{1 << 27, 1 << 50, -1 << 27, -1 << 60}[rnd.IntN(4)], false
+		case 2:
+			r.Time, r.Received, fits = []int64{1 << 43, -1<<43 - 1, 1 << 60, -1 << 60}[rnd.IntN(4)], 0, false
+		}
 		run := &want[k]
-		belongs := run.Len() < maxLogged && (run.Len() == 0 || r.Time >= run.Last())
+		belongs := fits && run.Len() < maxLogged && (run.Len() == 0 || r.Time >= run.Last())
 		place, ok := log.Append(last[k], r)
 		if ok != belongs {
 			t.Fatalf("row %d of a series, at %d after %d: taken %v, want %v", run.Len(), r.Time, run.last, ok, belongs)
@@ -48,7 +60,7 @@ func TestLogIsRun(t *testing.T) {
 		if got.Repeats != want[k].Repeats || got.Humans != want[k].Humans || got.MaxCommit != want[k].MaxCommit || got.Last() != want[k].Last() {
 			t.Fatalf("repeats %v humans %v to commit %d and time %d, want %v %v %d %d", got.Repeats, got.Humans, got.MaxCommit, got.Last(), want[k].Repeats, want[k].Humans, want[k].MaxCommit, want[k].Last())
 		}
-		next := &Row{Time: got.Last() + 1, Commit: 1 << 40, Cols: []int{0}, Values: []float64{7}, Quality: []uint8{1}}
+		next := &Row{Time: got.Last() + 1, Commit: 1 << 60, Cols: []int{0}, Values: []float64{7}, Quality: []uint8{1}}
 		if got.Append(next); got.Len() != want[k].Len()+1 {
 			t.Fatalf("%d rows after one more, want %d", got.Len(), want[k].Len()+1)
 		}
