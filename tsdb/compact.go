@@ -298,5 +298,8 @@ func (db *DB) reopenBlock(name string, ids []uint32) (*blockFile, error) {
 	}
 	b := &blockFile{name: name, r: r, info: r.Info(), ids: ids, since: db.o.Clock.Now()}
 	b.sort()
+	v := db.view()
+	defer v.release()
+	b.share(v.state.blocks)
 	return b, nil
 }

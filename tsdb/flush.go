@@ -178,9 +178,7 @@ func (n *groupNames) of(g *group) (quantrac.Labels, []string) {
 // partsOf returns the groups that have rows in a sealed head, sorted by their
 // labels, for each partition.
 func (db *DB) partsOf(h *head) map[int64][]uint32 {
-	h.mu.RLock()
-	ids := slices.Clone(h.touched)
-	h.mu.RUnlock()
+	ids := h.touched // in whose order they were is of no use any more
 	db.byLabels.sort(&db.groups, ids)
 	parts := map[int64][]uint32{}
 	if first, last := partitionOf(h.first); h.last <= last {

@@ -133,6 +133,7 @@ func (db *DB) openFiles() error {
 		if err != nil {
 			return err
 		}
+		b.share(s.blocks)
 		s.blocks = append(s.blocks, b)
 	}
 	sortBlocks(s.blocks)

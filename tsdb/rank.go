@@ -116,6 +116,9 @@ func (o *groupOrder) sort(groups *groupTable, ids []uint32) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.settle(groups)
+	if len(ids) > len(o.sorted)/8 && o.pick(ids) {
+		return
+	}
 	byRank := make([]uint64, len(ids))
 	for i, id := range ids {
 		byRank[i] = uint64(*o.rank(id))<<32 | uint64(id)
@@ -124,6 +127,26 @@ func (o *groupOrder) sort(groups *groupTable, ids []uint32) {
 	for i, r := range byRank {
 		ids[i] = uint32(r)
 	}
+}
+
+// pick sorts groups that are many of all by going through all of these. It is false,
+// and nothing is changed, where some are not among them. The caller holds mu.
+func (o *groupOrder) pick(ids []uint32) bool {
+	wanted := make([]uint64, slices.Max(ids)/64+1)
+	for _, id := range ids {
+		wanted[id/64] |= 1 << (id % 64)
+	}
+	out := make([]uint32, 0, len(ids))
+	for _, id := range o.sorted {
+		if int(id/64) < len(wanted) && wanted[id/64]>>(id%64)&1 != 0 {
+			out = append(out, id)
+		}
+	}
+	if len(out) != len(ids) {
+		return false
+	}
+	copy(ids, out)
+	return true
 }
 
 // remove takes groups out.
