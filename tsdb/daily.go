@@ -49,8 +49,8 @@ func (v *view) dayPage(i int, property string, position int) (*dayPage, error) {
 	return p, err
 }
 
-// dailyTogether is how many series are folded together: those that follow one another
-// lie side by side in what blocks sum up, and memory is slow to be reached.
+// dailyTogether is how many series are folded together at most: those that follow one
+// another lie side by side in what blocks sum up, and memory is slow to be reached.
 const dailyTogether = 8
 
 // dailyBatch is series that are folded together.
@@ -64,12 +64,13 @@ func (db *DB) foldDailies(ctx context.Context, q *Query, w Windows, op FoldOp, s
 	return db.reading(q, func(v *view) error {
 		ts := db.targets(ctx, q.Matchers)
 		limits := bounds{Query: q}
+		together := min(1+len(ts)/16, dailyTogether) // of few, several goroutines have some each
 		task := ahead.Task[dailyBatch]{
-			N: (len(ts) + dailyTogether - 1) / dailyTogether, Pool: &db.foldingDays,
+			N: (len(ts) + together - 1) / together, Pool: &db.foldingDays,
 			Build: func(ctx context.Context, into *dailyBatch, i int) (weight int, err error) {
 				sc := db.scratch.Get().(*scratch)
 				defer db.scratch.Put(sc)
-				part := ts[i*dailyTogether : min((i+1)*dailyTogether, len(ts))]
+				part := ts[i*together : min((i+1)*together, len(ts))]
 				clear(into.samples[:])
 				err = v.foldDaily(ctx, sc, into.folded[:], into.samples[:], part, q, w, op)
 				for _, n := range into.samples {
