@@ -133,19 +133,19 @@ func (d *dailyFolder) end(ctx context.Context, q *Query) (samples int, err error
 	for i := range sc.pieces {
 		d.unknown(d.span(sc.pieces[i].first, sc.pieces[i].last))
 	}
-	taken := 0
-	for k := 0; k < w.Count; k++ {
-		switch n := out.Counts[k]; {
+	taken, counts := 0, out.Counts[:w.Count]
+	for k := 0; k < len(counts); k++ {
+		switch n := counts[k]; {
 		case n == keptUnknown:
 			end := k + 1
-			for end < w.Count && out.Counts[end] == keptUnknown {
+			for end < len(counts) && counts[end] == keptUnknown {
 				end++
 			}
 			if err := d.foldStretch(ctx, sc, out, d.t, q, w, d.op, k, end); err != nil {
 				return 0, err
 			}
 			for ; k < end; k++ {
-				samples += int(out.Counts[k])
+				samples += int(counts[k])
 			}
 			k-- // the next is the loop's
 		case n > 0:

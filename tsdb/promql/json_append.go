@@ -179,8 +179,10 @@ func (s *stamp) put(b []byte) {
 	_ = b[stampRoom-1]
 	binary.LittleEndian.PutUint64(b, s.text[0])
 	binary.LittleEndian.PutUint64(b[8:], s.text[1])
-	binary.LittleEndian.PutUint64(b[16:], s.text[2])
-	binary.LittleEndian.PutUint64(b[24:], s.text[3])
+	if s.n > 16 { // not a time of this age in whole seconds
+		binary.LittleEndian.PutUint64(b[16:], s.text[2])
+		binary.LittleEndian.PutUint64(b[24:], s.text[3])
+	}
 }
 
 // appendBlock appends points of a row that are not the first, each without its end.
@@ -188,7 +190,7 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 	b = slices.Grow(b, (to-from)*(stampRoom+floatRoom))
 	n := len(b)
 	b = b[:cap(b)]
-	k := r.first + from
+	k, d := r.first+from, s.digits
 	var own stamp
 	at := &own
 	for i, v := range r.values[from:to] {
@@ -207,11 +209,11 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 		if t := float64(v*1000) + round - round; t/1000 == v && t > 0 && t < 1e6 {
 			whole := uint32(t) / 1000
 			rest := uint32(t) - whole*1000
-			text := s.wholes[whole]
+			text := d.wholes[whole]
 			binary.LittleEndian.PutUint32(b[n:], text)
 			n += int(text >> 24)
-			binary.LittleEndian.PutUint32(b[n:], s.thousandths[rest])
-			n += int(s.lengths[rest])
+			binary.LittleEndian.PutUint32(b[n:], d.thousandths[rest])
+			n += int(d.lengths[rest])
 			continue
 		}
 		n += putFloat((*[floatRoom]byte)(b[n:]), v)

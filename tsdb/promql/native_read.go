@@ -18,25 +18,32 @@ import (
 type columns struct {
 	counts []uint32
 	values []float64
+	shown  int // at how many steps there is a value
+}
+
+// foldedColumns makes columns of what was folded.
+func foldedColumns(f *tsdb.Folded) columns {
+	c := columns{counts: f.Counts, values: f.Values}
+	for _, count := range c.counts {
+		if count > 0 {
+			c.shown++
+		}
+	}
+	return c
 }
 
 func (c *columns) reset(n int) {
 	c.counts = slices.Grow(c.counts[:0], n)[:n]
 	c.values = slices.Grow(c.values[:0], n)[:n]
+	c.shown = 0
 	clear(c.counts)
 }
 
-func (c *columns) set(k int, v float64) { c.counts[k], c.values[k] = 1, v }
-
-// points returns at how many steps there is a value.
-func (c *columns) points() int {
-	n := 0
-	for _, count := range c.counts {
-		if count > 0 {
-			n++
-		}
+func (c *columns) set(k int, v float64) {
+	if c.counts[k] == 0 {
+		c.shown++
 	}
-	return n
+	c.counts[k], c.values[k] = 1, v
 }
 
 // wanted says whether a series' metadata pass.
@@ -73,7 +80,7 @@ func (e *evaluation) foldAll(ctx context.Context, w tsdb.Windows, each func(*tsd
 				f.Values[k] = 1
 			}
 		}
-		if err := e.emit(f.Labels, columns{f.Counts, f.Values}, 0, 0); err != nil {
+		if err := e.emit(f.Labels, foldedColumns(f), 0, 0); err != nil {
 			return err
 		}
 		each(f)
@@ -101,7 +108,7 @@ func (e *evaluation) scan(ctx context.Context) error {
 		if !e.wanted(f.Labels) {
 			continue
 		}
-		if err := e.emit(f.Labels, columns{f.Counts, f.Values}, f.Widest, f.Last); err != nil {
+		if err := e.emit(f.Labels, foldedColumns(f), f.Widest, f.Last); err != nil {
 			return err
 		}
 	}
@@ -207,14 +214,13 @@ func (e *evaluation) latest(ctx context.Context, t quantrac.Millis) error {
 // emit hands a series to the sink. Its points, and the samples that its widest
 // and its last window hold, count as the engine counts them.
 func (e *evaluation) emit(id quantrac.Labels, c columns, widest, last int) error {
-	n := c.points()
 	if err := e.spend(1, 0); err != nil {
 		return err
 	}
-	if err := e.budget.add(widest, 0); err != nil || n == 0 {
+	if err := e.budget.add(widest, 0); err != nil || c.shown == 0 {
 		return err
 	}
-	if err := e.budget.add(last, n); err != nil {
+	if err := e.budget.add(last, c.shown); err != nil {
 		return err
 	}
 	if e.join.clashes(id) || e.repeated(id) {

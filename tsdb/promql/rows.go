@@ -71,7 +71,7 @@ func (r *rows) engineValue() parser.Value {
 
 // add makes a row of columns.
 func (r *rows) add(labels quantrac.Labels, c columns) error {
-	n := c.points()
+	n := c.shown
 	if err := r.share.hold(n); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (r *rows) add(labels quantrac.Labels, c columns) error {
 		out.first++
 	}
 	end := min(out.first+n, len(c.counts))
-	if !slices.Contains(c.counts[out.first:end], 0) {
+	if n == len(c.counts) || !slices.Contains(c.counts[out.first:end], 0) {
 		copy(out.values, c.values[out.first:end])
 	} else {
 		out.steps = r.steps.room(n)
