@@ -236,19 +236,30 @@ func (c *Clock) appendPages(dst []byte, offset int64, small *codec.Small) []byte
 	for _, p := range c.pages {
 		at := len(dst)
 		ticks := *p.ticks.Load()
-		var steps, numbers []int64
-		for i := 1; i < len(ticks); i++ {
-			steps = append(steps, int64(ticks[i].step-ticks[i-1].step))
-			numbers = append(numbers, int64(ticks[i].number-ticks[i-1].number))
-		}
-		section := small.AppendInts(nil, steps, nil)
 		dst = binary.AppendUvarint(append(dst, 0, 0, 0, 0), uint64(len(ticks)))
-		dst = binary.AppendUvarint(dst, uint64(len(section)))
-		dst = small.AppendInts(append(dst, section...), numbers, nil)
+		dst = appendTicks(dst, p.step, ticks, small)
 		binary.LittleEndian.PutUint32(dst[at:], checksum(dst[at+4:]))
 		p.offset, p.size = offset+int64(at-start), uint32(len(dst)-at)
 	}
 	return dst
+}
+
+// appendTicks appends the ticks of a page that begins at a step: by their rhythm
+// behind a zero, or, where that is smaller, by two sections.
+func appendTicks(dst []byte, first int64, ticks []tick, small *codec.Small) []byte {
+	at, steps, numbers := []int64{first}, []int64{}, []int64{}
+	for i, t := range ticks[1:] {
+		at = append(at, first+int64(t.step))
+		steps = append(steps, int64(t.step-ticks[i].step))
+		numbers = append(numbers, int64(t.number-ticks[i].number))
+	}
+	section := small.AppendInts(nil, steps, nil)
+	form := small.AppendInts(appendBytes(nil, section), numbers, nil)
+	rhythm := codec.AppendTicks([]byte{0}, at, numbers)
+	if len(rhythm) < len(form) {
+		form = rhythm
+	}
+	return append(dst, form...)
 }
 
 // appendIndex appends where the pages are; of no clock that there is none.
@@ -302,14 +313,15 @@ func (r *Reader) readTicks(p *clockPage) ([]tick, error) {
 	if err := r.readAt(buf, p.offset); err != nil {
 		return nil, err
 	}
-	t, err := decodeTicks(buf)
+	t, err := decodeTicks(buf, p.step)
 	if err != nil {
 		return nil, r.corrupt(p.offset, fmt.Errorf("clock: %w", err))
 	}
 	return t, nil
 }
 
-func decodeTicks(data []byte) ([]tick, error) {
+// decodeTicks decodes a page that begins at a step.
+func decodeTicks(data []byte, first int64) ([]tick, error) {
 	if len(data) < 4 || binary.LittleEndian.Uint32(data) != checksum(data[4:]) {
 		return nil, errSum
 	}
@@ -318,13 +330,9 @@ func decodeTicks(data []byte) ([]tick, error) {
 	if r.err != nil || n < 1 || n > clockPageLen || size > uint64(len(r.data)) {
 		return nil, fmt.Errorf("%d ticks, the steps in %d of %d bytes", n, size, len(r.data))
 	}
-	steps, err := codec.ReadInts(nil, r.data[:size], int(n)-1)
+	steps, numbers, err := tickColumns(r.data, int(size), first, int(n))
 	if err != nil {
-		return nil, fmt.Errorf("steps: %w", err)
-	}
-	numbers, err := codec.ReadInts(nil, r.data[size:], int(n)-1)
-	if err != nil {
-		return nil, fmt.Errorf("numbers: %w", err)
+		return nil, err
 	}
 	out := make([]tick, n)
 	for i := range steps {
@@ -335,6 +343,28 @@ func decodeTicks(data []byte) ([]tick, error) {
 		out[i+1] = tick{uint32(s), uint32(m)}
 	}
 	return out, nil
+}
+
+// tickColumns reads by how much the n ticks of a page but the first are above those
+// before them.
+func tickColumns(data []byte, size int, first int64, n int) (steps, numbers []int64, err error) {
+	if size == 0 {
+		steps, numbers, err = codec.ReadTicks(data, first, n)
+		if err != nil {
+			return nil, nil, fmt.Errorf("rhythm: %w", err)
+		}
+		for i := range numbers {
+			steps[i] = steps[i+1] - steps[i]
+		}
+		return steps[:n-1], numbers, nil
+	}
+	if steps, err = codec.ReadInts(nil, data[:size], n-1); err != nil {
+		return nil, nil, fmt.Errorf("steps: %w", err)
+	}
+	if numbers, err = codec.ReadInts(nil, data[size:], n-1); err != nil {
+		return nil, nil, fmt.Errorf("numbers: %w", err)
+	}
+	return steps, numbers, nil
 }
 
 // verifyClock reads all of the clock anew: what was read before may not be what is

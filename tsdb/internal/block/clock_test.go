@@ -111,6 +111,10 @@ func TestClock(t *testing.T) {
 		t.Fatalf("clock %+v", c)
 	}
 	plain, told := writeBy(t, all, nil), writeBy(t, all, c)
+	page := told[c.pages[0].offset+4:]
+	if _, n := binary.Uvarint(page); page[n] != 0 {
+		t.Error("the clock is not told by its rhythm")
+	}
 	var sizes [2]Sizes
 	for i, data := range [][]byte{plain, told} {
 		r, groups, err := open(t, data)
@@ -363,7 +367,7 @@ func FuzzTicks(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, at, step int64) {
 		page := binary.LittleEndian.AppendUint32(nil, checksum(body))
-		ticks, err := decodeTicks(append(page, body...))
+		ticks, err := decodeTicks(append(page, body...), at)
 		if err != nil {
 			return
 		}
@@ -379,4 +383,52 @@ func FuzzTicks(f *testing.F) {
 			h.time(uint64(q))
 		}
 	})
+}
+
+// BenchmarkCommits measures what it costs to read times, commits and values of the
+// rows of messages.
+func BenchmarkCommits(b *testing.B) {
+	all, commits := network(50, 1440, 1)
+	r, groups, err := open(b, writeBy(b, all, clockFor(b, 72_000, commits)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, what := range []string{"times", "commits", "received"} {
+		b.Run(what, func(b *testing.B) {
+			var d Data
+			var buf []byte
+			var times, received []int64
+			var numbers []uint64
+			var col rows.Column
+			n := 0
+			for b.Loop() {
+				g := &groups[n%len(groups)]
+				n++
+				for k := range g.Chunks {
+					if buf, err = r.Read(&d, &g.Chunks[k], len(g.Properties), buf); err != nil {
+						b.Fatal(err)
+					}
+					if times, err = d.Times(times[:0]); err != nil {
+						b.Fatal(err)
+					}
+					col.Values, col.Qualities = col.Values[:0], col.Qualities[:0]
+					if col, err = d.Column(col, 0, math.NaN()); err != nil {
+						b.Fatal(err)
+					}
+					if what == "times" {
+						continue
+					}
+					if numbers, err = d.Commits(numbers[:0], times, nil); err != nil {
+						b.Fatal(err)
+					}
+					if what == "received" {
+						if received, err = d.Received(received[:0], times); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1440, "ns/row")
+		})
+	}
 }

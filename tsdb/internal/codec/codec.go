@@ -4,8 +4,8 @@
 //
 // Every decoder is given one section, its exact bytes, and the number of values
 // that the chunk's header announces; it returns an error on anything else and
-// never asks for more memory than that number of values. Encoders are
-// deterministic, and decoding gives back what was encoded bit for bit.
+// never asks for more memory than that number of values and the phases of a
+// rhythm, of which there are few. Encoders are deterministic, and decoding gives back what was encoded bit for bit.
 //
 // There are two ways to encode and one to decode. AppendInts, AppendTimes and
 // AppendFloats are fast; Small takes several times as long and makes the

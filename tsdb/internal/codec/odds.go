@@ -3,13 +3,13 @@ package codec
 // Bits whose odds are learned on the way are coded by ranges of whole numbers
 // (G. N. N. Martin, Range encoding, 1979): a bit takes of the range that is left
 // the share that its odds give it, and a byte is written when the range has become
-// 2^24 or less of 2^32.
+// less than 2^24 of 2^32.
 
-// odds are those of a bit to be 1, out of 1<<28, by what it was before. The first
-// bits count for more than later ones.
-type odds struct {
-	one  uint32
-	seen uint8
+// Odds are those of a bit to be 1, by what it was before; the first times count
+// for more than later ones. The zero value knows nothing.
+type Odds struct {
+	above int32 // one half, out of 1<<28
+	seen  uint8
 }
 
 const (
@@ -21,38 +21,29 @@ const (
 
 // oddsPace holds what share of a surprise the odds take over, out of 1<<16, by how
 // many bits they have seen.
-var oddsPace = func() (pace [oddsSlow + 1]uint64) {
+var oddsPace = func() (pace [256]uint64) {
 	for n := range pace {
 		pace[n] = uint64((1 << 17) / (2*n + 3))
 	}
 	return pace
 }()
 
-// even returns odds of which nothing is known.
-func even() odds { return odds{one: oddsOne / 2} }
-
-func evens(o []odds) {
-	for i := range o {
-		o[i] = even()
-	}
-}
-
-func (o *odds) learn(one bool) {
-	p, pace := uint64(o.one), oddsPace[o.seen]
+func (o *Odds) learn(p uint64, one bool) {
+	pace := oddsPace[o.seen]
 	if one {
 		p = min(p+(oddsOne-p)*pace>>16, oddsOne-oddsSure)
 	} else {
 		p = max(p-p*pace>>16, oddsSure)
 	}
-	o.one = uint32(p)
+	o.above = int32(p) - oddsOne/2
 	if o.seen < oddsSlow {
 		o.seen++
 	}
 }
 
-// bitCoder writes bits by their odds, or reads them: a model is written down once
-// and serves both ways. newBitWriter and newBitReader make one.
-type bitCoder struct {
+// Bits writes bits by their odds, or reads them: who codes by a model writes it
+// down once for both ways. Use NewBitWriter or NewBitReader.
+type Bits struct {
 	data  []byte
 	width uint32 // of the range
 
@@ -62,119 +53,120 @@ type bitCoder struct {
 	at      int    // the next byte to be read
 }
 
-func newBitWriter(dst []byte) *bitCoder {
-	return &bitCoder{data: dst, width: 1<<32 - 1, writing: true}
+// NewBitWriter returns Bits that append to dst.
+func NewBitWriter(dst []byte) *Bits {
+	return &Bits{data: dst, width: 1<<32 - 1, writing: true}
 }
 
-func newBitReader(data []byte) *bitCoder {
-	c := &bitCoder{data: data, width: 1<<32 - 1}
+// NewBitReader returns Bits that read data. Any bytes can be read, and as many
+// bits as are asked for; Ended says whether they were what was written.
+func NewBitReader(data []byte) *Bits {
+	b := &Bits{data: data, width: 1<<32 - 1}
 	for range 4 {
-		c.code = c.code<<8 | uint32(c.next())
+		b.take()
 	}
-	return c
+	return b
 }
 
-// next returns the next byte; those after the last are zero.
-func (c *bitCoder) next() byte {
-	c.at++
-	if c.at > len(c.data) {
-		return 0
+// take takes the next byte in; those after the last are zero.
+func (b *Bits) take() {
+	b.code <<= 8
+	if b.at < len(b.data) {
+		b.code |= uint32(b.data[b.at])
 	}
-	return c.data[c.at-1]
+	b.at++
 }
 
-// bit writes a bit, or reads one; it returns the bit.
-func (c *bitCoder) bit(o *odds, one bool) bool {
-	share := c.width >> 16 * (o.one >> 12)
-	if c.writing {
-		one = c.put(share, one)
-	} else if one = c.code < share; one {
-		c.width = share
-	} else {
-		c.code -= share
-		c.width -= share
-	}
-	o.learn(one)
-	for c.width < oddsRange {
-		c.width <<= 8
-		if c.writing {
-			c.data = append(c.data, byte(c.low>>24))
-			c.low <<= 8
+// Bit writes a bit, or reads one; it returns the bit.
+func (b *Bits) Bit(o *Odds, one bool) bool {
+	p := uint64(o.above + oddsOne/2)
+	share := b.width >> 16 * uint32(p>>12)
+	if !b.writing {
+		if one = b.code < share; one {
+			b.width = share
 		} else {
-			c.code = c.code<<8 | uint32(c.next())
+			b.code -= share
+			b.width -= share
 		}
+		b.fill()
+	} else {
+		b.narrow(share, one)
 	}
+	o.learn(p, one)
 	return one
 }
 
-func (c *bitCoder) put(share uint32, one bool) bool {
-	if one {
-		c.width = share
-		return one
+// fill takes bytes in until the range is wide enough, when reading.
+func (b *Bits) fill() {
+	for b.width < oddsRange {
+		b.width <<= 8
+		b.take()
 	}
-	c.raise(share)
-	c.width -= share
-	return one
+}
+
+// narrow makes the range what a bit leaves of it, when writing.
+func (b *Bits) narrow(share uint32, one bool) {
+	if one {
+		b.width = share
+	} else {
+		b.width -= share
+		b.raise(share)
+	}
+	for b.width < oddsRange {
+		b.width <<= 8
+		b.data = append(b.data, byte(b.low>>24))
+		b.low <<= 8
+	}
 }
 
 // raise moves the beginning of the range up.
-func (c *bitCoder) raise(by uint32) {
-	if c.low += by; c.low < by {
-		for i := len(c.data) - 1; ; i-- { // the code is below 1: a byte takes it
-			if c.data[i]++; c.data[i] != 0 {
+func (b *Bits) raise(by uint32) {
+	if b.low += by; b.low < by {
+		for i := len(b.data) - 1; ; i-- { // the code is below 1: a byte of it takes the carry
+			if b.data[i]++; b.data[i] != 0 {
 				return
 			}
 		}
 	}
 }
 
-// end returns what was written: the byte after the others tells the range.
-func (c *bitCoder) end() []byte {
-	if c.low&(oddsRange-1) != 0 {
-		c.raise(oddsRange - c.low&(oddsRange-1))
+// End returns what was written: one more byte tells what lies in the range.
+func (b *Bits) End() []byte {
+	if rest := b.low & (oddsRange - 1); rest != 0 {
+		b.raise(oddsRange - rest)
 	}
-	return append(c.data, byte(c.low>>24))
+	return append(b.data, byte(b.low>>24))
 }
 
-// ended says whether what was read ended where it was to.
-func (c *bitCoder) ended() bool { return c.at == len(c.data)+3 && c.code < oddsRange }
+// Ended says whether what was read ended where the data does.
+func (b *Bits) Ended() bool { return b.at == len(b.data)+3 && b.code < oddsRange }
 
-// farOdds are those of the bits of a whole number of any size, small ones the
+// FarOdds are those of the bits of a whole number of any size, small ones the
 // likeliest: so many ones as its length has bits, a zero, the bits behind the
-// first. Of these only the highest has odds.
-type farOdds struct {
-	length [64]odds
-	high   [64]odds
-}
+// first. Of these only the highest has odds. The zero value knows nothing.
+type FarOdds struct{ length, high [64]Odds }
 
-func newFarOdds() (f farOdds) {
-	evens(f.length[:])
-	evens(f.high[:])
-	return f
-}
+// maxFar is how many bits behind the first a number has at the most.
+const maxFar = 62
 
-// far codes a whole number below 1<<62.
-func (c *bitCoder) far(f *farOdds, v uint64) uint64 {
+// Far writes a whole number below 1<<62, or reads one; it returns the number.
+func (b *Bits) Far(f *FarOdds, v uint64) uint64 {
 	v++
 	n := 0
-	for n < 62 && c.bit(&f.length[n], v>>n > 1) {
+	for n < maxFar && b.Bit(&f.length[n], v>>n > 1) {
 		n++
 	}
 	out := uint64(1)
 	for i := n - 1; i >= 0; i-- {
-		o := even()
+		var even Odds
+		o := &even
 		if i == n-1 {
-			out = out<<1 | one(c.bit(&f.high[n], v>>i&1 != 0))
-			continue
+			o = &f.high[n]
 		}
-		out = out<<1 | one(c.bit(&o, v>>i&1 != 0))
+		out <<= 1
+		if b.Bit(o, v>>i&1 != 0) {
+			out++
+		}
 	}
 	return out - 1
-}
-
-func one(b bool) uint64 {
-	if b {
-		return 1
-	}
-	return 0
 }

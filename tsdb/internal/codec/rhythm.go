@@ -40,18 +40,13 @@ type rhythm struct {
 	beats  []beat
 	any    beat // of all phases
 
-	again          [4]odds
-	rest, less, up farOdds
-	more, fewer    [2*rhythmSide + 1]odds
+	again          [4]Odds
+	rest, less, up FarOdds
+	more, fewer    [2*rhythmSide + 1]Odds
 }
 
 func newRhythm(period int64) *rhythm {
-	r := &rhythm{period: period, beats: make([]beat, period), any: beat{mean: 1 << rhythmMean}}
-	r.rest, r.less, r.up = newFarOdds(), newFarOdds(), newFarOdds()
-	evens(r.again[:])
-	evens(r.more[:])
-	evens(r.fewer[:])
-	return r
+	return &rhythm{period: period, beats: make([]beat, period), any: beat{mean: 1 << rhythmMean}}
 }
 
 // at returns the beat of a number.
@@ -64,26 +59,26 @@ func (r *rhythm) at(v int64) *beat {
 }
 
 // count codes how many times the number of a beat stands there, once at least.
-func (r *rhythm) count(c *bitCoder, b *beat, n int64) int64 {
+func (r *rhythm) count(c *Bits, b *beat, n int64) int64 {
 	mean := b.mean
 	if b.seen == 0 {
 		mean = r.any.mean
 	}
 	v := max(mean>>rhythmMean, 1)
 	from := v
-	if c.bit(&r.more[r.context(v, mean)], n > v) {
-		for v++; v < from+rhythmFar && c.bit(&r.more[r.context(v, mean)], n > v); {
+	if c.Bit(&r.more[r.context(v, mean)], n > v) {
+		for v++; v < from+rhythmFar && c.Bit(&r.more[r.context(v, mean)], n > v); {
 			v++
 		}
 		if v == from+rhythmFar {
-			v += int64(c.far(&r.up, uint64(n-v)))
+			v += int64(c.Far(&r.up, uint64(n-v)))
 		}
 	} else {
-		for v > max(1, from-rhythmFar) && c.bit(&r.fewer[r.context(v, mean)], n < v) {
+		for v > max(1, from-rhythmFar) && c.Bit(&r.fewer[r.context(v, mean)], n < v) {
 			v--
 		}
 		if v > 1 && v == from-rhythmFar {
-			v -= int64(c.far(&r.less, uint64(v-n)))
+			v -= int64(c.Far(&r.less, uint64(v-n)))
 		}
 	}
 	b.learn(v)
@@ -106,12 +101,12 @@ func (b *beat) learn(n int64) {
 }
 
 // step codes by how much the next number is above that of a beat, 1 at least.
-func (r *rhythm) step(c *bitCoder, b *beat, by int64) int64 {
-	if b.next > 0 && c.bit(&r.again[b.sure], by == b.next) {
+func (r *rhythm) step(c *Bits, b *beat, by int64) int64 {
+	if b.next > 0 && c.Bit(&r.again[b.sure], by == b.next) {
 		b.sure = min(b.sure+1, uint8(len(r.again)-1))
 		return b.next
 	}
-	by = int64(c.far(&r.rest, uint64(by-1))) + 1
+	by = int64(c.Far(&r.rest, uint64(by-1))) + 1
 	if b.sure == 0 {
 		b.next = by
 	} else {
@@ -138,32 +133,79 @@ func appendRhythm(dst []byte, vals []int64) []byte {
 	if runs > len(vals)*3/4 {
 		return dst
 	}
+	at, counts := make([]int64, 0, runs), make([]int64, 0, runs)
+	for i, v := range vals {
+		if i == 0 || v > vals[i-1] {
+			at, counts = append(at, v), append(counts, 0)
+		}
+		counts[len(counts)-1]++
+	}
+	return bestRhythm(dst, func(dst []byte, period int64) []byte {
+		dst = binary.AppendUvarint(append(dst, intRhythm), uint64(period))
+		return newRhythm(period).append(binary.AppendVarint(dst, vals[0]), at, counts)
+	})
+}
+
+// bestRhythm appends what is smallest of the forms with the periods that are tried.
+func bestRhythm(dst []byte, form func(dst []byte, period int64) []byte) []byte {
 	at := len(dst)
 	for i, period := range rhythmPeriods {
 		second := len(dst)
-		dst = binary.AppendUvarint(append(dst, intRhythm), uint64(period))
-		dst = newRhythm(period).append(binary.AppendVarint(dst, vals[0]), vals)
-		if i > 0 {
+		if dst = form(dst, period); i > 0 {
 			dst = smaller(dst, at, second)
 		}
 	}
 	return dst
 }
 
-func (r *rhythm) append(dst []byte, vals []int64) []byte {
-	c := newBitWriter(dst)
-	for i := 0; i < len(vals); {
-		from := i
-		for i++; i < len(vals) && vals[i] == vals[from]; {
-			i++
+func (r *rhythm) append(dst []byte, at, counts []int64) []byte {
+	c := NewBitWriter(dst)
+	r.ticks(c, at, counts)
+	return c.End()
+}
+
+// ticks codes how many there are at each number, of the last one perhaps not, and
+// all numbers but the first; it says whether they rise and are in range.
+func (r *rhythm) ticks(c *Bits, at, counts []int64) bool {
+	for i := range counts {
+		b := r.at(at[i])
+		if counts[i] = r.count(c, b, counts[i]); counts[i] < 1 {
+			return false
 		}
-		b := r.at(vals[from])
-		r.count(c, b, int64(i-from))
-		if i < len(vals) {
-			r.step(c, b, vals[i]-vals[from])
+		if i+1 == len(at) {
+			break
 		}
+		by := r.step(c, b, at[i+1]-at[i])
+		if by < 1 || at[i] > math.MaxInt64-by {
+			return false
+		}
+		at[i+1] = at[i] + by
 	}
-	return c.end()
+	return true
+}
+
+// AppendTicks appends at which numbers, which rise, how many commits are, one at
+// least: by their rhythm. It takes the counts of all but the last.
+func AppendTicks(dst []byte, at, counts []int64) []byte {
+	return bestRhythm(dst, func(dst []byte, period int64) []byte {
+		return newRhythm(period).append(binary.AppendUvarint(dst, uint64(period)), at, counts)
+	})
+}
+
+// ReadTicks reads n numbers, the first of which is given, and the counts of all but
+// the last.
+func ReadTicks(data []byte, first int64, n int) (at, counts []int64, err error) {
+	period, size := binary.Uvarint(data)
+	if size <= 0 || period < 1 || period > maxPeriod || n < 1 {
+		return nil, nil, errShort
+	}
+	at, counts = make([]int64, n), make([]int64, n-1)
+	at[0] = first
+	c := NewBitReader(data[size:])
+	if !newRhythm(int64(period)).ticks(c, at, counts) || !c.Ended() {
+		return nil, nil, errCodes
+	}
+	return at, counts, nil
 }
 
 // readRhythm appends the n numbers of a section in mode intRhythm to dst.
@@ -172,7 +214,7 @@ func readRhythm(dst []int64, r *reader, n int) ([]int64, error) {
 	if r.err != nil || period < 1 || period > maxPeriod || n < 1 {
 		return dst, errShort
 	}
-	m, c := newRhythm(int64(period)), newBitReader(r.data)
+	m, c := newRhythm(int64(period)), NewBitReader(r.data)
 	dst = grow(dst, n)
 	for left := int64(n); ; {
 		b := m.at(v)
@@ -192,7 +234,7 @@ func readRhythm(dst []int64, r *reader, n int) ([]int64, error) {
 		}
 		v += by
 	}
-	if !c.ended() {
+	if !c.Ended() {
 		return dst, errCodes
 	}
 	return dst, nil
