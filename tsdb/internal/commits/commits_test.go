@@ -77,7 +77,7 @@ func TestLog(t *testing.T) {
 	}
 	check(l)
 	for round := range 6 {
-		for i := range 1500 {
+		for i := range 3500 {
 			at.Number += uint64(1 + rnd.IntN(3))
 			at.Time += quantrac.Millis(rnd.IntN(40))
 			var ch *Change
@@ -100,7 +100,7 @@ func TestLog(t *testing.T) {
 		if round == 3 {
 			f := writeFile(t, fsys, "merged", func(f vfs.File) error { return l.Merge(f, 1, 4) })
 			l.Replace(1, 4, f)
-			merged = [2]int{1500, 6000}
+			merged = [2]int{3500, 14_000}
 			check(l)
 		}
 	}
@@ -118,8 +118,8 @@ func TestLog(t *testing.T) {
 	}
 	again := NewLog(opened)
 	check(again)
-	if len(again.changes) != len(l.changes) || len(l.changes) != 6*9 {
-		t.Errorf("%d changes read anew, had %d, want 54", len(again.changes), len(l.changes))
+	if len(again.changes) != len(l.changes) || len(l.changes) != 6*21 {
+		t.Errorf("%d changes read anew, had %d, want 126", len(again.changes), len(l.changes))
 	}
 	for n, c := range l.changes {
 		if got, ok := again.Change(n); !ok || got != *c {
@@ -137,10 +137,10 @@ func TestLog(t *testing.T) {
 func sampleFile() []byte {
 	var b bytes.Buffer
 	var cs []quantrac.Commit
-	for i := range 6500 {
-		cs = append(cs, quantrac.Commit{Number: uint64(2 * i), Time: quantrac.Millis(1000 + i*i/90)})
+	for i := range 13_000 {
+		cs = append(cs, quantrac.Commit{Number: uint64(2 * i), Time: quantrac.Millis(1000 + i*i/180)})
 	}
-	_ = Write(&b, cs, []*Change{{Commit: 4, Author: "a", Reason: "b", Correction: "c"}, {Commit: 6, Author: "a", Reason: "b", Correction: "c", Revocation: true}})
+	_ = Write(&b, cs, []*Change{{Commit: 4, Author: "a", Reason: "b", Correction: "c"}, {Commit: 6, Author: "a", Reason: "bc", Correction: "c", Revocation: true}})
 	return b.Bytes()
 }
 

@@ -16,7 +16,8 @@ import (
 
 // Version of the file format that is written; every one up to it is read.
 // Version 1 had no pages in seconds, version 2 no numbers told by their runs,
-// version 3 none told by the rhythm in which they come.
+// version 3 none told by the rhythm in which they come, and a directory that told
+// each commit for itself.
 const Version = 4
 
 const (
@@ -25,7 +26,13 @@ const (
 	footerSize = 32 // directory offset, length, checksum, version, how, magic
 	// footerMerged, behind the version, says that the file was written by Merge.
 	footerMerged = 1
-	pageLen      = 4096
+	pageLen      = 8192
+
+	// Flags of a change, the latter two of one by the author or for the reason of the
+	// one before.
+	flagRevocation = 1
+	flagAuthor     = 2
+	flagReason     = 4
 
 	// Units of the times of a page, in ms.
 	inMillis  = 1
@@ -159,7 +166,7 @@ var (
 
 // directory reads what is where; the pages end at end.
 func (f *File) directory(dir []byte, end int64) error {
-	r := dirReader{data: dir, shares: f.version > 1}
+	r := dirReader{data: dir, version: f.version}
 	offset, before := int64(headerSize), quantrac.Commit{}
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		p := page{offset: offset, size: uint32(min(r.uvarint(), 1<<30)), count: uint32(min(r.uvarint(), 1<<30)), first: r.commit(), last: r.commit()}
@@ -188,9 +195,10 @@ func (f *File) directory(dir []byte, end int64) error {
 
 // dirReader walks a directory; after a failure every read gives zero.
 type dirReader struct {
-	data   []byte
-	shares bool // texts are told by what they share with the one before
-	err    error
+	data    []byte
+	version uint8
+	before  quantrac.Commit // the one read last
+	err     error
 }
 
 func (r *dirReader) fail() { r.err, r.data = errShort, nil }
@@ -207,13 +215,18 @@ func (r *dirReader) uvarint() uint64 {
 
 func (r *dirReader) commit() quantrac.Commit {
 	n, t := r.uvarint(), r.uvarint()
-	return quantrac.Commit{Number: n, Time: quantrac.Millis(int64(t>>1) ^ -int64(t&1))}
+	c := quantrac.Commit{Number: n, Time: quantrac.Millis(int64(t>>1) ^ -int64(t&1))}
+	if r.version > 3 {
+		c.Number, c.Time = c.Number+r.before.Number, c.Time+r.before.Time
+		r.before = c
+	}
+	return c
 }
 
 // text reads a text that may share its beginning with another.
 func (r *dirReader) text(before string) string {
 	same := uint64(0)
-	if r.shares {
+	if r.version > 1 {
 		same = r.uvarint()
 	}
 	n := r.uvarint()
@@ -235,9 +248,21 @@ func (r *dirReader) change(before *Change) *Change {
 		r.fail()
 		return c
 	}
-	c.Revocation = r.data[0] == 1
+	flags := r.data[0]
 	r.data = r.data[1:]
-	c.Author, c.Reason, c.Correction = r.text(before.Author), r.text(before.Reason), r.text(before.Correction)
+	if r.version > 3 {
+		c.Commit += before.Commit
+	} else {
+		flags &= flagRevocation
+	}
+	c.Revocation = flags&flagRevocation != 0
+	if c.Author = before.Author; flags&flagAuthor == 0 {
+		c.Author = r.text(before.Author)
+	}
+	if c.Reason = before.Reason; flags&flagReason == 0 {
+		c.Reason = r.text(before.Reason)
+	}
+	c.Correction = r.text(before.Correction)
 	return c
 }
 
@@ -300,6 +325,9 @@ func decodePage(buf []byte, p *page, version uint8) ([]quantrac.Commit, error) {
 	}
 	out := make([]quantrac.Commit, p.count)
 	for i := range out {
+		if version > 3 {
+			numbers[i] += int64(i)
+		}
 		out[i] = quantrac.Commit{Number: uint64(numbers[i]), Time: quantrac.Millis(times[i] * int64(unit))}
 	}
 	if out[0] != p.first || out[p.count-1] != p.last {

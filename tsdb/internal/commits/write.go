@@ -79,8 +79,8 @@ func (e *fileWriter) page(cs []quantrac.Commit) error {
 		first.Time, last.Time = UpToSecond(first.Time), UpToSecond(last.Time)
 	}
 	e.ints = e.ints[:0]
-	for _, c := range cs {
-		e.ints = append(e.ints, int64(c.Number))
+	for i, c := range cs {
+		e.ints = append(e.ints, int64(c.Number)-int64(i))
 	}
 	numbers := e.whole(nil)
 	e.ints = e.ints[:0]
@@ -104,28 +104,21 @@ func (e *fileWriter) finish(changes []*Change) error {
 		return errors.New("a file of no commits")
 	}
 	dir := binary.AppendUvarint(nil, uint64(len(e.pages)))
+	var before quantrac.Commit
 	for _, p := range e.pages {
 		dir = binary.AppendUvarint(dir, uint64(p.size))
 		dir = binary.AppendUvarint(dir, uint64(p.count))
 		for _, c := range []quantrac.Commit{p.first, p.last} {
-			dir = binary.AppendUvarint(dir, c.Number)
-			dir = binary.AppendVarint(dir, int64(c.Time))
+			dir = binary.AppendUvarint(dir, c.Number-before.Number)
+			dir = binary.AppendVarint(dir, int64(c.Time-before.Time))
+			before = c
 		}
 	}
 	dir = binary.AppendUvarint(dir, uint64(len(changes)))
-	var before [3]string
+	last := &Change{}
 	for _, c := range changes {
-		flag := byte(0)
-		if c.Revocation {
-			flag = 1
-		}
-		dir = append(binary.AppendUvarint(dir, c.Commit), flag)
-		for i, s := range [...]string{c.Author, c.Reason, c.Correction} {
-			n := shared(s, before[i])
-			dir = binary.AppendUvarint(dir, uint64(n))
-			dir = append(binary.AppendUvarint(dir, uint64(len(s)-n)), s[n:]...)
-			before[i] = s
-		}
+		dir = appendChange(dir, c, last)
+		last = c
 	}
 	at := e.offset
 	if err := e.write(dir); err != nil {
@@ -144,6 +137,34 @@ func (e *fileWriter) finish(changes []*Change) error {
 		return err
 	}
 	return e.w.Flush()
+}
+
+// appendChange appends a change by what it has in common with the one before.
+func appendChange(dst []byte, c, before *Change) []byte {
+	flags := byte(0)
+	if c.Revocation {
+		flags = flagRevocation
+	}
+	if c.Author == before.Author {
+		flags |= flagAuthor
+	}
+	if c.Reason == before.Reason {
+		flags |= flagReason
+	}
+	dst = append(binary.AppendUvarint(dst, c.Commit-before.Commit), flags)
+	text := func(s, before string) {
+		n := shared(s, before)
+		dst = binary.AppendUvarint(dst, uint64(n))
+		dst = append(binary.AppendUvarint(dst, uint64(len(s)-n)), s[n:]...)
+	}
+	if flags&flagAuthor == 0 {
+		text(c.Author, before.Author)
+	}
+	if flags&flagReason == 0 {
+		text(c.Reason, before.Reason)
+	}
+	text(c.Correction, before.Correction)
+	return dst
 }
 
 // shared returns how many bytes two strings begin with alike.
