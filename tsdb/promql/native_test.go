@@ -93,7 +93,7 @@ func TestLargeAnswer(t *testing.T) {
 						}
 					}
 				}
-						if err := r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c); err != nil {
+				if err := r.add(quantrac.NewLabels("__name__", "x", "station", fmt.Sprint("s", i)), c); err != nil {
 					t.Fatal(err)
 				}
 			}
