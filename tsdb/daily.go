@@ -323,8 +323,10 @@ func (d *dailyFolder) alone(i int) bool {
 	return true
 }
 
-// days takes the days of the series in a page; window first may have the part
-// before of its day already.
+// days takes the days of the series in a page from window first on, which may have the
+// part before of its day already. Those ahead of it have no values here: the page may
+// begin with a midnight at which the group has a row without the series, and the day
+// which that closes is another partition's.
 func (d *dailyFolder) days(page *dayPage, s *block.DaySeries, first int, before day) error {
 	values, err := valuesOf(page, *s, d.op)
 	if err != nil {
@@ -332,7 +334,7 @@ func (d *dailyFolder) days(page *dayPage, s *block.DaySeries, first int, before 
 	}
 	counts := page.Counts(*s)
 	at := int((s.First - int64(d.w.First)) / dayLen) // the window of the first day
-	from, to := max(-at, 0), min(len(counts), d.w.Count-at)
+	from, to := max(first-at, 0), min(len(counts), d.w.Count-at)
 	if from >= to {
 		return nil
 	}
@@ -351,7 +353,7 @@ func (d *dailyFolder) days(page *dayPage, s *block.DaySeries, first int, before 
 	if values != nil {
 		copy(d.out.Values[at+from:at+to], values[from:to])
 	}
-	if k := first - at - from; before.count > 0 && k >= 0 && k < len(into) {
+	if before.count > 0 && at+from == first {
 		d.join(first, before)
 	}
 	return nil

@@ -146,8 +146,46 @@ func TestFoldByDays(t *testing.T) {
 	}
 }
 
+// A row at the midnight that begins a partition closes the day of all that the station
+// has said before, also of what this row does not speak of.
+func TestFoldDaysWithoutValueAtMidnight(t *testing.T) {
+	start := quantrac.Millis(1_788_000_000_000)
+	start -= (start + 7*3_600_000) % day
+	clock := quantrac.NewManualClock(start + 400*day)
+	db, j := openDB(t, vfs.NewMem(), clock, tsdb.Options{FlushInterval: -1})
+	m := &month{t: t, rnd: rand.New(rand.NewPCG(1, 7)), db: &engine{db, j}, clock: clock, start: start}
+	const days = 40
+	var rows []quantrac.Row
+	for k, station := range []string{"a", "b", "c"} {
+		for at := start; at < start+days*day; at += 600_000 {
+			r := quantrac.Row{Group: quantrac.NewLabels("station", station), Time: at}
+			r.Cells = append(r.Cells, quantrac.Cell{Property: "level", Value: m.value(), Quality: quantrac.Good})
+			if d := int((at - start) / day); (d+k)%3 == 0 { // every third day, at another one each
+				r.Cells = append(r.Cells, quantrac.Cell{Property: "rain", Value: m.value(), Quality: quantrac.Good})
+			}
+			rows = append(rows, r)
+		}
+	}
+	for len(rows) > 0 {
+		n := min(len(rows), 4000)
+		m.append(&quantrac.Batch{Rows: rows[:n]})
+		rows = rows[n:]
+	}
+	if err := db.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range []tsdb.FoldOp{tsdb.FoldMin, tsdb.FoldMax, tsdb.FoldSum, tsdb.FoldCount, tsdb.FoldAvg, tsdb.FoldFirst, tsdb.FoldLast} {
+		m.same(tsdb.Query{Anew: true}, tsdb.Windows{First: start, Step: day, Width: day, Count: days + 1}, op)
+	}
+	for d := quantrac.Millis(2); d < days; d++ {
+		m.same(tsdb.Query{}, tsdb.Windows{First: start + d*day + 1, Width: 2 * day, Count: 1}, tsdb.FoldMax)
+	}
+	if db.Stats().DaysFolded < 1000 {
+		t.Errorf("only %d days were taken as they are summed up", db.Stats().DaysFolded)
+	}
+}
+
 func (m *month) compare(d int) {
-	ctx := context.Background()
 	for range 40 {
 		q := tsdb.Query{DeviceOnly: m.rnd.IntN(6) == 0, Anew: m.rnd.IntN(4) == 0}
 		if m.rnd.IntN(3) == 0 {
@@ -178,32 +216,39 @@ func (m *month) compare(d int) {
 			w.First = m.start + quantrac.Millis(m.rnd.IntN((d+2)*int(day)))
 			q.AsOfCommit = 0
 		}
-		want := map[string]*tsdb.Folded{}
-		for f, err := range tsdb.FoldSelect(ctx, m.db, q, w, op) {
-			if err != nil {
-				m.t.Fatal(err)
-			}
-			want[f.Labels.Key()] = &tsdb.Folded{Counts: append([]uint32(nil), f.Counts...), Values: append([]float64(nil), f.Values...)}
+		m.same(q, w, op)
+	}
+}
+
+// same says that Fold says what folding what is selected says.
+func (m *month) same(q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) {
+	m.t.Helper()
+	ctx := context.Background()
+	want := map[string]*tsdb.Folded{}
+	for f, err := range tsdb.FoldSelect(ctx, m.db, q, w, op) {
+		if err != nil {
+			m.t.Fatal(err)
 		}
-		n := 0
-		for f, err := range m.db.Fold(ctx, q, w, op) {
-			if err != nil {
-				m.t.Fatal(err)
-			}
-			n++
-			x := want[f.Labels.Key()]
-			if x == nil {
-				m.t.Fatalf("op %d %+v: %v has samples, want none", op, w, f.Labels)
-			}
-			for k := range w.Count {
-				if (f.Counts[k] == 0) != (x.Counts[k] == 0) || x.Counts[k] > 0 && !near(f.Values[k], x.Values[k], op, x.Counts[k]) {
-					m.t.Fatalf("op %d %+v %+v %v: window %d is %v of %d, want %v of %d", op, q, w, f.Labels, k, f.Values[k], f.Counts[k], x.Values[k], x.Counts[k])
-				}
+		want[f.Labels.Key()] = &tsdb.Folded{Counts: append([]uint32(nil), f.Counts...), Values: append([]float64(nil), f.Values...)}
+	}
+	n := 0
+	for f, err := range m.db.Fold(ctx, q, w, op) {
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		n++
+		x := want[f.Labels.Key()]
+		if x == nil {
+			m.t.Fatalf("op %d %+v: %v has samples, want none", op, w, f.Labels)
+		}
+		for k := range w.Count {
+			if (f.Counts[k] == 0) != (x.Counts[k] == 0) || x.Counts[k] > 0 && !near(f.Values[k], x.Values[k], op, x.Counts[k]) {
+				m.t.Fatalf("op %d %+v %+v %v: window %d is %v of %d, want %v of %d", op, q, w, f.Labels, k, f.Values[k], f.Counts[k], x.Values[k], x.Counts[k])
 			}
 		}
-		if n != len(want) {
-			m.t.Fatalf("op %d %+v: %d series, want %d", op, w, n, len(want))
-		}
+	}
+	if n != len(want) {
+		m.t.Fatalf("op %d %+v: %d series, want %d", op, w, n, len(want))
 	}
 }
 
