@@ -272,7 +272,8 @@ func formatMessages(t *testing.T, db *engine, clock *quantrac.ManualClock) {
 	}
 }
 
-// formatDays are some days of a station, long enough to be summed up.
+// formatDays are some days of a station, long enough to be summed up, and of one
+// whose salinity follows from its conductance.
 func formatDays(start quantrac.Millis) *quantrac.Batch {
 	b := &quantrac.Batch{}
 	for i := range 300 {
@@ -281,6 +282,17 @@ func formatDays(start quantrac.Millis) *quantrac.Batch {
 			Cells: []quantrac.Cell{
 				{Property: "temp", Value: float64(250+i*i%97-i%31) / 10, Quality: quantrac.Quality(i / 40 % 4)},
 				{Property: "turb", Value: float64(i*i%1009) / 4},
+			},
+		})
+	}
+	cond := 2000
+	for i := range 300 {
+		cond += i*i%41 - 20
+		b.Rows = append(b.Rows, quantrac.Row{
+			Group: quantrac.NewLabels("station", "net-sonde"), Time: start - quantrac.Millis(i)*900_000,
+			Cells: []quantrac.Cell{
+				{Property: "cond", Value: float64(cond) / 100, Quality: quantrac.Good},
+				{Property: "sal", Value: float64(3+6*cond/100+cond*cond/500_000) / 10, Quality: quantrac.Good},
 			},
 		})
 	}

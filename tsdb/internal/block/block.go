@@ -16,7 +16,8 @@ import (
 
 // Version of the format that Writer writes. Reader reads it and all before it:
 // version 1 has no days, version 2 no packs, version 3 no clock, until version 4
-// pages of days were others, and version 5 has no numbers told by their rhythm.
+// pages of days were others, and version 5 has no numbers told by their rhythm, no
+// values that were learnt, and chunks of maxChunkRows at most.
 const Version = 6
 
 const (
@@ -26,8 +27,13 @@ const (
 	// footerSmall, behind the version, says that the block was written small.
 	footerSmall = 1
 	// maxChunkRows bounds a chunk, and so what a reader of one value decodes:
-	// ten-minute rows of a partition make three chunks of ten days.
+	// ten-minute rows of a partition make three chunks of ten days. In a block that
+	// is written small a group's rows stay together where they are no more than
+	// maxWholeRows and on average wholeApart or more apart, in ms, such as those of
+	// every quarter of an hour: each chunk has its models to tell.
 	maxChunkRows = 2048
+	maxWholeRows = 3072
+	wholeApart   = 14 * 60_000
 )
 
 // Flags of a chunk.

@@ -349,7 +349,7 @@ func FuzzChunk(f *testing.F) {
 		data := append([]byte{0, 0, 0, 0}, body...)
 		sum := checksum(body)
 		data[0], data[1], data[2], data[3] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
-		n, cols := int(count)%maxChunkRows+1, []int{}
+		n, cols := int(count)%maxWholeRows+1, []int{}
 		for c := range int(columns % 8) {
 			cols = append(cols, c)
 		}

@@ -49,6 +49,7 @@ type encoder struct {
 	hand  hand // of the block's clock, if it has one
 	came  []int64
 
+	beside beside
 	reader codec.TimesReader
 }
 
@@ -100,8 +101,8 @@ func cellGaps(dst, gaps []uint8, qualities []uint8) []uint8 {
 func (e *encoder) section(before int) { e.sizes = append(e.sizes, len(e.body)-before) }
 
 // chunk appends rows [from, to) of t, columns cols, to dst and returns how many
-// cells they have.
-func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]byte, int) {
+// cells they have. names are the columns' properties, none for the rows of a pack.
+func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int, names []string) ([]byte, int) {
 	e.body, e.sizes = e.body[:0], e.sizes[:0]
 
 	e.times(t.Times[from:to])
@@ -122,6 +123,9 @@ func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int) ([]
 	cells := 0
 	for i, c := range cols {
 		cells += e.column(t, from, to, c, i == 0)
+	}
+	if len(names) > 0 {
+		e.rewrite(t, from, to, cols, names)
 	}
 
 	start := len(dst)

@@ -23,6 +23,8 @@ type Data struct {
 	hand     hand    // of the block's clock
 	came     []int64 // where commits are told by it
 
+	full map[int][]float64 // columns that others are told beside, a value for each row
+
 	times     codec.TimesReader
 	gapsKnown bool
 
@@ -55,6 +57,7 @@ func (d *Data) parse(data []byte, c *Chunk, columns int) error {
 		return fmt.Errorf("chunk says %d columns, index %d", n, columns)
 	}
 	d.rows, d.gapsKnown = int(c.Rows), false
+	clear(d.full)
 	count := sharedSections + 2*columns
 	sizes := make([]uint64, count)
 	for i := range sizes {
@@ -235,11 +238,15 @@ func (d *Data) Column(col rows.Column, i int, nan float64) (rows.Column, error) 
 		d.cells = cellGaps(d.cells[:0], gaps, col.Qualities[from:])
 		gaps = d.cells
 	}
-	if stored == d.rows {
-		col.Values, d.ints, err = codec.ReadGappedFloats(col.Values, d.sections[at+1], stored, gaps, d.ints)
+	others, err := d.others(i, col.Qualities[from:])
+	if err != nil {
 		return col, d.wrap(fmt.Sprintf("values of column %d", i), err)
 	}
-	if d.floats, d.ints, err = codec.ReadGappedFloats(d.floats[:0], d.sections[at+1], stored, gaps, d.ints); err != nil {
+	if stored == d.rows {
+		col.Values, d.ints, err = codec.ReadFloatsBeside(col.Values, d.sections[at+1], stored, gaps, others, d.ints)
+		return col, d.wrap(fmt.Sprintf("values of column %d", i), err)
+	}
+	if d.floats, d.ints, err = codec.ReadFloatsBeside(d.floats[:0], d.sections[at+1], stored, gaps, others, d.ints); err != nil {
 		return col, d.wrap(fmt.Sprintf("values of column %d", i), err)
 	}
 	next := 0
@@ -252,6 +259,50 @@ func (d *Data) Column(col rows.Column, i int, nan float64) (rows.Column, error) 
 		col.Values = append(col.Values, v)
 	}
 	return col, nil
+}
+
+// others returns what stands beside the values of column i, at its cells that are
+// stored: of other columns, which stand alone.
+func (d *Data) others(i int, qualities []uint8) (codec.Beside, error) {
+	columns, err := codec.FloatsBeside(d.sections[sharedSections+2*i+1])
+	if err != nil || len(columns) == 0 {
+		return nil, err
+	}
+	out := make(codec.Beside, len(columns))
+	for k, c := range columns {
+		full, err := d.alone(c)
+		if err != nil {
+			return nil, err
+		}
+		for row, q := range qualities {
+			if q < missing {
+				out[k] = append(out[k], full[row])
+			}
+		}
+	}
+	return out, nil
+}
+
+// alone returns a value for each row of a column that stands alone.
+func (d *Data) alone(c int) ([]float64, error) {
+	if full := d.full[c]; full != nil {
+		return full, nil
+	}
+	if at := sharedSections + 2*c + 1; at >= len(d.sections) {
+		return nil, fmt.Errorf("they are told beside column %d, and there is none", c)
+	} else if more, err := codec.FloatsBeside(d.sections[at]); err != nil || len(more) > 0 {
+		return nil, errors.Join(fmt.Errorf("they are told beside column %d, which does not stand alone", c), err)
+	}
+	own := Data{rows: d.rows, sections: d.sections, where: d.where, gaps: d.gaps, gapsKnown: d.gapsKnown}
+	col, err := own.Column(rows.Column{}, c, 0)
+	if err != nil {
+		return nil, err
+	}
+	if d.full == nil {
+		d.full = map[int][]float64{}
+	}
+	d.full[c] = spreadOut(col)
+	return d.full[c], nil
 }
 
 // qualities returns the section of the qualities of column i: its own, or the one

@@ -227,7 +227,7 @@ func (r *indexReader) chunks(g *Group, info *Info, offset int64) {
 	g.Chunks = g.Chunks[:0]
 	for range n {
 		size, rows := r.uvarint(), r.uvarint()
-		if size > 1<<30 || rows > maxChunkRows || rows == 0 {
+		if size > 1<<30 || rows > maxWholeRows || rows == 0 {
 			r.fail(fmt.Errorf("chunk of %d bytes and %d rows", size, rows))
 			return
 		}

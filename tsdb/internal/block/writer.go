@@ -96,8 +96,8 @@ func (b *Writer) alone(t *rows.Table, cols []int, names []string) error {
 		g.First, g.Last = append(g.First, first), append(g.Last, last)
 	}
 	for from := 0; from < t.Len(); {
-		to := chunkEnd(t.Times, from)
-		size, cells, err := b.chunk(t, from, to, cols)
+		to := chunkEnd(t.Times, from, b.Small)
+		size, cells, err := b.chunk(t, from, to, cols, names)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (b *Writer) endPack() error {
 		p.rows = p.rows[:0]
 		return err
 	}
-	size, cells, err := b.chunk(&p.table, 0, p.table.Len(), cols)
+	size, cells, err := b.chunk(&p.table, 0, p.table.Len(), cols, nil)
 	if err != nil {
 		return err
 	}
@@ -143,8 +143,8 @@ func (b *Writer) endPack() error {
 }
 
 // chunk writes a chunk and returns its bytes and how many cells it has.
-func (b *Writer) chunk(t *rows.Table, from, to int, cols []int) (size, cells int, err error) {
-	b.buf, cells = b.enc.chunk(b.buf[:0], t, from, to, cols)
+func (b *Writer) chunk(t *rows.Table, from, to int, cols []int, names []string) (size, cells int, err error) {
+	b.buf, cells = b.enc.chunk(b.buf[:0], t, from, to, cols, names)
 	_, err = b.w.Write(b.buf)
 	b.offset += int64(len(b.buf))
 	return len(b.buf), cells, err
@@ -160,9 +160,9 @@ func (b *Writer) addEntry(e entry, names []string) {
 // chunkEnd returns where the chunk ends that begins at row from: where the rows
 // fill several, between two days and about in the middle, so that what is read
 // of a chunk is seldom more than was wanted; else at its limit.
-func chunkEnd(times []int64, from int) int {
+func chunkEnd(times []int64, from int, small bool) int {
 	left := len(times) - from
-	if left <= maxChunkRows {
+	if left <= maxChunkRows || small && len(times) <= maxWholeRows && times[len(times)-1]-times[0] >= int64(len(times))*wholeApart {
 		return len(times)
 	}
 	want := left / ((left + maxChunkRows - 1) / maxChunkRows)

@@ -100,7 +100,7 @@ func ReadGappedFloats(dst []float64, section []byte, n int, gaps []uint8, scratc
 	case mode == floatsDecimal:
 		return readDecimal(dst, &r, n, scratch)
 	case mode == floatsScaled:
-		return readScaled(dst, &r, n, gaps, scratch)
+		return readScaled(dst, &r, n, gaps, nil, scratch)
 	case mode == floatsBits:
 		return readBits(dst, &r, n, gaps, scratch)
 	default:

@@ -124,6 +124,16 @@ func (s *Small) scale(vals []float64, by *scaling) int {
 
 // appendScaled appends what scale has made.
 func (s *Small) appendScaled(dst []byte, vals []float64, gaps []uint8, by *scaling) []byte {
+	dst = s.appendScaledHead(dst, by)
+	if len(s.odd) > 0 {
+		s.gaps = widen(s.gaps[:0], gaps, s.oddAt, len(vals))
+		gaps = s.gaps
+	}
+	return s.AppendInts(dst, s.ints, gaps)
+}
+
+// appendScaledHead appends what stands before the whole numbers.
+func (s *Small) appendScaledHead(dst []byte, by *scaling) []byte {
 	flags := byte(by.places)
 	if by.single {
 		flags |= scaledSingle
@@ -141,13 +151,11 @@ func (s *Small) appendScaled(dst []byte, vals []float64, gaps []uint8, by *scali
 	dst = binary.AppendUvarint(dst, uint64(len(s.odd)))
 	if len(s.odd) > 0 {
 		dst = s.appendOdd(dst)
-		s.gaps = widen(s.gaps[:0], gaps, s.oddAt, len(vals))
-		gaps = s.gaps
 	}
 	if by.near {
 		dst = appendSized(dst, s.AppendInts(nil, s.above, nil))
 	}
-	return s.AppendInts(dst, s.ints, gaps)
+	return dst
 }
 
 func appendSized(dst, section []byte) []byte {

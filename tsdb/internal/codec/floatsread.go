@@ -66,15 +66,22 @@ func (h *scaledHead) exceptions(r *reader, count, n int) error {
 }
 
 // readScaled appends the n values of a section in mode floatsScaled to dst.
-func readScaled(dst []float64, r *reader, n int, gaps []uint8, scratch []int64) ([]float64, []int64, error) {
+func readScaled(dst []float64, r *reader, n int, gaps []uint8, beside Beside, scratch []int64) ([]float64, []int64, error) {
 	h, err := r.scaled(n)
 	if err != nil {
 		return dst, scratch, err
 	}
 	if len(h.at) > 0 {
-		gaps = widen(nil, gaps, h.at, n)
+		gaps, beside = widen(nil, gaps, h.at, n), beside.without(h.at)
 	}
-	if scratch, err = ReadGappedInts(scratch[:0], h.rest, n-len(h.at), gaps); err != nil {
+	if len(h.rest) > 0 && h.rest[0] == intLearnt {
+		scratch, err = readLearnt(scratch[:0], &reader{data: h.rest[1:]}, n-len(h.at), beside)
+	} else if len(beside) > 0 {
+		err = errAlone
+	} else {
+		scratch, err = ReadGappedInts(scratch[:0], h.rest, n-len(h.at), gaps)
+	}
+	if err != nil {
 		return dst, scratch, err
 	}
 	from := len(dst)
@@ -150,7 +157,7 @@ func ReadScaled(dst []int64, section []byte, n int, gaps []uint8) (ints []int64,
 			return dst, 0, false, err
 		}
 		places, rest = h.places, h.rest
-		ok = len(h.at) == 0 && h.factor == 0 && !h.single && !h.near
+		ok = len(h.at) == 0 && h.factor == 0 && !h.single && !h.near && (len(rest) == 0 || rest[0] != intLearnt)
 	}
 	if r.err != nil || !ok {
 		return dst, 0, false, r.err

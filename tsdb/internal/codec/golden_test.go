@@ -56,6 +56,9 @@ func readAny(kind string, section []byte, n int, gaps []uint8) ([]int64, error) 
 		return ReadGappedInts(nil, section, n, gaps)
 	case "times":
 		return ReadTimes(nil, section, n)
+	case "beside":
+		floats, _, err := ReadFloatsBeside(nil, section, n, nil, besideOf(n), nil)
+		return bitsOf(floats), err
 	}
 	floats, _, err := ReadGappedFloats(nil, section, n, gaps, nil)
 	return bitsOf(floats), err
@@ -95,6 +98,12 @@ func writeGolden(t *testing.T) {
 		v := floats[name]
 		v = v[:min(len(v), 400)]
 		line("floats", name, len(v), 11, sumOf(bitsOf(v)), s.AppendFloats(nil, v, gapsOf(len(v), 11)))
+	}
+	for _, name := range []string{"follower", "ints/level", "ints/spikes"} {
+		v := learntColumns()[name]
+		v = v[:min(len(v), 400)]
+		line("floats", "learnt/"+name, len(v), 0, sumOf(bitsOf(v)), s.AppendFloatsBeside(nil, v, nil, nil, 1<<30))
+		line("beside", name, len(v), 0, sumOf(bitsOf(v)), s.AppendFloatsBeside(nil, v, []int{0, 1}, besideOf(len(v)), 1<<30))
 	}
 	for _, name := range slices.Sorted(maps.Keys(times)) {
 		v := times[name]

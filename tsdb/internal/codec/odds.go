@@ -80,19 +80,25 @@ func (b *Bits) take() {
 // Bit writes a bit, or reads one; it returns the bit.
 func (b *Bits) Bit(o *Odds, one bool) bool {
 	p := uint64(o.above + oddsOne/2)
-	share := b.width >> 16 * uint32(p>>12)
-	if !b.writing {
-		if one = b.code < share; one {
-			b.width = share
-		} else {
-			b.code -= share
-			b.width -= share
-		}
-		b.fill()
-	} else {
-		b.narrow(share, one)
-	}
+	one = b.likely(uint32(p>>12), one)
 	o.learn(p, one)
+	return one
+}
+
+// likely is Bit where the odds of a 1 are known: out of 1<<16, neither 0 nor all.
+func (b *Bits) likely(odds uint32, one bool) bool {
+	share := b.width >> 16 * odds
+	if b.writing {
+		b.narrow(share, one)
+		return one
+	}
+	if one = b.code < share; one {
+		b.width = share
+	} else {
+		b.code -= share
+		b.width -= share
+	}
+	b.fill()
 	return one
 }
 

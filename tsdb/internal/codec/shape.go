@@ -13,6 +13,8 @@ const (
 	shapeSpan  = 16 // scales; nothing lies beyond
 	shapeOne   = 1 << 30
 	shapeCount = 4
+
+	shapeStudent = 3 // the last
 )
 
 // shapes holds, for each shape, the part that lies beyond so many steps from
