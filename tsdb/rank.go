@@ -60,9 +60,9 @@ func (o *groupOrder) settle(groups *groupTable) {
 	key := func(id uint32) string { return groups.at(id).key }
 	byKey := make([]keyed, len(list))
 	for i, id := range list {
-		byKey[i] = keyed{rest: key(id), id: id}
+		byKey[i] = keyed{id: id}
 	}
-	sortKeyed(byKey)
+	sortKeyed(groups, byKey)
 	for i := range byKey {
 		list[i] = byKey[i].id
 	}
