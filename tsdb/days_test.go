@@ -2,6 +2,7 @@ package tsdb_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -25,6 +26,7 @@ type month struct {
 	start quantrac.Millis
 	ids   []string
 	late  []quantrac.Row
+	crowd int // stations more, so that several series are folded together
 }
 
 func (m *month) value() float64 {
@@ -45,15 +47,22 @@ func (m *month) append(b *quantrac.Batch) {
 
 // live sends one day of all stations, less what comes late.
 func (m *month) live(d int) {
-	for k, station := range []string{"a", "b", "c"} {
+	stations := []string{"a", "b", "c"}
+	for k := range m.crowd {
+		stations = append(stations, fmt.Sprint("d", k))
+	}
+	for k, station := range stations {
 		var rows []quantrac.Row
-		step := []quantrac.Millis{600_000, 1_800_000, 600_000}[k]
+		step := []quantrac.Millis{600_000, 1_800_000, 600_000, 1_800_000}[min(k, 3)]
 		for t := m.start + quantrac.Millis(d)*day; t < m.start+quantrac.Millis(d+1)*day; t += step {
 			if m.rnd.IntN(30) == 0 || k == 2 && d%7 == 3 {
 				continue
 			}
 			r := quantrac.Row{Group: quantrac.NewLabels("station", station), Time: t, Received: t + 700}
-			for _, p := range []string{"level", "rain"} {
+			for i, p := range []string{"level", "rain"} {
+				if k > 2 && i == 1 && (k%3 == 0 || (d+k)%10 > 6 || m.rnd.IntN(50) == 0) {
+					continue // a station need not speak of all it measures
+				}
 				q := quantrac.Good
 				if m.rnd.IntN(50) == 0 {
 					q = []quantrac.Quality{quantrac.Suspect, quantrac.Fail, quantrac.NotEvaluated}[m.rnd.IntN(3)]
@@ -115,6 +124,10 @@ func (m *month) change(d int) {
 func TestFoldByDays(t *testing.T) {
 	for seed := range uint64(6) {
 		m := &month{t: t, rnd: rand.New(rand.NewPCG(seed, 77)), start: 1_788_000_000_000 + quantrac.Millis(seed)*5*day}
+		if seed%3 == 2 {
+			m.start -= (m.start + 7*3_600_000) % day // rows at midnight
+			m.crowd = 30
+		}
 		m.clock = quantrac.NewManualClock(m.start + 400*day)
 		db, j := openDB(t, vfs.NewMem(), m.clock, tsdb.Options{FlushInterval: -1})
 		m.db = &engine{db, j}
