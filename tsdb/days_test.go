@@ -53,7 +53,7 @@ func (m *month) live(d int) {
 	}
 	for k, station := range stations {
 		var rows []quantrac.Row
-		step := []quantrac.Millis{600_000, 1_800_000, 600_000, 1_800_000}[min(k, 3)]
+		step := []quantrac.Millis{600_000, 1_800_000, 600_000, 1_200_000}[min(k, 3)]
 		for t := m.start + quantrac.Millis(d)*day; t < m.start+quantrac.Millis(d+1)*day; t += step {
 			if m.rnd.IntN(30) == 0 || k == 2 && d%7 == 3 {
 				continue
