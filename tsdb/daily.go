@@ -18,8 +18,8 @@ import (
 // itself. Other stretches are folded as any windows are.
 
 // daily says whether each window is one of the days that blocks sum up.
-func (w Windows) daily(q *Query) bool {
-	return w.byDays(q) && int64(w.Width) == dayLen && int64(w.Step) == dayLen && (int64(w.First)+zoneOffset)%dayLen == 0
+func (w Windows) daily(q *Query, op FoldOp) bool {
+	return w.byDays(q, op) && int64(w.Width) == dayLen && int64(w.Step) == dayLen && (int64(w.First)+zoneOffset)%dayLen == 0
 }
 
 // lastPages are the pages of days that were used last, by the block's place in

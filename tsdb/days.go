@@ -29,9 +29,10 @@ type day struct {
 }
 
 // byDays says whether windows may be folded from days: as wide as one, and all
-// cutting the days at the same places.
-func (w Windows) byDays(q *Query) bool {
-	return int64(w.Width) >= dayLen && (w.Count == 1 || int64(w.Step)%dayLen == 0) &&
+// cutting the days at the same places. First values are not among what blocks sum up:
+// they are asked for too seldom to be worth their bytes.
+func (w Windows) byDays(q *Query, op FoldOp) bool {
+	return op != FoldFirst && int64(w.Width) >= dayLen && (w.Count == 1 || int64(w.Step)%dayLen == 0) &&
 		(q.Qualities == 0 || q.Qualities == quantrac.DefaultQualities)
 }
 
@@ -195,8 +196,6 @@ func valuesOf(p *dayPage, s block.DaySeries, op FoldOp) ([]float64, error) {
 		return p.Values(s, block.DayMin)
 	case FoldMax:
 		return p.Values(s, block.DayMax)
-	case FoldFirst:
-		return p.Values(s, block.DayFirst)
 	case FoldLast:
 		return p.Values(s, block.DayLast)
 	}

@@ -97,7 +97,7 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 		}
 		q.From, q.To = w.span()
 		q.MaxSamples = 0
-		if w.By == nil && w.daily(&q) && !w.keeps(&q) {
+		if w.By == nil && w.daily(&q, op) && !w.keeps(&q) {
 			if err := db.foldDailies(ctx, &q, w, op, func(f *Folded) bool { return yield(f, nil) }); err != nil {
 				yield(nil, err)
 			}
@@ -108,7 +108,7 @@ func (db *DB) Fold(ctx context.Context, q Query, w Windows, op FoldOp) iter.Seq2
 			if w.By == nil && w.keeps(&q) {
 				return v.foldKept(ctx, sc, out, t, &q, w, op)
 			}
-			if w.By == nil && w.byDays(&q) {
+			if w.By == nil && w.byDays(&q, op) {
 				if n, ok, err := v.extremeByDays(ctx, sc, out, t, &q, w, op); ok || err != nil {
 					return n, err
 				}

@@ -85,7 +85,7 @@ func (v *view) foldSome(ctx context.Context, sc *scratch, out *Folded, t target,
 	part := w.part(k, n)
 	some := *q
 	some.From, some.To = part.span()
-	if !part.daily(&some) {
+	if !part.daily(&some, op) {
 		return v.foldStretch(ctx, sc, out, t, q, w, op, k, n)
 	}
 	f := sc.folded[:]
@@ -106,7 +106,7 @@ func (v *view) foldStretch(ctx context.Context, sc *scratch, out *Folded, t targ
 	some := *q
 	some.From, some.To = part.span()
 	f := &sc.stretch
-	if w.byDays(q) { // all of the windows: one alone could be, where they are not
+	if w.byDays(q, op) { // all of the windows: one alone could be, where they are not
 		if _, ok, err := v.foldDays(ctx, sc, f, t, &some, part, op); ok || err != nil {
 			if err == nil {
 				copy(out.Counts[k:n], f.Counts)

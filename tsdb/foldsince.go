@@ -21,7 +21,7 @@ func (db *DB) FoldSince(ctx context.Context, since Mark, q Query, w Windows, op 
 	if err := w.check(); err != nil {
 		return Mark{}, false, err
 	}
-	if w.By != nil || w.Count == 0 || w.byDays(&q) || q.AsOf != 0 || q.AsOfCommit != 0 {
+	if w.By != nil || w.Count == 0 || w.byDays(&q, op) || q.AsOf != 0 || q.AsOfCommit != 0 {
 		return Mark{}, false, nil
 	}
 	if err := db.enter(); err != nil {

@@ -52,6 +52,7 @@ type besideColumn struct {
 	values  []float64 // those that are stored
 	at      []int     // and their rows
 	others  []int     // columns that it is told beside
+	tried   bool      // or else it may only stand beside others
 	told    bool
 	needed  bool // others are told beside it
 }
@@ -111,6 +112,15 @@ func (b *beside) columns(e *encoder, t *rows.Table, from, to int, cols []int, na
 	}
 	slices.SortStableFunc(b.cols, func(x, y besideColumn) int { return cmp.Compare(len(y.section), len(x.section)) })
 	b.cols = b.cols[:min(len(b.cols), maxBesideCols)]
+	any := false
+	for i := range b.cols {
+		b.cols[i].tried = b.allowed(b.cols[i].name)
+		any = any || b.cols[i].tried
+	}
+	if !any {
+		b.cols = b.cols[:0]
+		return
+	}
 	for i := range b.cols {
 		c := &b.cols[i]
 		col, number := rows.Column{}, cols[c.number]
@@ -149,7 +159,7 @@ func spreadOut(c rows.Column) []float64 {
 func (b *beside) choose(small *codec.Small) {
 	waiting := make([]int, 0, len(b.cols))
 	for i := range b.cols {
-		if c := &b.cols[i]; b.allowed(c.name) && len(c.values) >= minBesideRows {
+		if c := &b.cols[i]; c.tried && len(c.values) >= minBesideRows {
 			waiting = append(waiting, i)
 		}
 	}

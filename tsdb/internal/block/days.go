@@ -120,8 +120,7 @@ func (w *dayWriter) plainDays(t *rows.Table, first int64, n int) {
 type scaledDay struct {
 	known                    bool
 	count                    int64
-	min, max, sum            int64
-	first, last              int64
+	min, max, last, sum      int64
 	suspect, failed, missing int64
 }
 
@@ -188,7 +187,7 @@ func (d *scaledDay) add(q uint8, v float64, places int) {
 		return
 	}
 	if d.count == 0 {
-		d.min, d.max, d.first = m, m, m
+		d.min, d.max = m, m
 	}
 	d.min, d.max, d.last = min(d.min, m), max(d.max, m), m
 	d.sum += m

@@ -30,7 +30,7 @@ func (p *DaysPage) splitEarly(data []byte) error {
 // statEarly is stat of such a page.
 func (p *DaysPage) statEarly(dst []int64, s DaySeries, stat DayStat, from *statColumns) []int64 {
 	least := from[colMin]
-	above := from[[dayStats]int{DayMax: colMax, DayFirst: colFirstValue, DayLast: colLastValue, DaySum: colSum}[stat]]
+	above := from[[dayStats]int{DayMax: colMax, DayLast: colLastValue, DaySum: colSum}[stat]]
 	i := s.full
 	for _, c := range p.Counts(s) {
 		if c < 2 {

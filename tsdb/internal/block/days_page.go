@@ -7,8 +7,7 @@ import (
 )
 
 // The columns of a page of days, in their order. The extremes of days are asked
-// for most and stand for themselves, the sum is told by those, and the first value
-// of a day follows on the last of the day before.
+// for most and stand for themselves, and the sum is told by those.
 const (
 	colPosition = iota // of the group, less the one after the series before
 	colFirst           // day less that in which the partition begins
@@ -17,7 +16,7 @@ const (
 	colCount // by day: 0 unknown, else values + 1
 	colMin   // by day with values
 	colMax
-	colFirstValue // less the last one of the day with values before; of the first such day its own
+	colFirstValue // before version 6
 	colLastValue
 	colSum     // less evenSum
 	colSuspect // by known day
@@ -53,7 +52,6 @@ func (p *pageWriter) add(position int, partition int64, s scaledDays) {
 	p.put(colFirst, (s.first-DayEnd(partition))/dayLen)
 	p.put(colLength, int64(usualDays-len(s.days)))
 	p.put(colPlaces, int64(s.places))
-	var before *scaledDay
 	for i := range s.days {
 		d := &s.days[i]
 		if !d.known {
@@ -67,15 +65,10 @@ func (p *pageWriter) add(position int, partition int64, s scaledDays) {
 		if d.count == 0 {
 			continue
 		}
-		if before == nil {
-			before = d
-		}
 		p.put(colMin, d.min)
 		p.put(colMax, d.max)
-		p.put(colFirstValue, d.first-before.last)
 		p.put(colLastValue, d.last)
 		p.put(colSum, d.sum-evenSum(d.count, d.min, d.max))
-		before = d
 	}
 }
 

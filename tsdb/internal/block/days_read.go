@@ -105,7 +105,6 @@ type DayStat uint8
 const (
 	DayMin DayStat = iota
 	DayMax
-	DayFirst
 	DayLast
 	DaySum
 	dayStats

@@ -46,13 +46,11 @@ type statColumns [dayColumns][]int64
 // columnsOf reads what tells a stat.
 func (p *DaysPage) columnsOf(stat DayStat) (from *statColumns, err error) {
 	list := [dayStats][]int{
-		DayMin: {colMin}, DayMax: {colMax}, DayFirst: {colFirstValue, colLastValue},
-		DayLast: {colLastValue}, DaySum: {colMin, colMax, colSum},
+		DayMin: {colMin}, DayMax: {colMax}, DayLast: {colLastValue}, DaySum: {colMin, colMax, colSum},
 	}
 	if p.early {
 		list = [dayStats][]int{
-			DayMin: {colMin}, DayMax: {colMin, colMax}, DayFirst: {colMin, colFirstValue},
-			DayLast: {colMin, colLastValue}, DaySum: {colMin, colSum},
+			DayMin: {colMin}, DayMax: {colMin, colMax}, DayLast: {colMin, colLastValue}, DaySum: {colMin, colSum},
 		}
 	}
 	from = &statColumns{}
@@ -70,8 +68,7 @@ func (p *DaysPage) stat(dst []int64, s DaySeries, stat DayStat, from *statColumn
 	if p.early {
 		return p.statEarly(dst, s, stat, from)
 	}
-	least, most, sum := from[colMin], from[colMax], from[colSum]
-	first, last := from[colFirstValue], from[colLastValue]
+	least, most, last, sum := from[colMin], from[colMax], from[colLastValue], from[colSum]
 	i := s.full
 	for _, c := range p.Counts(s) {
 		if c < 2 {
@@ -82,8 +79,6 @@ func (p *DaysPage) stat(dst []int64, s DaySeries, stat DayStat, from *statColumn
 			dst = append(dst, least[i])
 		case DayMax:
 			dst = append(dst, most[i])
-		case DayFirst:
-			dst = append(dst, last[max(i-1, s.full)]+first[i])
 		case DayLast:
 			dst = append(dst, last[i])
 		case DaySum:

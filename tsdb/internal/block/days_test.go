@@ -53,10 +53,10 @@ func plainTable(rnd *rand.Rand, n, cols int) *rows.Table {
 
 // Day is a day as a test compares it.
 type Day struct {
-	Known                      bool
-	Count                      int64
-	Min, Max, First, Last, Sum float64
-	Suspect, Failed, Missing   int64
+	Known                    bool
+	Count                    int64
+	Min, Max, Last, Sum      float64
+	Suspect, Failed, Missing int64
 }
 
 // naiveDay sums up one day of a column, row by row.
@@ -89,7 +89,7 @@ func naiveDay(t *rows.Table, c int, end int64) Day {
 			return Day{}
 		}
 		if d.Count == 0 {
-			d.Min, d.Max, d.First = v, v, v
+			d.Min, d.Max = v, v
 		}
 		d.Min, d.Max, d.Last = min(d.Min, v), max(d.Max, v), v
 		d.Sum += v
@@ -241,8 +241,7 @@ func (p *DaysPage) days(s DaySeries) ([]Day, error) {
 	}
 	for stat, of := range map[DayStat]func(*Day) *float64{
 		DayMin: func(d *Day) *float64 { return &d.Min }, DayMax: func(d *Day) *float64 { return &d.Max },
-		DayFirst: func(d *Day) *float64 { return &d.First }, DayLast: func(d *Day) *float64 { return &d.Last },
-		DaySum: func(d *Day) *float64 { return &d.Sum },
+		DayLast: func(d *Day) *float64 { return &d.Last }, DaySum: func(d *Day) *float64 { return &d.Sum },
 	} {
 		vs, err := p.Values(s, stat)
 		if err != nil {
@@ -348,7 +347,6 @@ func TestVerifyFindsWrongDays(t *testing.T) {
 		"min":   func(s *scaledDays) { s.days[2].min-- },
 		"max":   func(s *scaledDays) { s.days[2].max++ },
 		"sum":   func(s *scaledDays) { s.days[2].sum++ },
-		"first": func(s *scaledDays) { s.days[2].first++ },
 		"last":  func(s *scaledDays) { s.days[2].last++ },
 		"known": func(s *scaledDays) { s.days[2].known = !s.days[2].known },
 		"fail":  func(s *scaledDays) { s.days[2].failed++ },
