@@ -167,8 +167,13 @@ func (w *writer) each(n int, element func(i int)) {
 	w.raw("]")
 }
 
-// manyPoints is how many points are worth several goroutines.
-const manyPoints = 8 << 10
+const (
+	// manyPoints is how many points are worth several goroutines.
+	manyPoints = 8 << 10
+	// rowsPoints is about how many points of rows are made together, so that what is
+	// made need not be gathered before it is sent.
+	rowsPoints = 2 * manyPoints
+)
 
 // rows writes the result of a native path.
 func (w *writer) rows(r *rows) {
@@ -186,15 +191,20 @@ func (w *writer) rows(r *rows) {
 	}
 	stamps.keep()
 	w.raw("[")
+	together := min(1+rowsPoints*len(r.list)/points, 1+len(r.list)/16)
 	task := ahead.Task[[]byte]{
-		N: len(r.list), Pool: &w.pool.rows,
-		Build: func(_ context.Context, into *[]byte, i int) (int, error) {
+		N: (len(r.list) + together - 1) / together, Pool: &w.pool.rows,
+		Build: func(_ context.Context, into *[]byte, n int) (made int, _ error) {
 			b := (*into)[:0]
-			if i > 0 {
-				b = append(b, ',')
+			for i := n * together; i < min((n+1)*together, len(r.list)); i++ {
+				if i > 0 {
+					b = append(b, ',')
+				}
+				b = append(r.appendRow(b, i, stamps), '}')
+				made += len(r.list[i].values)
 			}
-			*into = append(r.appendRow(b, i, stamps), '}')
-			return len(r.list[i].values), nil
+			*into = b
+			return made, nil
 		},
 		Show: func(made *[]byte, _ int) (bool, error) {
 			w.pass(*made)

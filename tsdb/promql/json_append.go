@@ -112,7 +112,8 @@ func newDigits() *digits {
 type stamps struct {
 	grid
 	*digits
-	kept []stamp // of each step, where they are written many times; else nil
+	kept  []stamp     // of each step, where they are written many times; else nil
+	short [][2]uint64 // those, where all are of shortStamp bytes; else nil
 }
 
 // stamp is what stands between the values of two points.
@@ -126,6 +127,8 @@ const (
 	firstCut = len(`"],`)
 	// stampRoom is more than the longest stamp, `"],[-9223372036854775.808,"`.
 	stampRoom = 32
+	// shortStamp is the bytes of that of a time of this age in whole seconds.
+	shortStamp = 16
 	// blockPoints is how many points are written between two looks at whether
 	// there is room.
 	blockPoints = 64
@@ -133,9 +136,16 @@ const (
 
 // keep makes all stamps: of many series on one grid each is made once.
 func (s *stamps) keep() {
-	s.kept = make([]stamp, s.steps)
+	s.kept, s.short = make([]stamp, s.steps), make([][2]uint64, s.steps)
+	all := true
 	for k := range s.kept {
-		s.make(&s.kept[k], k)
+		at := &s.kept[k]
+		s.make(at, k)
+		s.short[k] = [2]uint64(at.text[:2])
+		all = all && at.n == shortStamp
+	}
+	if !all {
+		s.short = nil
 	}
 }
 
@@ -147,7 +157,7 @@ func (s *stamps) make(into *stamp, k int) {
 		upper, lower := seconds/1e8, eightDigits(seconds%1e8)
 		into.text[0] = begin | uint64(pairs[2*upper])<<32 | uint64(pairs[2*upper+1])<<40 | lower<<48
 		into.text[1] = lower>>16 | ','<<48 | '"'<<56
-		into.n = 16
+		into.n = shortStamp
 		return
 	}
 	var room [stampRoom]byte
@@ -179,7 +189,7 @@ func (s *stamp) put(b []byte) {
 	_ = b[stampRoom-1]
 	binary.LittleEndian.PutUint64(b, s.text[0])
 	binary.LittleEndian.PutUint64(b[8:], s.text[1])
-	if s.n > 16 { // not a time of this age in whole seconds
+	if s.n > shortStamp {
 		binary.LittleEndian.PutUint64(b[16:], s.text[2])
 		binary.LittleEndian.PutUint64(b[24:], s.text[3])
 	}
@@ -188,6 +198,9 @@ func (s *stamp) put(b []byte) {
 // appendBlock appends points of a row that are not the first, each without its end.
 func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 	b = slices.Grow(b, (to-from)*(stampRoom+floatRoom))
+	if s.short != nil && r.steps == nil {
+		return s.appendRun(b, r.values[from:to], s.short[r.first+from:r.first+to])
+	}
 	n := len(b)
 	b = b[:cap(b)]
 	k, d := r.first+from, s.digits
@@ -214,6 +227,31 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 			n += int(text >> 24)
 			binary.LittleEndian.PutUint32(b[n:], d.thousandths[rest])
 			n += int(d.lengths[rest])
+			continue
+		}
+		n += putFloat((*[floatRoom]byte)(b[n:]), v)
+	}
+	return b[:n]
+}
+
+// appendRun is appendBlock for values that follow one another, with short stamps, where
+// there is room: what is written has its place, whatever lies before it.
+func (s *stamps) appendRun(b []byte, values []float64, times [][2]uint64) []byte {
+	n, d := len(b), s.digits
+	b = b[:cap(b)]
+	for i, v := range values {
+		at := (*[shortStamp + 8]byte)(b[n:])
+		binary.LittleEndian.PutUint64(at[:], times[i][0])
+		binary.LittleEndian.PutUint64(at[8:], times[i][1])
+		n += shortStamp
+		// As in appendBlock: these take seven bytes at most.
+		if t := float64(v*1000) + round - round; t/1000 == v && t > 0 && t < 1e6 {
+			whole := uint32(t) / 1000
+			rest := uint32(t) - whole*1000
+			text := d.wholes[whole]
+			length := text >> 24
+			binary.LittleEndian.PutUint64(at[shortStamp:], uint64(text&(1<<24-1))|uint64(d.thousandths[rest])<<(8*length&31))
+			n += int(length) + int(d.lengths[rest])
 			continue
 		}
 		n += putFloat((*[floatRoom]byte)(b[n:]), v)

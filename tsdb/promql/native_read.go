@@ -2,6 +2,7 @@ package promql
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -25,9 +26,7 @@ type columns struct {
 func foldedColumns(f *tsdb.Folded) columns {
 	c := columns{counts: f.Counts, values: f.Values}
 	for _, count := range c.counts {
-		if count > 0 {
-			c.shown++
-		}
+		c.shown += int((uint64(count) + math.MaxUint32) >> 32) // 1 if it is not 0
 	}
 	return c
 }
