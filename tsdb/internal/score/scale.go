@@ -28,7 +28,7 @@ type Scale struct {
 	Opened float64 // days of the network that are there when it opens again
 }
 
-// Full is the published load; it takes the better part of an hour.
+// Full is the published load; it takes a quarter of an hour on two processors.
 func Full() Scale {
 	return Scale{
 		Name: "full", Stations: 2000, Properties: 5, Days: 30, Queries: 25, Late: 100, DecadeStations: 100, DecadeYears: 10,

@@ -53,7 +53,7 @@ type flags struct {
 
 func (f *flags) parse(args []string) (verb string, err error) {
 	set := flag.NewFlagSet("compare", flag.ContinueOnError)
-	set.StringVar(&f.scale, "scale", "reduced", "how large: tiny, reduced (ends within ten minutes) or full")
+	set.StringVar(&f.scale, "scale", "full", "how large: tiny, reduced (ends within ten minutes) or full (within half an hour)")
 	set.IntVar(&f.stations, "stations", 0, "stations of the network; 0 for those of the scale")
 	set.IntVar(&f.properties, "properties", 0, "properties of each station, 1 to 7; 0 for those of the scale")
 	set.Float64Var(&f.days, "days", 0, "days of the network; 0 for those of the scale")
