@@ -137,7 +137,10 @@ type DB struct {
 	scratch  sync.Pool // of *scratch
 	// Memory of readAhead, for Select and for Fold.
 	selecting, folding, foldingDays sync.Pool
-	wake                            chan struct{}
+
+	reads atomic.Uint64 // how often something was read, see lookUpLast
+
+	wake chan struct{}
 
 	calls struct { // under way, for Close
 		sync.Mutex

@@ -38,18 +38,20 @@ const (
 	lastAtOnce = 32
 	// lastPiece is how many groups are looked through while no commit is applied.
 	lastPiece = 1 << 12
-	// lastAfter is how long that waits for what is asked first.
-	lastAfter = 5 * time.Second
+	// lastAfter is how long that waits for what is asked first, lastQuiet how long for
+	// nothing to be read, and lastPatience how long it does so in all.
+	lastAfter    = 5 * time.Second
+	lastQuiet    = time.Second
+	lastPatience = time.Minute
 )
 
 // lookUpLast looks up all last values that are not known, so that the first reader
 // need not. Everybody asks for something after a restart: it lets them go first, and
-// leaves three quarters of a processor to them later.
+// leaves three quarters of a processor to who asks later.
 func (db *DB) lookUpLast(ctx context.Context) error {
-	select {
-	case <-time.After(lastAfter):
-	case <-ctx.Done():
-		return ctx.Err()
+	patience := lastPatience - lastAfter
+	if err := db.giveWay(ctx, lastAfter, &patience); err != nil {
+		return err
 	}
 	if err := db.enter(); err != nil {
 		return err
@@ -73,16 +75,32 @@ func (db *DB) lookUpLast(ctx context.Context) error {
 			continue
 		}
 		found = true
-		select {
-		case <-time.After(3 * time.Since(start)):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := db.giveWay(ctx, 3*time.Since(start), &patience); err != nil {
+			return err
 		}
 	}
 	if found { // who asks first after a restart need not sort either
 		db.order.settle(&db.groups)
 	}
 	return nil
+}
+
+// giveWay waits for a time, and on until nothing is read for a while or the patience,
+// which that takes from, has come to an end.
+func (db *DB) giveWay(ctx context.Context, wait time.Duration, patience *time.Duration) error {
+	for {
+		reads := db.reads.Load()
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if db.reads.Load() == reads || *patience <= 0 {
+			return nil
+		}
+		wait = lastQuiet
+		*patience -= wait
+	}
 }
 
 // unknownLasts returns series of the groups from one number on, up to another, whose

@@ -102,6 +102,7 @@ func (db *DB) reading(q *Query, read func(v *view) error) error {
 		return err
 	}
 	defer db.leave()
+	db.reads.Add(1)
 	v := db.view()
 	defer v.release()
 	if err := v.restrict(q); err != nil {
