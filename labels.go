@@ -156,11 +156,25 @@ func (ls Labels) Key() string { return string(ls.AppendKey(nil)) }
 // rest of it; both are pieces of the key's memory. Of an empty key, or of what is
 // none, it returns an empty label and nothing.
 func CutLabel(key string) (l Label, rest string) {
+	if n := shortString(key); n > 0 {
+		if m := n + shortString(key[n:]); m > n {
+			return Label{key[1:n], key[n+1 : m]}, key[m:]
+		}
+	}
 	if l.Name, rest = cutString(key); rest == "" {
 		return Label{}, ""
 	}
 	l.Value, rest = cutString(rest)
 	return l, rest
+}
+
+// shortString returns how many bytes a key's first string takes with its length, where
+// that is one byte, as it nearly always is; otherwise 0.
+func shortString(key string) int {
+	if key == "" || key[0] >= 0x80 || int(key[0]) >= len(key) {
+		return 0
+	}
+	return 1 + int(key[0])
 }
 
 func cutString(key string) (s, rest string) {

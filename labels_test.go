@@ -9,7 +9,7 @@ import (
 func TestCutLabel(t *testing.T) {
 	long := strings.Repeat("v", MaxLabelValueBytes)
 	for _, want := range []Labels{
-		{}, NewLabels("station", "s1"), NewLabels("area", "a", "basin", long, "station", strings.Repeat("s", 128)),
+		{}, NewLabels("station", "s1"), NewLabels("area", "a", "basin", strings.Repeat("b", 127), "river", long, "station", strings.Repeat("s", 128)),
 	} {
 		rest, got := want.Key(), Labels{}
 		for rest != "" {
