@@ -77,13 +77,22 @@ func (db *DB) matched(ctx context.Context, ms []*quantrac.Matcher, read func(ids
 func (db *DB) reaching(ids []uint32, metric []*quantrac.Matcher, from, to quantrac.Millis) []uint32 {
 	pass := passer(metric)
 	return slices.DeleteFunc(ids, func(id uint32) bool {
-		found := false
-		db.groups.at(id).each(func(_ int, s *series) bool {
-			found = s.reaches(from, to) && pass(s.metric)
-			return !found
-		})
-		return !found
+		return !db.groups.at(id).reaches(from, to, pass)
 	})
+}
+
+// reaches says whether the group has a series that passes and reaches into a time
+// range.
+func (g *group) reaches(from, to quantrac.Millis, pass func(*metric) bool) bool {
+	g.mu.Lock()
+	for i := range int(g.count) {
+		if s := g.at(i); s.reaches(from, to) && pass(s.metric) {
+			g.mu.Unlock()
+			return true
+		}
+	}
+	g.mu.Unlock()
+	return false
 }
 
 // metricsOf returns the metrics of such series, sorted. It looks at groups until

@@ -201,8 +201,8 @@ func (s thresholdStore) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]t
 	}
 	now := s.clock.Now()
 	extra, err := s.series(ctx, tsdb.Query{Matchers: ms, From: now.Add(-thresholdStep), To: now})
-	if err != nil {
-		return nil, err
+	if err != nil || len(extra) == 0 {
+		return last, err
 	}
 	for _, e := range extra {
 		n := len(e.Times) - 1
@@ -244,7 +244,11 @@ func (s thresholdStore) LabelValues(ctx context.Context, name string, ms []*quan
 	if err != nil {
 		return nil, err
 	}
-	for _, ls := range s.present(ctx, ms, from, to) {
+	extra := s.present(ctx, ms, from, to)
+	if len(extra) == 0 {
+		return out, nil
+	}
+	for _, ls := range extra {
 		if v := ls.Get(name); v != "" {
 			out = append(out, v)
 		}

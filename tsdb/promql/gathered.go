@@ -12,11 +12,15 @@ type gathered struct {
 	list    []string
 }
 
+// add takes a list over.
 func (g *gathered) add(list []string) {
 	if len(list) == 0 {
 		return
 	}
-	g.sources++
+	if g.sources++; g.sources == 1 {
+		g.list = list
+		return
+	}
 	g.list = append(g.list, list...)
 }
 

@@ -225,7 +225,7 @@ func (x *Index) Names(groups []uint32) []string {
 	var out []string
 	for name, l := range x.labels {
 		l.each(func(p posting) bool {
-			if !in(p) {
+			if in != nil && !in(p) {
 				return true
 			}
 			out = append(out, name)
@@ -245,25 +245,36 @@ func (x *Index) Values(name string, groups []uint32, limit int) []string {
 	if l == nil {
 		return nil
 	}
-	in := x.among(groups)
-	all := l.order()
-	out := make([]string, 0, len(all))
-	for _, at := range all {
-		if limit > 0 && len(out) == limit {
+	all, in := l.order(), x.among(groups)
+	most := len(all.places)
+	if limit > 0 {
+		most = min(most, limit)
+	}
+	if in == nil && all.texts != nil {
+		return slices.Clone(all.texts[:most])
+	}
+	out := make([]string, 0, most)
+	for i, at := range all.places {
+		if len(out) == most {
 			break
 		}
-		if in(l.posting(at)) {
+		switch {
+		case in != nil && !in(l.posting(at)):
+		case all.texts != nil:
+			out = append(out, all.texts[i])
+		default:
 			out = append(out, l.text(at))
 		}
 	}
 	return out
 }
 
-// among returns whether a value is carried by any of the groups.
+// among returns whether a value is carried by any of the groups, nil where every value
+// is.
 func (x *Index) among(groups []uint32) func(posting) bool {
 	// All of them, and none that has come since.
 	if n := len(groups); n > 0 && n == int(x.n)-int(x.gone.GetCardinality()) && groups[n-1] == x.n-1 {
-		return func(posting) bool { return true }
+		return nil
 	}
 	set := roaring.BitmapOf(groups...)
 	return func(p posting) bool { return p.meets(set) }

@@ -158,6 +158,38 @@ func TestValuesComeAndGo(t *testing.T) {
 	}
 }
 
+// Values come sorted whether their texts are kept or are too many for that, those of all
+// groups and those of some.
+func TestValuesOfAnyNumber(t *testing.T) {
+	var keys, all []string
+	x := New(func(id uint32) string { return keys[id] })
+	grow := func(n int) {
+		for len(keys) < n {
+			station := fmt.Sprintf("%06d", len(keys)*7919%1_000_003)
+			keys, all = append(keys, quantrac.NewLabels("area", "a", "station", station).Key()), append(all, station)
+			x.Add(keys[len(keys)-1])
+		}
+	}
+	for _, n := range []int{1, 1000, maxTexts, maxTexts + 1} {
+		grow(n)
+		ids := x.Match(nil, nil)
+		some := ids[:n/2+1]
+		for _, limit := range []int{0, 1, n} {
+			for _, groups := range [][]uint32{ids, some} {
+				want := slices.Sorted(slices.Values(all[:len(groups)]))
+				if limit > 0 {
+					want = want[:min(limit, len(want))]
+				}
+				got := x.Values("station", groups, limit)
+				if !slices.Equal(got, want) {
+					t.Errorf("%d of %d groups, at most %d: %d values, want %d, or others", len(groups), n, limit, len(got), len(want))
+				}
+				clear(got) // it is the caller's
+			}
+		}
+	}
+}
+
 // TestUnionWhileGroupsCome: while the values of a label are matched, groups come and
 // go; what had been there all along is found.
 func TestUnionWhileGroupsCome(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -25,10 +26,21 @@ type label struct {
 	texts []string           // of the values of the metric name, which is in no key; else nil
 	free  []uint32           // places of values that are gone
 	by    hashed.Table       // by text
-	// sorted is the places of the values in order of their texts, nil where one
-	// has come or gone since it was made.
-	sorted atomic.Pointer[[]uint32]
+	// sorted is the values in order, nil where one has come or gone since it was
+	// made.
+	sorted atomic.Pointer[ordered]
 }
+
+// ordered is the places of values in order of their texts. Those are kept too where
+// they are few, copied side by side: the keys that they are pieces of lie all over the
+// memory.
+type ordered struct {
+	places []uint32
+	texts  []string // nil where there are more than maxTexts
+}
+
+// maxTexts is how many texts of a label are kept.
+const maxTexts = 1 << 16
 
 // noGroup is the number of no group.
 const noGroup = math.MaxUint32
@@ -167,22 +179,38 @@ func (l *label) each(f func(p posting) bool) {
 	}
 }
 
-// order returns the places of the values, sorted. The caller holds the index for
-// reading.
-func (l *label) order() []uint32 {
-	if s := l.sorted.Load(); s != nil {
-		return *s
+// order returns the values, sorted. The caller holds the index for reading.
+func (l *label) order() *ordered {
+	if o := l.sorted.Load(); o != nil {
+		return o
 	}
-	out := make([]uint32, 0, len(l.ones))
+	o := &ordered{places: make([]uint32, 0, len(l.ones))}
 	texts := make([]string, len(l.ones))
 	for at := range l.ones {
 		if texts[at] = l.text(uint32(at)); texts[at] != "" {
-			out = append(out, uint32(at))
+			o.places = append(o.places, uint32(at))
 		}
 	}
-	slices.SortFunc(out, func(a, b uint32) int { return cmp.Compare(texts[a], texts[b]) })
-	l.sorted.Store(&out)
-	return out
+	slices.SortFunc(o.places, func(a, b uint32) int { return cmp.Compare(texts[a], texts[b]) })
+	if len(o.places) <= maxTexts {
+		o.keep(texts)
+	}
+	l.sorted.Store(o)
+	return o
+}
+
+// keep copies the texts, which are given by place.
+func (o *ordered) keep(texts []string) {
+	var all strings.Builder
+	for _, at := range o.places {
+		all.WriteString(texts[at])
+	}
+	o.texts = make([]string, len(o.places))
+	rest := all.String()
+	for i, at := range o.places {
+		n := len(texts[at])
+		o.texts[i], rest = rest[:n], rest[n:]
+	}
 }
 
 func (g *groups) add(id uint32) {
