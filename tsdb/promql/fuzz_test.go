@@ -59,7 +59,7 @@ func FuzzRequest(f *testing.F) {
 
 // FuzzJSONString compares our strings with what the standard library reads.
 func FuzzJSONString(f *testing.F) {
-	for _, s := range []string{"", "a\"b\\c\n\r\t\x00\x1f\x7f", "Đồng Tháp 🌾", "\xff\xe1\x80x", "\u2028<>&"} {
+	for _, s := range []string{"", "a\"b\\c\n\r\t\x00\x1f\x7f", "Đồng Tháp 🌾", "\xff\xe1\x80x", "\u2028<>&", "seven 7", "eight  8", "s000001\\", "sixteen bytes 16", "more than sixteen bytes\x1f", "\"aaaaaaaaaaaaaa"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

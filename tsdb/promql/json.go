@@ -37,7 +37,7 @@ type buffers struct {
 // stamps returns those of a grid.
 func (b *buffers) stamps(g grid) *stamps {
 	b.once.Do(func() { b.digits = newDigits() })
-	return &stamps{grid: g, digits: b.digits}
+	return newStamps(g, b.digits)
 }
 
 // pieceBytes is how much is gathered before it is sent.
@@ -102,9 +102,10 @@ func (w *writer) strs(list []string) {
 	w.raw("[")
 	for i, s := range list {
 		if i > 0 {
-			w.raw(",")
+			w.buf = append(w.buf, ',')
 		}
 		w.str(s)
+		w.sendPiece()
 	}
 	w.raw("]")
 }

@@ -14,6 +14,9 @@ const hex = "0123456789abcdef"
 // appendString appends a string; bytes that are not UTF-8 become U+FFFD.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
+	if plain(s) {
+		return append(append(b, s...), '"')
+	}
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -37,6 +40,46 @@ func appendString(b []byte, s string) []byte {
 		start = i
 	}
 	return append(append(b, s[start:]...), '"')
+}
+
+// plain says whether a string stands in JSON as it is: printable ASCII but quotes and
+// backslashes. It looks at eight bytes at a time, the last of which may be looked at
+// twice.
+func plain(s string) bool {
+	n := len(s)
+	if n >= 8 {
+		for i := 0; i+8 < n; i += 8 {
+			if special(fourBytes(s[i:]) | fourBytes(s[i+4:])<<32) {
+				return false
+			}
+		}
+		return !special(fourBytes(s[n-8:]) | fourBytes(s[n-4:])<<32)
+	}
+	if n >= 4 {
+		return !special(fourBytes(s) | fourBytes(s[n-4:])<<32)
+	}
+	for i := range n {
+		if special(uint64(s[i]) * everyByte) {
+			return false
+		}
+	}
+	return true
+}
+
+func fourBytes(s string) uint64 {
+	_ = s[3]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+}
+
+// everyByte times a byte is eight of it.
+const everyByte = 0x0101010101010101
+
+// special says whether one of eight bytes is not plain.
+func special(x uint64) bool {
+	quote, backslash := x^'"'*everyByte, x^'\\'*everyByte
+	// A borrow reaches the next byte only from one that is special itself.
+	found := x | (x-' '*everyByte)&^x | (quote-everyByte)&^quote | (backslash-everyByte)&^backslash
+	return found&(0x80*everyByte) != 0
 }
 
 func appendEscape(b []byte, c byte) []byte {
@@ -112,8 +155,9 @@ func newDigits() *digits {
 type stamps struct {
 	grid
 	*digits
-	kept  []stamp     // of each step, where they are written many times; else nil
-	short [][2]uint64 // those, where all are of shortStamp bytes; else nil
+	whole bool        // all are of shortStamp bytes
+	short [][2]uint64 // those of each step, where they are written many times; else nil
+	kept  []stamp     // likewise where they are of any length
 }
 
 // stamp is what stands between the values of two points.
@@ -134,36 +178,51 @@ const (
 	blockPoints = 64
 )
 
+// newStamps returns the stamps of a grid.
+func newStamps(g grid, d *digits) *stamps {
+	s := &stamps{grid: g, digits: d}
+	s.whole = g.start >= 1e12 && g.end < 1e13 && g.start%1000 == 0 && (g.step%1000 == 0 || g.steps < 2) // ten digits
+	return s
+}
+
 // keep makes all stamps: of many series on one grid each is made once.
 func (s *stamps) keep() {
-	s.kept, s.short = make([]stamp, s.steps), make([][2]uint64, s.steps)
-	all := true
-	for k := range s.kept {
-		at := &s.kept[k]
-		s.make(at, k)
-		s.short[k] = [2]uint64(at.text[:2])
-		all = all && at.n == shortStamp
+	if s.whole {
+		s.short = make([][2]uint64, s.steps)
+		s.makeShort(s.short, func(k int) int { return k })
+		return
 	}
-	if !all {
-		s.short = nil
+	s.kept = make([]stamp, s.steps)
+	for k := range s.kept {
+		s.make(&s.kept[k], k)
 	}
 }
 
 // make makes the stamp of a step.
 func (s *stamps) make(into *stamp, k int) {
-	const begin = '"' | ']'<<8 | ','<<16 | '['<<24
-	t := int64(s.at(k))
-	if seconds := uint64(t) / 1000; t >= 1e12 && t < 1e13 && seconds*1000 == uint64(t) { // ten digits
-		upper, lower := seconds/1e8, eightDigits(seconds%1e8)
-		into.text[0] = begin | uint64(pairs[2*upper])<<32 | uint64(pairs[2*upper+1])<<40 | lower<<48
-		into.text[1] = lower>>16 | ','<<48 | '"'<<56
-		into.n = shortStamp
-		return
-	}
 	var room [stampRoom]byte
-	into.n = len(append(appendSeconds(append(room[:0], `"],[`...), t), ',', '"'))
+	into.n = len(append(appendSeconds(append(room[:0], `"],[`...), int64(s.at(k))), ',', '"'))
 	for i := range into.text {
 		into.text[i] = binary.LittleEndian.Uint64(room[8*i:])
+	}
+}
+
+// makeShort makes stamps where all are short, those of the steps that step says. Of
+// most of them the upper six digits are those of the one before.
+func (s *stamps) makeShort(into [][2]uint64, step func(i int) int) {
+	start, by := uint64(s.start)/1000, uint64(s.step)/1000
+	base, ready := uint64(0), [2]uint64{}
+	for i := range into {
+		seconds := start + by*uint64(step(i))
+		lower := seconds - base
+		if lower >= 1e4 {
+			upper := seconds / 1e4
+			base = upper * 1e4
+			lower = seconds - base
+			text := eightDigits(upper) >> 16
+			ready = [2]uint64{'"' | ']'<<8 | ','<<16 | '['<<24 | text<<32, text>>32 | ','<<48 | '"'<<56}
+		}
+		into[i] = [2]uint64{ready[0], ready[1] | fourDigits(lower)<<16}
 	}
 }
 
@@ -189,17 +248,26 @@ func (s *stamp) put(b []byte) {
 	_ = b[stampRoom-1]
 	binary.LittleEndian.PutUint64(b, s.text[0])
 	binary.LittleEndian.PutUint64(b[8:], s.text[1])
-	if s.n > shortStamp {
-		binary.LittleEndian.PutUint64(b[16:], s.text[2])
-		binary.LittleEndian.PutUint64(b[24:], s.text[3])
-	}
+	binary.LittleEndian.PutUint64(b[16:], s.text[2])
+	binary.LittleEndian.PutUint64(b[24:], s.text[3])
 }
 
 // appendBlock appends points of a row that are not the first, each without its end.
 func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 	b = slices.Grow(b, (to-from)*(stampRoom+floatRoom))
-	if s.short != nil && r.steps == nil {
-		return s.appendRun(b, r.values[from:to], s.short[r.first+from:r.first+to])
+	if s.whole {
+		if s.short != nil && r.steps == nil {
+			return s.appendRun(b, r.values[from:to], s.short[r.first+from:r.first+to])
+		}
+		var times [blockPoints][2]uint64
+		if s.short == nil {
+			s.makeShort(times[:to-from], func(i int) int { return r.step(from + i) })
+		} else {
+			for i, k := range r.steps[from:to] {
+				times[i] = s.short[k]
+			}
+		}
+		return s.appendRun(b, r.values[from:to], times[:])
 	}
 	n := len(b)
 	b = b[:cap(b)]
@@ -234,8 +302,8 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 	return b[:n]
 }
 
-// appendRun is appendBlock for values that follow one another, with short stamps, where
-// there is room: what is written has its place, whatever lies before it.
+// appendRun is appendBlock for values with short stamps, which are given, where there is
+// room: what is written has its place, whatever lies before it.
 func (s *stamps) appendRun(b []byte, values []float64, times [][2]uint64) []byte {
 	n, d := len(b), s.digits
 	b = b[:cap(b)]

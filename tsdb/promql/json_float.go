@@ -156,6 +156,14 @@ func eightDigits(x uint64) uint64 {
 	return tens | (x-10*tens)<<8 | 0x3030303030303030
 }
 
+// fourDigits is eightDigits of a number below 10^4.
+func fourDigits(x uint64) uint64 {
+	hundreds := x * 10486 >> 20
+	x = hundreds | (x-100*hundreds)<<16
+	tens := x * 103 >> 10 & 0x000f000f
+	return tens | (x-10*tens)<<8 | 0x30303030
+}
+
 // putThousandths writes n/1000, where n is not 0, and returns its length.
 func putThousandths(b *[floatRoom]byte, n int64) int {
 	at := 0
