@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,12 +12,12 @@ import (
 
 // gzipper compresses answers for who accepts it. Writers are kept for reuse:
 // each holds a window of hundreds of kilobytes.
-type gzipper struct{ pool sync.Pool }
+type gzipper struct{ pool sync.Pool } // of *compressed
 
 func newGzip() *gzipper {
 	return &gzipper{pool: sync.Pool{New: func() any {
 		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
-		return z
+		return &compressed{z: z}
 	}}}
 }
 
@@ -27,42 +28,73 @@ func (g *gzipper) wrap(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		z := g.pool.Get().(*gzip.Writer)
-		c := &compressed{ResponseWriter: w, z: z}
+		c := g.pool.Get().(*compressed)
+		c.ResponseWriter = w
 		next.ServeHTTP(c, r)
-		if c.used {
-			_ = z.Close() // an error here is the connection's: nobody is left to tell
-		}
-		g.pool.Put(z)
+		c.close()
+		g.pool.Put(c)
 	})
 }
 
 // compressed starts compressing with the first byte of the body, so that an
-// answer without one stays so.
+// answer without one stays so. One whose length is told is written at once, and its
+// compressed length told instead.
 type compressed struct {
 	http.ResponseWriter
-	z             *gzip.Writer
-	headers, used bool
+	z      *gzip.Writer
+	whole  bytes.Buffer // what is to be written at once
+	status int          // of an answer that waits for its body; else 0
+	used   bool         // for this one: headers have been written, or wait
+	body   bool         // and bytes of a body come
 }
 
+// WriteHeader implements http.ResponseWriter.
 func (c *compressed) WriteHeader(status int) {
-	if !c.headers && status != http.StatusNoContent && status != http.StatusNotModified {
-		c.Header().Set("Content-Encoding", "gzip")
-		c.Header().Del("Content-Length")
+	if c.used {
+		c.ResponseWriter.WriteHeader(status) // which complains
+		return
 	}
-	c.headers = true
+	c.used = true
+	if status != http.StatusNoContent && status != http.StatusNotModified {
+		c.Header().Set("Content-Encoding", "gzip")
+		if c.Header().Get("Content-Length") != "" {
+			c.Header().Del("Content-Length")
+			c.status = status
+			return
+		}
+	}
 	c.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements http.ResponseWriter.
 func (c *compressed) Write(b []byte) (int, error) {
-	if !c.headers {
+	if !c.used {
 		c.WriteHeader(http.StatusOK)
 	}
-	if !c.used {
-		c.used = true
-		c.z.Reset(c.ResponseWriter)
+	if !c.body {
+		c.body = true
+		if c.status != 0 {
+			c.z.Reset(&c.whole)
+		} else {
+			c.z.Reset(c.ResponseWriter)
+		}
 	}
 	return c.z.Write(b)
+}
+
+// close sends what is left and forgets the answer. An error here is the connection's:
+// nobody is left to tell.
+func (c *compressed) close() {
+	if c.body {
+		_ = c.z.Close()
+	}
+	if c.status != 0 {
+		setLength(c, c.whole.Len())
+		c.ResponseWriter.WriteHeader(c.status)
+		_, _ = c.ResponseWriter.Write(c.whole.Bytes())
+	}
+	c.whole.Reset()
+	*c = compressed{z: c.z, whole: c.whole}
 }
 
 // acceptsGzip says whether the header lets gzip through: named, or by *, and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"quantrac"
@@ -100,12 +101,14 @@ func (a *API) write(ctx context.Context, w http.ResponseWriter, ans answer) {
 	w.Header().Set("Content-Type", "application/json")
 	if ans.body != nil {
 		a.counts.kept.Add(1)
+		setLength(w, len(ans.body))
 		if _, err := w.Write(ans.body); err != nil {
 			a.o.Logger.Debug("answer not taken", "error", err)
 		}
 		return
 	}
 	out := newWriter(ctx, w, &a.buffers)
+	out.head = func(bytes int) { setLength(w, bytes) }
 	out.keeps = ans.keep != nil
 	out.raw(`{"status":"success","data":`)
 	ans.data(out)
@@ -126,6 +129,13 @@ func (a *API) write(ctx context.Context, w http.ResponseWriter, ans answer) {
 	}
 }
 
+// setLength says how long an answer is, if that is known.
+func setLength(w http.ResponseWriter, bytes int) {
+	if bytes >= 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(bytes))
+	}
+}
+
 // fail sends an error.
 func (a *API) fail(w http.ResponseWriter, e *apiError) {
 	w.Header().Set("Content-Type", "application/json")
@@ -133,8 +143,11 @@ func (a *API) fail(w http.ResponseWriter, e *apiError) {
 	if c.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	w.WriteHeader(c.status)
 	out := newWriter(context.Background(), w, &a.buffers)
+	out.head = func(bytes int) {
+		setLength(w, bytes)
+		w.WriteHeader(c.status)
+	}
 	out.raw(`{"status":"error","errorType":`)
 	out.str(c.name)
 	out.raw(`,"error":`)

@@ -2,6 +2,7 @@ package promql
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -321,6 +322,42 @@ func TestGzip(t *testing.T) {
 	f("*;q=0", false)
 	f("gzip;q=x", false)
 	f("deflate, br", false)
+}
+
+// TestLength: an answer that is short, or an error, says how long it is, compressed too;
+// a long one goes out in pieces.
+func TestLength(t *testing.T) {
+	e, clock := openFixture(t)
+	c := newClient(t, e, clock, Options{})
+	const short, wrong, long = "query?query=loose", "query?query=(", "query_range?query=time()&start=0&end=10999&step=1"
+	for _, encoding := range []string{"identity", "gzip"} {
+		for target, known := range map[string]bool{short: true, wrong: true, "label/station/values": true, long: false} {
+			for range 2 { // the second takes the memory of the first
+				_, want := c.send("GET", "/api/v1/"+target, nil, "Accept-Encoding", encoding)
+				for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead} {
+					req, err := http.NewRequest(method, c.url+"/api/v1/"+target, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					req.Header.Set("Accept-Encoding", encoding)
+					res, err := http.DefaultTransport.RoundTrip(req)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := io.ReadAll(res.Body)
+					if err = errors.Join(err, res.Body.Close()); err != nil {
+						t.Fatal(err)
+					}
+					if (res.ContentLength >= 0) != known || (res.StatusCode == http.StatusOK) != (target != wrong) {
+						t.Errorf("%s %s, %s: status %d, %d bytes are told", method, target, encoding, res.StatusCode, res.ContentLength)
+					}
+					if method != http.MethodHead && (string(got) != want || known && res.ContentLength != int64(len(got))) {
+						t.Errorf("%s %s, %s: %d bytes, %d told, want those of before, %d", method, target, encoding, len(got), res.ContentLength, len(want))
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestEmptyDatabase(t *testing.T) {

@@ -21,6 +21,11 @@ type writer struct {
 	pool *buffers
 	err  error
 
+	// head, where not nil, is called before anything is written: with how many bytes
+	// the answer has where all of it is written at once, else with -1.
+	head  func(bytes int)
+	begun bool
+
 	keeps bool   // a copy of what is written, as long as it is not too long
 	kept  []byte // which is here
 }
@@ -40,8 +45,9 @@ func (b *buffers) stamps(g grid) *stamps {
 	return newStamps(g, b.digits)
 }
 
-// pieceBytes is how much is gathered before it is sent.
-const pieceBytes = 64 << 10
+// pieceBytes is how much is gathered before it is sent. What is shorter goes out as a
+// whole, so that whoever waits for it is told at once how long it is.
+const pieceBytes = 128 << 10
 
 // newWriter returns a writer; close gives its memory back.
 func newWriter(ctx context.Context, w io.Writer, pool *buffers) *writer {
@@ -49,15 +55,24 @@ func newWriter(ctx context.Context, w io.Writer, pool *buffers) *writer {
 	if b, ok := pool.whole.Get().(*[]byte); ok {
 		out.buf = (*b)[:0]
 	} else {
-		out.buf = make([]byte, 0, pieceBytes+pieceBytes/2)
+		out.buf = make([]byte, 0, pieceBytes/4)
 	}
 	return out
 }
 
 // close sends the rest.
 func (w *writer) close() {
+	if !w.begun {
+		w.begin(len(w.buf))
+	}
 	w.flush()
 	w.pool.whole.Put(&w.buf)
+}
+
+func (w *writer) begin(bytes int) {
+	if w.begun = true; w.head != nil && w.err == nil {
+		w.head(bytes)
+	}
 }
 
 func (w *writer) raw(s string) {
@@ -88,6 +103,9 @@ func (w *writer) pass(b []byte) {
 }
 
 func (w *writer) send(b []byte) {
+	if !w.begun {
+		w.begin(-1)
+	}
 	if w.err == nil && len(b) > 0 {
 		_, w.err = w.w.Write(b)
 	}
