@@ -17,6 +17,12 @@ func (db *DB) clockOf(ctx context.Context, blocks []*blockFile) *block.Clock {
 	for _, b := range blocks {
 		first, last, rows = min(first, b.info.MinCommit), max(last, b.info.MaxCommit), rows+b.info.Rows
 	}
+	// What comes months later is little, and would have the clock tell of all the
+	// months.
+	end := quantrac.Millis(blocks[0].info.Partition + partitionLen + 2*sealAfter)
+	if n, err := db.log.AsOf(end); err == nil && n > first {
+		last = min(last, n)
+	}
 	c, err := block.NewClock(rows, func(show func(quantrac.Commit)) error { return db.log.Each(first, last, show) })
 	if err == nil && c == nil {
 		r := rowReader{ctx: ctx, blocks: blocks}

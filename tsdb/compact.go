@@ -195,6 +195,7 @@ func (db *DB) mergeBlocks(ctx context.Context, old []*blockFile, how merging) er
 			if t.Len() > 0 {
 				*ids = append(*ids, g.id)
 				present.add(g.id, t.Times)
+				w.Clock.Settle(t)
 			}
 			if err := w.Group(labels, properties, t); err != nil {
 				return err

@@ -114,18 +114,15 @@ func openFormat(t *testing.T, dir string) *engine {
 func formatContent(t *testing.T, db *engine) string {
 	t.Helper()
 	var b strings.Builder
-	for commit, last := uint64(0), db.Stats().Applied; commit <= last; commit++ { // 0: now
-		if commit+80 < last && commit%100 > 0 {
-			continue // one of many messages
-		}
-		for _, deviceOnly := range []bool{false, true} {
-			q := tsdb.Query{From: quantrac.MinMillis, To: quantrac.MaxMillis, Qualities: quantrac.AllQualities, AsOfCommit: commit, DeviceOnly: deviceOnly}
-			fmt.Fprintf(&b, "as of %d, device only %v\n", commit, deviceOnly)
+	show := func(q tsdb.Query, of func(station string) bool) {
+		for _, q.DeviceOnly = range []bool{false, true} {
+			q.From, q.To, q.Qualities = quantrac.MinMillis, quantrac.MaxMillis, quantrac.AllQualities
+			fmt.Fprintf(&b, "as of %d, %d, device only %v\n", q.AsOfCommit, int64(q.AsOf), q.DeviceOnly)
 			for s, err := range db.Select(context.Background(), q) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if commit%100 > 0 && strings.HasPrefix(s.Labels.Station(), "net-") {
+				if !of(s.Labels.Station()) {
 					continue
 				}
 				fmt.Fprintf(&b, "%s", s.Labels)
@@ -136,12 +133,22 @@ func formatContent(t *testing.T, db *engine) string {
 			}
 		}
 	}
+	show(tsdb.Query{}, func(string) bool { return true })
+	net := func(station string) bool { return strings.HasPrefix(station, "net-") }
+	for commit, last := uint64(1), db.Stats().Applied; commit <= last; commit++ {
+		if commit+80 >= last || commit%100 == 0 { // others are some of many messages
+			show(tsdb.Query{AsOfCommit: commit}, func(station string) bool { return !net(station) })
+		}
+	}
+	for at := quantrac.Millis(1_790_000_000_000); at <= 1_790_000_050_000; at += 5000 { // messages, several a second
+		show(tsdb.Query{AsOf: at}, net)
+	}
 	last, err := db.Latest(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range last {
-		fmt.Fprintf(&b, "last %s %d %v/%d received %d commit %d at %d\n", l.Labels, int64(l.Time), l.Value, l.Quality, int64(l.Received), l.Commit.Number, int64(l.Commit.Time+999)/1000*1000) // as merged files have it
+		fmt.Fprintf(&b, "last %s %d %v/%d received %d in the second to %d\n", l.Labels, int64(l.Time), l.Value, l.Quality, int64(l.Received), int64(second(l.Commit.Time)))
 	}
 	return b.String()
 }

@@ -1,11 +1,11 @@
 package tsdb_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -67,8 +67,11 @@ func messages(t *testing.T, db *tsdb.DB, clock *quantrac.ManualClock) []quantrac
 	return out
 }
 
-// answers is what a store answers as of many commits and whole seconds, and the
-// revisions of some times, those of commits to a second.
+func second(t quantrac.Millis) quantrac.Millis { return (t + 999) / 1000 * 1000 }
+
+// answers is what a store answers as of many times and commits, the last ones of their
+// seconds, and the revisions
+// of some times, by as much as is kept of their commits.
 func answers(t *testing.T, db *tsdb.DB, commits []quantrac.Commit) map[string]uint32 {
 	t.Helper()
 	ctx := context.Background()
@@ -86,9 +89,13 @@ func answers(t *testing.T, db *tsdb.DB, commits []quantrac.Commit) map[string]ui
 	}
 	ask("now", tsdb.Query{})
 	for i := 0; i < len(commits); i += 61 {
+		for i+1 < len(commits) && second(commits[i+1].Time) == second(commits[i].Time) {
+			i++
+		}
 		c := commits[i]
 		ask(fmt.Sprint("commit ", c.Number), tsdb.Query{AsOfCommit: c.Number})
 		ask(fmt.Sprint("time ", c.Time), tsdb.Query{AsOf: c.Time / 1000 * 1000})
+		ask(fmt.Sprint("time ", c.Time, " to the millisecond"), tsdb.Query{AsOf: c.Time})
 	}
 	for s := range 40 {
 		labels := quantrac.NewLabels("station", fmt.Sprintf("s%02d", s), quantrac.LabelMetric, "v")
@@ -98,7 +105,12 @@ func answers(t *testing.T, db *tsdb.DB, commits []quantrac.Commit) map[string]ui
 				t.Fatal(err)
 			}
 			for i := range revs {
-				revs[i].Commit.Time = (revs[i].Commit.Time + 999) / 1000 * 1000
+				c := &revs[i].Commit
+				c.Time = second(c.Time)
+				if len(revs) == 1 { // which of its second is not kept
+					k, _ := slices.BinarySearchFunc(commits, c.Time, func(c quantrac.Commit, t quantrac.Millis) int { return cmp.Compare(second(c.Time), t) })
+					c.Number = commits[k].Number
+				}
 			}
 			out[fmt.Sprint(s, " ", slot)] = crc32.ChecksumIEEE(fmt.Append(nil, revs))
 		}
@@ -118,7 +130,7 @@ func differing(a, b map[string]uint32) []string {
 }
 
 // TestMessages merges a store of a commit a message and wants every answer to
-// stay: now, as of every commit, as of whole seconds.
+// stay: now, as of commits, as of times.
 func TestMessages(t *testing.T) {
 	mem := vfs.NewMem()
 	clock := quantrac.NewManualClock(workStart)
@@ -145,23 +157,44 @@ func TestMessages(t *testing.T) {
 	if infos, err := f.Check(ctx, nil); err != nil || slices.ContainsFunc(infos, func(i tsdb.FileInfo) bool { return i.Error != "" }) {
 		t.Errorf("check: %+v, %v", infos, err)
 	}
-	// Between two seconds a merged file knows what was known at the first.
-	c := commits[len(commits)/2]
-	if c.Time%1000 == 0 {
-		t.Fatal("a commit at a whole second; choose another")
+}
+
+// As of a commit within its second the state is exact until the rows are sealed; then
+// all readings of the second count that nothing has changed.
+func TestMessagesWithinSecond(t *testing.T) {
+	clock := quantrac.NewManualClock(workStart)
+	db, _ := openDB(t, vfs.NewMem(), clock, tsdb.Options{})
+	var commits []uint64
+	for i, r := range []quantrac.Row{row("a", 0, "v", 1.0), row("b", 0, "v", 10.0), row("a", 0, "v", 2.0), row("b", 1, "v", 100.0), row("a", 1, "v", 1000.0)} {
+		clock.Set(workStart + quantrac.Millis(1+i/4*1000+i*100))
+		commits = append(commits, mustAppend(t, db, &quantrac.Batch{Rows: []quantrac.Row{r}}).Commit.Number)
 	}
-	var seen [2]float64
-	for i, at := range []quantrac.Millis{c.Time / 1000 * 1000, c.Time} {
-		for s, err := range db.Select(ctx, tsdb.Query{AsOf: at, From: quantrac.MinMillis, To: quantrac.MaxMillis}) {
-			if err != nil {
-				t.Fatal(err)
+	check := func(want ...float64) {
+		t.Helper()
+		for i, n := range commits {
+			sum := 0.0
+			for s, err := range db.Select(context.Background(), tsdb.Query{From: quantrac.MinMillis, To: quantrac.MaxMillis, AsOfCommit: n}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, v := range s.Values {
+					sum += v
+				}
 			}
-			seen[i] += float64(len(s.Times)) + math.Abs(s.Values[len(s.Values)-1])
+			if sum != want[i] {
+				t.Errorf("as of commit %d of 5 the values sum up to %v, want %v", i+1, sum, want[i])
+			}
 		}
 	}
-	if seen[0] != seen[1] {
-		t.Errorf("as of the millisecond %v, as of its second %v", seen[1], seen[0])
+	check(1, 11, 12, 112, 1112)
+	if err := db.Flush(context.Background()); err != nil {
+		t.Fatal(err)
 	}
+	check(1, 11, 12, 112, 1112)
+	if err := db.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	check(111, 111, 112, 112, 1112)
 }
 
 // A block is read, and merged again, where the times of commits are damaged: only
@@ -172,7 +205,7 @@ func TestMessagesWithoutTimes(t *testing.T) {
 	db, j := openDB(t, mem, clock, tsdb.Options{})
 	commits := messages(t, db, clock)
 	ctx := context.Background()
-	q := tsdb.Query{From: quantrac.MinMillis, To: quantrac.MaxMillis, AsOfCommit: commits[len(commits)/2].Number}
+	q := tsdb.Query{From: quantrac.MinMillis, To: quantrac.MaxMillis, AsOfCommit: commits[len(commits)-1].Number}
 	count := func() (n int) {
 		t.Helper()
 		for s, err := range db.Select(ctx, q) {

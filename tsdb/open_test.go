@@ -218,7 +218,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		}, quantrac.Corrupt, "manifest is missing"},
 		{"block index damaged", edit("tsdb/00000001.block", flip(-40)), quantrac.Corrupt, "tsdb/00000001.block, offset"},
-		{"block of a later format", edit("tsdb/00000001.block", func(b []byte) []byte { b[8]++; b[len(b)-12]++; return b }), quantrac.Corrupt, "version 7"},
+		{"block of a later format", edit("tsdb/00000001.block", func(b []byte) []byte { b[8]++; b[len(b)-12]++; return b }), quantrac.Corrupt, "version 8"},
 		{"block missing", func(t *testing.T, mem *vfs.Mem) {
 			if err := mem.Remove("tsdb/00000001.block"); err != nil {
 				t.Fatal(err)

@@ -8,12 +8,11 @@ type Query struct {
 	Matchers []*quantrac.Matcher // all must pass; __name__ is the metric
 	From, To quantrac.Millis     // valid times, both inclusive
 
-	// AsOf and AsOfCommit read what was known: after the last commit whose
-	// time is not after AsOf, after the commit of that number. 0 means now;
-	// with both the earlier state counts. The times of commits that lie in
-	// merged files, of some days ago and older, are whole seconds, rounded up:
-	// an AsOf between two seconds is then as of the first of them, one of whole
-	// seconds as exact as ever.
+	// AsOf and AsOfCommit read what was known: at a time, rounded down to a second,
+	// or after the commit of that number. 0 means now; with both the earlier state
+	// counts. Of readings that lie in sealed blocks, some days old and older, and that
+	// nothing has changed, only the second of their commit is kept: as of a commit
+	// all of its second count.
 	AsOf       quantrac.Millis
 	AsOfCommit uint64
 
@@ -54,7 +53,7 @@ type Last struct {
 	Value    float64
 	Quality  quantrac.Quality
 	Received quantrac.Millis // 0 where unknown
-	Commit   quantrac.Commit // its time may be rounded up to a second
+	Commit   quantrac.Commit // or the first of its second; the time may be rounded up to a second
 }
 
 // Deletion says what Delete withdraws: every visible value of the series that

@@ -166,6 +166,9 @@ func (g *generator) span() string {
 }
 
 func (g *generator) change() {
+	if g.IntN(2) == 0 {
+		g.say("clock +0s") // the change before may have been made in the same second
+	}
 	switch g.IntN(20) {
 	case 0, 1:
 		g.say("clock +%s", pick(g, "1s", "10m", "1h", "20h", "0s"))

@@ -43,7 +43,7 @@ func (o *Oracle) asOf(q tsdb.Query) (n uint64, ok bool) {
 	}
 	var last uint64
 	for _, c := range o.commits {
-		if c.Time <= q.AsOf {
+		if c.Time <= q.AsOf/1000*1000 {
 			last = c.Number
 		}
 	}
@@ -52,6 +52,9 @@ func (o *Oracle) asOf(q tsdb.Query) (n uint64, ok bool) {
 	}
 	return n, n != 0
 }
+
+// second is the end of the second in which a time after 1970 lies.
+func second(t quantrac.Millis) quantrac.Millis { return (t + 999) / 1000 * 1000 }
 
 // Select implements Engine.
 func (o *Oracle) Select(ctx context.Context, q tsdb.Query) iter.Seq2[*tsdb.Series, error] {
@@ -103,7 +106,7 @@ func (o *Oracle) Latest(ctx context.Context, ms []*quantrac.Matcher) ([]tsdb.Las
 		slices.Reverse(ts)
 		for _, t := range ts {
 			r := quantrac.Visible(s.revs[t], 0, false)
-			if r == nil || !quantrac.DefaultQualities.Has(r.Quality) || t > (r.Commit.Time+999)/1000*1000+quantrac.Millis(quantrac.MaxAhead.Milliseconds()) {
+			if r == nil || !quantrac.DefaultQualities.Has(r.Quality) || t > second(r.Commit.Time)+quantrac.Millis(quantrac.MaxAhead.Milliseconds()) {
 				continue
 			}
 			out = append(out, tsdb.Last{Labels: s.labels, Time: t, Value: r.Value, Quality: r.Quality, Received: r.Received, Commit: r.Commit})

@@ -18,7 +18,8 @@ import (
 // The script language. A directive, its input, "----", and the answer; run the
 // oracle's test with -rewrite to write the answers anew, and read the diff.
 //
-//	clock 13:00 | +10m | -10m       sets the centre's clock (03:00 at the start)
+//	clock 13:00 | +10m | -10m       sets the centre's clock (03:00 at the start); a change
+//	                                moves it on by a second unless it was set just before
 //	append                          rows of devices, one a line
 //	admit installed=TIME            the same through quantrac.CheckTime, as the collector does
 //	correct author= reason= [id=]   rows of the human layer
@@ -28,7 +29,7 @@ import (
 //	repeat n= step= [by=]           the row of the input n times, each step later and by more
 //	flush, compact, reopen, crash
 //	metadata station= from= key=value…        what the registry will say of a station
-//	select from= to= [asof=] [commit=] [quality=] [device] [max-series=] [max-samples=] [as=(…)] [join=TIME] [count] [reuse]
+//	select from= to= [asof=] [commit=: to the end of its second] [quality=] [device] [max-series=] [max-samples=] [as=(…)] [join=TIME] [count] [reuse]
 //	fold op= first=TIME step= width= n= [asof=] [commit=] [quality=] [device] [max-series=] [as=(…)]
 //	day at=TIME                     select over the civil day at +07:00 that holds the time
 //	instant at=TIME [interval=]     the value a query sees then: the last until StaleAfter
@@ -86,7 +87,7 @@ func (r *runner) answer(t testing.TB, d *datadriven.TestData) (string, error) {
 }
 
 func newRunner(mode string, s Subject) *runner {
-	r := &runner{mode: mode, subject: s, clock: &Clock{}}
+	r := &runner{mode: mode, subject: s, clock: &Clock{}, firsts: map[quantrac.Millis]uint64{}, set: true}
 	start, _ := parseMillis("03:00")
 	r.clock.Set(start)
 	return r
@@ -95,10 +96,13 @@ func newRunner(mode string, s Subject) *runner {
 type runner struct {
 	mode    string
 	changes int
-	last    quantrac.Millis // time of the last commit
+	last    quantrac.Millis            // time of the last commit
+	firsts  map[quantrac.Millis]uint64 // of each second the first commit that changed something
+	made    []quantrac.Commit
 	subject Subject
 	engine  Engine
 	clock   *Clock
+	set     bool // the clock was set since the last change
 	meta    []metadata
 }
 
@@ -181,6 +185,10 @@ func (r *runner) run(t testing.TB, d *datadriven.TestData) (string, error) {
 	case "clock":
 		return r.setClock(d)
 	case "append", "admit", "correct", "delete", "revoke", "forecast", "repeat":
+		if !r.set && d.Cmd != "admit" { // what is said of times hangs on the clock
+			r.clock.Set(r.clock.Now().Add(time.Second))
+		}
+		r.set = false
 		out, err := r.change(ctx, a)
 		if err == nil {
 			if berr := r.between(ctx); berr != nil {
@@ -204,6 +212,7 @@ func (r *runner) run(t testing.TB, d *datadriven.TestData) (string, error) {
 
 func (r *runner) setClock(d *datadriven.TestData) (string, error) {
 	text := d.CmdArgs[0].Key
+	r.set = true
 	if text[0] == '+' || text[0] == '-' {
 		by, err := time.ParseDuration(text)
 		if err != nil {

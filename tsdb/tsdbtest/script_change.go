@@ -55,7 +55,7 @@ func (r *runner) change(ctx context.Context, a args) (string, error) {
 		}
 	}
 	rc, err := r.engine.Append(ctx, b)
-	r.last = max(r.last, rc.Commit.Time)
+	r.note(rc, b.Kind)
 	return said.String() + receipt(rc), err
 }
 
@@ -97,7 +97,33 @@ func (r *runner) delete(ctx context.Context, a args, b *quantrac.Batch) (string,
 		return "", err
 	}
 	rc, err := r.engine.Delete(ctx, del)
+	r.note(rc, quantrac.Corrections)
 	return receipt(rc), err
+}
+
+// note keeps a commit that was made.
+func (r *runner) note(rc quantrac.Receipt, kind quantrac.BatchKind) {
+	r.last = max(r.last, rc.Commit.Time)
+	if rc.Commit.Number != 0 {
+		r.made = append(r.made, rc.Commit)
+	}
+	if at := second(rc.Commit.Time); r.firsts[at] == 0 && (rc.Stored > 0 || kind == quantrac.Revocation) {
+		r.firsts[at] = rc.Commit.Number
+	}
+}
+
+// first tells of a commit the first one of its second: more is not kept for ever of
+// a reading that nothing has changed.
+func (r *runner) first(c quantrac.Commit) uint64 { return r.firsts[second(c.Time)] }
+
+// endOfSecond returns the number of the last commit made in the second of another.
+func (r *runner) endOfSecond(number uint64) uint64 {
+	for i, c := range r.made {
+		if c.Number >= number && (i+1 == len(r.made) || second(r.made[i+1].Time) > second(c.Time)) {
+			return c.Number
+		}
+	}
+	return number
 }
 
 // receipt writes a receipt; what is zero is left out.

@@ -77,7 +77,7 @@ func (r *runner) query(a args, ms []*quantrac.Matcher) (tsdb.Query, error) {
 	if err != nil {
 		return q, err
 	}
-	q.AsOfCommit = uint64(commit)
+	q.AsOfCommit = r.endOfSecond(uint64(commit))
 	if q.MaxSeries, err = a.number("max-series"); err != nil {
 		return q, err
 	}
@@ -210,7 +210,7 @@ func (r *runner) latest(ctx context.Context, ms []*quantrac.Matcher) (string, er
 	all, err := r.engine.Latest(ctx, ms)
 	var b strings.Builder
 	for _, l := range all {
-		fmt.Fprintf(&b, "%v %s %s/%d commit %d at %s", l.Labels, formatTime(l.Time), formatValue(l.Value), l.Quality.Code(), l.Commit.Number, formatTime(l.Commit.Time))
+		fmt.Fprintf(&b, "%v %s %s/%d commit %d at %s", l.Labels, formatTime(l.Time), formatValue(l.Value), l.Quality.Code(), r.first(l.Commit), formatTime(second(l.Commit.Time)))
 		if l.Received != 0 {
 			fmt.Fprintf(&b, " received %s", formatTime(l.Received))
 		}
@@ -234,7 +234,7 @@ func (r *runner) revisions(ctx context.Context, a args, ms []*quantrac.Matcher) 
 	revs, err := r.engine.Revisions(ctx, quantrac.NewLabels(pairs...), at)
 	var b strings.Builder
 	for _, v := range revs {
-		fmt.Fprintf(&b, "commit %d at %s %v %s/%d", v.Commit.Number, formatTime(v.Commit.Time), v.Layer, formatValue(v.Value), v.Quality.Code())
+		fmt.Fprintf(&b, "commit %d at %s %v %s/%d", r.first(v.Commit), formatTime(second(v.Commit.Time)), v.Layer, formatValue(v.Value), v.Quality.Code())
 		for _, f := range []struct{ name, value string }{{"author", v.Author}, {"reason", v.Reason}, {"correction", v.Correction}} {
 			if f.value != "" {
 				fmt.Fprintf(&b, " %s %s", f.name, f.value)

@@ -18,7 +18,7 @@ import (
 // version 1 has no days, version 2 no packs, version 3 no clock, until version 4
 // pages of days were others, and version 5 has no numbers told by their rhythm, no
 // values that were learnt, and chunks of maxChunkRows at most.
-const Version = 6
+const Version = 7
 
 const (
 	magic      = "qtrblock"

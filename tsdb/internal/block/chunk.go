@@ -21,6 +21,12 @@ const sharedSections = 4
 // the row was received or, where that is unknown, after its time.
 const commitsByClock = 64
 
+// commitsBySecond is the same of a clock that has all seconds in which commits were
+// made: a time, then which rows came by another commit than the first of their
+// second, and by how many above it, then whole numbers: how many seconds each
+// row's is above the one so long after it was received.
+const commitsBySecond = 65
+
 // Modes of the section of received times.
 const (
 	receivedNone  = 0 // known of no row
@@ -48,6 +54,7 @@ type encoder struct {
 	small *codec.Small
 	hand  hand // of the block's clock, if it has one
 	came  []int64
+	about []int64 // see fit
 
 	beside beside
 	reader codec.TimesReader
@@ -142,6 +149,11 @@ func (e *encoder) chunk(dst []byte, t *rows.Table, from, to int, cols []int, nam
 
 func (e *encoder) commits(t *rows.Table, from, to int) {
 	at := len(e.body)
+	if e.hand.Clock != nil && e.hand.seconds {
+		e.commitsBySecond(t, from, to)
+		e.hand.used = true
+		return
+	}
 	if e.hand.Clock != nil && !e.hand.ofRows {
 		if e.commitsByClock(t, from, to); len(e.body)-at <= to-from { // as small as it gets
 			e.hand.used = true
@@ -167,15 +179,51 @@ func (e *encoder) commits(t *rows.Table, from, to int) {
 }
 
 func (e *encoder) commitsByClock(t *rows.Table, from, to int) {
+	commits := t.Commits[from:to]
 	e.came = appendCame(e.came[:0], t.Times[from:to], t.Received[from:to])
-	var after int64
-	after, e.ints = e.hand.fit(e.came, t.Commits[from:to], e.ints)
+	e.about = e.about[:0]
+	for i, at := range e.came {
+		e.about = append(e.about, e.hand.time(commits[i])-at)
+	}
+	far := func(i int, t int64) int64 {
+		n, _ := e.hand.number(t) // nothing is read
+		return int64(commits[i] - n)
+	}
+	after := fit(e.came, e.about, far)
 	e.ints = e.ints[:0]
-	for i, c := range t.Commits[from:to] {
-		n, _ := e.hand.number(e.came[i] + after) // nothing is read
-		e.ints = append(e.ints, int64(c-n))
+	for i, at := range e.came {
+		e.ints = append(e.ints, far(i, at+after))
 	}
 	e.body = binary.AppendVarint(append(e.body, commitsByClock), after)
+	e.body = e.whole(e.body, e.ints, nil)
+}
+
+func (e *encoder) commitsBySecond(t *rows.Table, from, to int) {
+	e.came = appendCame(e.came[:0], t.Times[from:to], t.Received[from:to])
+	e.about, e.ints = e.about[:0], e.ints[:0]
+	var places, above []int64 // of rows whose commits are not the first of their second
+	last := 0
+	for i, c := range t.Commits[from:to] {
+		at, first := e.hand.second(c)
+		e.ints = append(e.ints, at)
+		e.about = append(e.about, at*secondLen-e.came[i])
+		if c != first {
+			places, above = append(places, int64(i-last)), append(above, int64(c-first))
+			last = i
+		}
+	}
+	seconds := e.ints
+	far := func(i int, t int64) int64 { return seconds[i] - floorDiv(t, secondLen) }
+	after := fit(e.came, e.about, far)
+	e.body = binary.AppendVarint(append(e.body, commitsBySecond), after)
+	e.body = binary.AppendUvarint(e.body, uint64(len(places)))
+	if len(places) > 0 {
+		e.body = appendBytes(e.body, e.whole(nil, places, nil))
+		e.body = appendBytes(e.body, e.whole(nil, above, nil))
+	}
+	for i, at := range e.came {
+		e.ints[i] = far(i, at+after)
+	}
 	e.body = e.whole(e.body, e.ints, nil)
 }
 

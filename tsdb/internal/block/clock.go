@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"sort"
 	"sync/atomic"
 
 	"quantrac"
 	"quantrac/tsdb/internal/codec"
+	"quantrac/tsdb/internal/rows"
 )
 
 // Clock tells which commit was the next one at a time, roughly: from when a row
@@ -20,6 +22,9 @@ import (
 // beginning and its end numbers are taken to rise evenly. Times of commits are
 // those of whole seconds, rounded up (NewClock), or those of the rows that came by
 // them (NewRowClock).
+//
+// Where several commits are made in a second, each of few rows, the steps are
+// seconds, and a row is told by its second alone: see Settle.
 type Clock struct {
 	step  int64 // ms
 	pages []*clockPage
@@ -27,8 +32,9 @@ type Clock struct {
 	read  func(p *clockPage) ([]tick, error)
 
 	// Of one that is being made:
-	ofRows bool // it is made of the rows
-	used   bool // by a chunk
+	ofRows  bool // it is made of the rows
+	seconds bool // it has every second in which commits were made, and rows are told by them
+	used    bool // by a chunk
 }
 
 // clockPage is some ticks, read together when one is asked for and then kept:
@@ -52,6 +58,8 @@ const (
 	tickCommits = 16
 	// maxClockStep bounds a step: an hour.
 	maxClockStep = 3_600_000
+	// secondLen is a second in ms.
+	secondLen = 1000
 )
 
 // clockSteps are the steps to choose from, in ms.
@@ -74,6 +82,10 @@ func NewClock(rows int64, each func(show func(quantrac.Commit)) error) (*Clock, 
 	if err != nil {
 		return nil, err
 	}
+	if ticks[0] > 0 && 2*n >= 3*ticks[0] && ticks[0] <= rows/2 && n >= rows/16 {
+		c := &Clock{step: secondLen, seconds: true}
+		return c, each(c.add)
+	}
 	for i, step := range clockSteps {
 		if n >= tickCommits*ticks[i] && ticks[i] > 0 && ticks[i] <= rows/8 && n >= rows/16 {
 			c := &Clock{step: step}
@@ -94,6 +106,26 @@ func floorDiv(a, b int64) int64 {
 		q--
 	}
 	return q
+}
+
+// Settle has rows say no more of their commits than what is kept of them for ever.
+// A reading that nothing has changed, the only row of its time and by no person,
+// came by the first commit of its second: what was known at the end of a second is
+// the same by it, and the order of the messages of a second, which nothing
+// predicts, would be most of what is kept of them. All other rows keep their
+// commits, by which they count before one another. Of a clock that does not go by
+// seconds, or of none, rows stay as they are.
+func (c *Clock) Settle(t *rows.Table) {
+	if c == nil || !c.seconds {
+		return
+	}
+	h := hand{Clock: c}
+	for i, at := range t.Times {
+		if t.Kinds[i] == rows.Reading && (i == 0 || t.Times[i-1] != at) && (i+1 == len(t.Times) || t.Times[i+1] != at) {
+			_, t.Commits[i] = h.second(t.Commits[i])
+		}
+	}
+	t.MaxCommit = slices.Max(t.Commits)
 }
 
 // add enters a commit later than all before it.
@@ -213,6 +245,19 @@ func (h *hand) number(t int64) (uint64, error) {
 	hi, lo := bits.Mul64(to-from, uint64(rest))
 	part, _ := bits.Div64(hi, lo, uint64(h.step))
 	return from + part, nil
+}
+
+// second returns the second of a clock that is not read, counted from 1970, in
+// which a commit was made, and the number of the first one in it.
+func (h *hand) second(number uint64) (at int64, first uint64) {
+	page := h.page
+	if h.ticks == nil || number < h.pages[page].number || page+1 < len(h.pages) && number >= h.pages[page+1].number {
+		page = max(sort.Search(len(h.pages), func(i int) bool { return h.pages[i].number > number })-1, 0)
+	}
+	_ = h.turn(page) // nothing is read
+	p := h.pages[page]
+	i := max(sort.Search(len(h.ticks), func(i int) bool { return p.number+uint64(h.ticks[i].number) > number })-1, 0)
+	return p.step + int64(h.ticks[i].step), p.number + uint64(h.ticks[i].number)
 }
 
 // time returns about when a commit of a clock that is not read was made, in ms.

@@ -110,13 +110,33 @@ func TestClock(t *testing.T) {
 	if c == nil || c.end != commits[len(commits)-1].Number+1 {
 		t.Fatalf("clock %+v", c)
 	}
-	plain, told := writeBy(t, all, nil), writeBy(t, all, c)
+	plain, exact := writeBy(t, all, nil), writeBy(t, all, c)
+	settled, kept := 0, 0
+	for _, s := range all {
+		was := slices.Clone(s.table.Commits)
+		c.Settle(s.table)
+		for i, n := range s.table.Commits {
+			_, first := (&hand{Clock: c}).second(was[i])
+			switch {
+			case n == was[i] && s.table.Kinds[i] == rows.Human:
+				kept++
+			case n != first || s.table.Kinds[i] == rows.Human:
+				t.Fatalf("a row of kind %d by commit %d settles on %d, the first of its second is %d", s.table.Kinds[i], was[i], n, first)
+			case n != was[i]:
+				settled++
+			}
+		}
+	}
+	if settled < 16_000 || kept < 300 {
+		t.Fatalf("%d rows settle, %d keep their commits", settled, kept)
+	}
+	told := writeBy(t, all, c)
 	page := told[c.pages[0].offset+4:]
 	if _, n := binary.Uvarint(page); page[n] != 0 {
 		t.Error("the clock is not told by its rhythm")
 	}
-	var sizes [2]Sizes
-	for i, data := range [][]byte{plain, told} {
+	var sizes [3]Sizes
+	for i, data := range [][]byte{plain, exact, told} {
 		r, groups, err := open(t, data)
 		if err != nil {
 			t.Fatal(err)
@@ -126,6 +146,9 @@ func TestClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		for k, s := range all {
+			if i < 2 {
+				c.Settle(tables[k]) // as all is by now
+			}
 			if err := sameTable(tables[k], s.table, 2); err != nil {
 				t.Errorf("group %d: %v", k, err)
 			}
@@ -140,10 +163,10 @@ func TestClock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p, c2 := sizes[0].Commits, sizes[1].Commits+sizes[1].Clock
-	t.Logf("bits a row: %.2f by a clock, %.2f without; received %.2f", 8*float64(c2)/32000, 8*float64(p)/32000, 8*float64(sizes[1].Received)/32000)
-	if c2*4 > p*3 || sizes[0].Clock != 0 || sizes[1].Clock == 0 {
-		t.Errorf("commits take %d bytes and the clock %d; %d without one", sizes[1].Commits, sizes[1].Clock, p)
+	p, c2 := sizes[0].Commits, sizes[2].Commits+sizes[2].Clock
+	t.Logf("bits a row: %.2f by seconds, %.2f of these the clock, %.2f without; received %.2f", 8*float64(c2)/32000, 8*float64(sizes[2].Clock)/32000, 8*float64(p)/32000, 8*float64(sizes[2].Received)/32000)
+	if c2*2 > p || sizes[0].Clock != 0 || sizes[2].Clock == 0 {
+		t.Errorf("commits take %d bytes and the clock %d; %d without one", sizes[2].Commits, sizes[2].Clock, p)
 	}
 }
 

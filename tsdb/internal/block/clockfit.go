@@ -43,46 +43,43 @@ func NewRowClock(each func(show func(times []int64, commits []uint64)) error) (*
 	return c, nil
 }
 
-// fit returns the time, in ms, after which commits follow on times such that
-// their numbers are told best: there few different distances are left.
-func (h *hand) fit(times []int64, commits []uint64, scratch []int64) (int64, []int64) {
-	scratch = scratch[:0]
-	for i, t := range times {
-		scratch = append(scratch, h.time(commits[i])-t)
-	}
-	slices.Sort(scratch)
+// fit returns the time, in ms, after which commits follow on times such that far,
+// how far a row is from what the clock says so long after a time, is best told:
+// there few different distances are left. about is how long after its time each row
+// came, about.
+func fit(times []int64, about []int64, far func(i int, t int64) int64) int64 {
+	scratch := slices.Sorted(slices.Values(about))
 	best := scratch[len(scratch)/2] / 100 * 100
-	pairs, scratch := h.alike(times, commits, 0, scratch)
-	if n, _ := h.alike(times, commits, best, scratch); n > pairs {
-		pairs = n
+	alike := func(after int64) int {
+		for i, t := range times {
+			scratch[i] = far(i, t+after)
+		}
+		return pairs(scratch)
+	}
+	most := alike(0)
+	if n := alike(best); n > most {
+		most = n
 	} else {
 		best = 0
 	}
 	for by := int64(800); by >= 100; by /= 2 {
 		for _, try := range []int64{best - by, best + by} {
-			var n int
-			if n, scratch = h.alike(times, commits, try, scratch); n > pairs {
-				best, pairs = try, n
+			if n := alike(try); n > most {
+				best, most = try, n
 			}
 		}
 	}
-	return best, scratch
+	return best
 }
 
-// alike counts how many pairs of distances of the commits from those of the clock
-// are the same.
-func (h *hand) alike(times []int64, commits []uint64, after int64, scratch []int64) (int, []int64) {
-	scratch = scratch[:0]
-	for i, t := range times {
-		n, _ := h.number(t + after) // nothing is read
-		scratch = append(scratch, int64(commits[i]-n))
-	}
-	slices.Sort(scratch)
-	pairs, run := 0, 0
-	for i, d := range scratch {
-		if run++; i+1 == len(scratch) || scratch[i+1] != d {
-			pairs, run = pairs+run*run, 0
+// pairs counts how many pairs of numbers are the same, and sorts them.
+func pairs(ints []int64) int {
+	slices.Sort(ints)
+	n, run := 0, 0
+	for i, d := range ints {
+		if run++; i+1 == len(ints) || ints[i+1] != d {
+			n, run = n+run*run, 0
 		}
 	}
-	return pairs, scratch
+	return n
 }

@@ -109,8 +109,8 @@ func (d *Data) Commits(dst []uint64, times []int64, kinds []uint8) ([]uint64, er
 		return append(dst, d.pack.Commits[d.from:d.from+d.rows]...), nil
 	}
 	s := d.sections[1]
-	if len(s) > 0 && s[0] == commitsByClock {
-		dst, err := d.commitsByClock(dst, s[1:], times, kinds)
+	if len(s) > 0 && (s[0] == commitsByClock || s[0] == commitsBySecond) {
+		dst, err := d.commitsByClock(dst, s[1:], times, kinds, s[0] == commitsBySecond)
 		return dst, d.wrap("commits", err)
 	}
 	var err error
@@ -129,7 +129,7 @@ func (d *Data) Commits(dst []uint64, times []int64, kinds []uint8) ([]uint64, er
 	return dst, nil
 }
 
-func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uint8) ([]uint64, error) {
+func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uint8, seconds bool) ([]uint64, error) {
 	if d.hand.Clock == nil {
 		return dst, errors.New("they are told by a clock, and the block has none")
 	}
@@ -140,25 +140,56 @@ func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uin
 	if n <= 0 {
 		return dst, errors.New("the time after which they follow is cut short")
 	}
+	s = s[n:]
 	var err error
+	var places, above []int64
+	if seconds {
+		if places, above, s, err = readAbove(s, d.rows); err != nil {
+			return dst, err
+		}
+	}
 	if d.came, err = d.cameFor(d.came[:0], times, kinds); err != nil {
 		return dst, err
 	}
-	if d.ints, err = codec.ReadInts(d.ints[:0], s[n:], d.rows); err != nil {
+	if d.ints, err = codec.ReadInts(d.ints[:0], s, d.rows); err != nil {
 		return dst, err
 	}
+	from := len(dst)
 	for i, t := range d.came {
 		if kinds != nil && kinds[i] != rows.Human {
 			dst = append(dst, 0)
 			continue
 		}
-		base, err := d.hand.number(t + after)
+		t += after
+		by := d.ints[i]
+		if seconds {
+			t, by = (floorDiv(t, secondLen)+by)*secondLen, 0
+		}
+		base, err := d.hand.number(t)
 		if err != nil {
 			return dst, err
 		}
-		dst = append(dst, base+uint64(d.ints[i]))
+		dst = append(dst, base+uint64(by))
+	}
+	for i, p := range places {
+		if kinds == nil || kinds[p] == rows.Human {
+			dst[from+int(p)] += uint64(above[i])
+		}
 	}
 	return dst, nil
+}
+
+// readAbove reads which of so many rows came by a commit above the first of their
+// second, and by how many; s is what follows.
+func readAbove(data []byte, rows int) (places, above []int64, s []byte, err error) {
+	n, size := binary.Uvarint(data)
+	if size <= 0 || n > uint64(rows) {
+		return nil, nil, nil, fmt.Errorf("%d of %d rows are not by the first commit of their second", n, rows)
+	}
+	if data = data[size:]; n == 0 {
+		return nil, nil, data, nil
+	}
+	return readPlaced(data, int(n), rows)
 }
 
 // cameFor appends when rows came, as far as that is known; if kinds is not nil at

@@ -89,27 +89,38 @@ func readLate(data []byte, known int) (places, by []int64, s []byte, err error) 
 	if r.err != nil || n > uint64(known) {
 		return nil, nil, nil, fmt.Errorf("%d of %d are late", n, known)
 	}
-	first, rest, ok := cutBytes(r.data)
-	second, s, more := cutBytes(rest)
-	if !ok || !more {
-		return nil, nil, nil, errors.New("which are late is cut short")
-	}
-	if places, err = codec.ReadInts(nil, first, int(n)); err != nil {
+	if places, by, s, err = readPlaced(r.data, int(n), known); err != nil {
 		return nil, nil, nil, err
 	}
-	if by, err = codec.ReadInts(nil, second, int(n)); err != nil {
+	for i := range by {
+		by[i] *= int64(interval)
+	}
+	return places, by, s, nil
+}
+
+// readPlaced reads n places among so many, and a number for each, behind their
+// bytes; s is what follows.
+func readPlaced(data []byte, n, among int) (places, numbers []int64, s []byte, err error) {
+	first, rest, ok := cutBytes(data)
+	second, s, more := cutBytes(rest)
+	if !ok || !more {
+		return nil, nil, nil, errors.New("places are cut short")
+	}
+	if places, err = codec.ReadInts(nil, first, n); err != nil {
+		return nil, nil, nil, err
+	}
+	if numbers, err = codec.ReadInts(nil, second, n); err != nil {
 		return nil, nil, nil, err
 	}
 	at := int64(0)
 	for i, p := range places {
-		if p < 0 || p >= int64(known)-at {
-			return nil, nil, nil, fmt.Errorf("number %d of those late is %d after %d of %d", i, p, at, known)
+		if p < 0 || p >= int64(among)-at {
+			return nil, nil, nil, fmt.Errorf("place %d is %d after %d of %d", i, p, at, among)
 		}
 		at += p
 		places[i] = at
-		by[i] *= int64(interval)
 	}
-	return places, by, s, nil
+	return places, numbers, s, nil
 }
 
 // cutBytes cuts off bytes behind their count.

@@ -134,11 +134,12 @@ func (l *Log) Time(number uint64) (quantrac.Millis, error) {
 	return 0, quantrac.Errorf(quantrac.NotFound, "commit %d changed nothing in the store", number)
 }
 
-// AsOf returns the number of the last commit whose Time is not after t, 0 for
-// none. For whole seconds it is the same before files are merged and after.
+// AsOf returns the number of the last commit whose Time is not after t, rounded
+// down to a second, 0 for none. It is the same before files are merged and after.
 func (l *Log) AsOf(t quantrac.Millis) (uint64, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	t = -UpToSecond(-t)
 	// The first commit after t, sought from the newest piece backwards.
 	if len(l.tail) > 0 && l.tail[0].Time <= t {
 		i := sort.Search(len(l.tail), func(i int) bool { return l.tail[i].Time > t })
