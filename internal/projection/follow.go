@@ -13,7 +13,7 @@ import (
 const (
 	batchEntries = 512
 	batchBytes   = 4 << 20
-	holdBytes    = 4 << 20
+	holdBytes    = 16 << 20 // of segments of 64 MiB: to advance it is a transaction that is synced
 )
 
 // follow applies entries in batches: up to the journal's present end, or for
