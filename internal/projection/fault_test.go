@@ -150,7 +150,7 @@ func TestReaderInTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	more := func() {
-		for range 30 {
+		for range 90 {
 			put(t, j, quantrac.RecordRegistry, strings.Repeat("x", 200_000))
 		}
 		if err := p.CatchUp(ctx, j); err != nil {

@@ -113,14 +113,18 @@ func floorDiv(a, b int64) int64 {
 // came by the first commit of its second: what was known at the end of a second is
 // the same by it, and the order of the messages of a second, which nothing
 // predicts, would be most of what is kept of them. All other rows keep their
-// commits, by which they count before one another. Of a clock that does not go by
-// seconds, or of none, rows stay as they are.
+// commits, by which they count before one another, and so do those that were made
+// when the clock does not go. Of a clock that does not go by seconds, or of none, rows
+// stay as they are.
 func (c *Clock) Settle(t *rows.Table) {
 	if c == nil || !c.seconds {
 		return
 	}
 	h := hand{Clock: c}
 	for i, at := range t.Times {
+		if n := t.Commits[i]; n < c.pages[0].number || n >= c.end {
+			continue
+		}
 		if t.Kinds[i] == rows.Reading && (i == 0 || t.Times[i-1] != at) && (i+1 == len(t.Times) || t.Times[i+1] != at) {
 			_, t.Commits[i] = h.second(t.Commits[i])
 		}
