@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"quantrac"
+	"quantrac/tsdb"
 )
 
 // moments sum up a series so that the regression line through any of its windows
@@ -24,6 +25,7 @@ type moments struct {
 	unit   float64 // of values
 	spread int     // by how many powers of two values lie apart
 	ok     bool    // else the values are not of a size, or not finite
+	even   bool    // every window is inSeconds, and none comes to more than 63 bits of variance
 }
 
 // sums are those of times x in seconds, of values y in units, and of their products.
@@ -46,36 +48,65 @@ const (
 	spanBits = 20
 )
 
-// set sums a series up.
-func (m *moments) set(times []quantrac.Millis, values []float64) {
+// set sums up a series whose windows have a width. It says whether all values are of a
+// size.
+func (m *moments) set(times []quantrac.Millis, values []float64, width quantrac.Millis) bool {
 	n := len(times)
+	if m.ok, m.even = m.size(values), false; !m.ok {
+		return false
+	}
 	m.seconds, m.since = slices.Grow(m.seconds[:0], n)[:n], slices.Grow(m.since[:0], n)[:n]
 	m.before = slices.Grow(m.before[:0], n+1)[:n+1]
-	m.ok = m.size(values)
-	least := math.Float64bits(m.unit)>>mantissaBits + mantissaBits
 	m.before[0] = sums{}
+	from, at := m.sumTimes(times)
+	m.sumValues(values)
+	few, span := bits.Len(uint(n)), bits.Len64(uint64(width/1000))
+	m.even = from == 0 && span <= spanBits && m.fits(uint64(n)) && 2*few+2*span < 64 && few+bits.Len64(uint64(at)) < 64
+	return true
+}
+
+// sumTimes sums up times. It returns the first sample from which on all up to the last
+// are whole seconds apart, and when that is.
+func (m *moments) sumTimes(times []quantrac.Millis) (from int, at int64) {
+	if len(times) == 0 {
+		return 0, 0
+	}
+	last := times[0]
 	var x, xx uint64
-	var y, xy whole
-	from, at := 0, int64(0)
+	seconds, since, after := m.seconds[:len(times)], m.since[:len(times)], m.before[1:][:len(times)]
 	for i, t := range times {
-		if i > 0 {
-			between := int64(t - times[i-1])
-			seconds := between / 1000
-			if seconds*1000 != between {
-				from = i
-			}
-			at += seconds
+		between := int64(t - last)
+		last = t
+		sec := between / 1000
+		if sec*1000 != between {
+			from = i
 		}
-		m.seconds[i], m.since[i] = at, from
+		at += sec
+		seconds[i], since[i] = at, from
 		x, xx = x+uint64(at), xx+uint64(at*at)
-		if v := values[i]; m.ok && v != 0 {
+		after[i].x, after[i].xx = x, xx
+	}
+	return from, at
+}
+
+// sumValues sums up values, and their products with the times that have been.
+func (m *moments) sumValues(values []float64) {
+	least := math.Float64bits(m.unit)>>mantissaBits + mantissaBits
+	var y, xy whole
+	seconds, after := m.seconds[:len(values)], m.before[1:][:len(values)]
+	for i, v := range values {
+		if v != 0 {
 			v := wholeOf(v, least)
-			y, xy = y.plus(v), xy.plus(v.times(uint64(at)))
+			y, xy = y.plus(v), xy.plus(v.times(uint64(seconds[i])))
 		}
-		next := &m.before[i+1]
-		next.x, next.xx = x, xx
+		next := &after[i]
 		next.y.hi, next.y.lo, next.xy.hi, next.xy.lo = y.hi, y.lo, xy.hi, xy.lo
 	}
+}
+
+// fits says whether sums of windows of n samples keep within 128 bits.
+func (m *moments) fits(n uint64) bool {
+	return 2*bits.Len64(n)+m.spread+mantissaBits+1+spanBits <= 126
 }
 
 // size finds the unit of values, and says whether they are of a size.
@@ -103,14 +134,44 @@ func (m *moments) inSeconds(lo, hi int) bool {
 	return m.since[hi-1] <= lo && m.seconds[hi-1]-m.seconds[lo] <= 1<<spanBits
 }
 
-// slope returns the slope per second of the regression line through the samples from
-// lo to before hi, which are inSeconds and at least two: the exact one but for three
-// roundings. ok is false where that may go beyond 128 bits.
+// slopes works out the slopes of the windows of a width that end at a time and every step
+// after it: per second, of the regression lines through their samples, exact but for
+// three roundings. The series is even.
+func (m *moments) slopes(out *tsdb.Folded, times []quantrac.Millis, end, step, width quantrac.Millis) {
+	before, counts, values := m.before, out.Counts, out.Values[:len(out.Counts)]
+	lo, hi := 0, 0
+	for k := range counts {
+		for hi < len(times) && times[hi] <= end {
+			hi++
+		}
+		for lo < hi && times[lo] <= end-width {
+			lo++
+		}
+		end += step
+		out.Widest, out.Last = max(out.Widest, hi-lo), hi-lo
+		if hi-lo < 2 {
+			counts[k] = 0
+			continue
+		}
+		a, b := &before[lo], &before[hi]
+		n, x := uint64(hi-lo), b.x-a.x
+		// All of it but x may wrap around, and comes out right where the result has
+		// room, from wherever times are counted.
+		variance := n*(b.xx-a.xx) - x*x
+		covariance := b.xy.minus(a.xy).times(n).minus(b.y.minus(a.y).times(x))
+		size, sign := covariance.size()
+		counts[k], values[k] = 1, size.nearest(sign)*m.unit/float64(int64(variance))
+	}
+}
+
+// slope is slopes of the samples from lo to before hi, which are at least two. ok is false
+// where sums may go beyond 128 bits, or samples are not inSeconds.
 func (m *moments) slope(lo, hi int) (slope float64, ok bool) {
-	n, first := uint64(hi-lo), uint64(m.seconds[lo])
-	if !m.ok || 2*bits.Len64(n)+m.spread+mantissaBits+1+spanBits > 126 {
+	n := uint64(hi - lo)
+	if !m.ok || !m.inSeconds(lo, hi) || !m.fits(n) {
 		return 0, false
 	}
+	first := uint64(m.seconds[lo])
 	a, b := &m.before[lo], &m.before[hi]
 	y := b.y.minus(a.y)
 	xy := b.xy.minus(a.xy).minus(y.times(first)) // counted from the first of them
@@ -134,8 +195,8 @@ func wholeOf(v float64, least uint64) whole {
 	b := math.Float64bits(v)
 	m, sign := int64(b&(1<<mantissaBits-1)|1<<mantissaBits), int64(b)>>63
 	m = m ^ sign - sign
-	shift := b>>mantissaBits&exponentMask - least
-	return whole{uint64(m >> (64 - shift)), uint64(m) << shift}
+	shift := b>>mantissaBits&exponentMask - least // at most maxSpread
+	return whole{uint64(m >> 1 >> (63 - shift&63)), uint64(m) << (shift & 63)}
 }
 
 func product(a, b uint64) whole {
@@ -163,19 +224,28 @@ func (a whole) times(n uint64) whole {
 
 // float returns the nearest float64.
 func (a whole) float() float64 {
-	sign := 1.0
-	if int64(a.hi) < 0 {
-		a, sign = whole{}.minus(a), -1
-	}
+	size, sign := a.size()
+	return size.nearest(sign)
+}
+
+// size returns a number without its sign, which is all ones for a negative one, else 0.
+func (a whole) size() (size whole, sign uint64) {
+	sign = uint64(int64(a.hi) >> 63)
+	return whole{a.hi ^ sign, a.lo ^ sign}.minus(whole{sign, sign}), sign
+}
+
+// nearest returns the float64 that is nearest to a number of a sign, of 127 bits at most.
+func (a whole) nearest(sign uint64) float64 {
+	power := uint64(1023 + 64)
 	if a.hi == 0 {
-		return sign * float64(a.lo)
+		a.hi, a.lo, power = a.lo>>1, a.lo<<63, 1023+1
 	}
-	// The upper 64 bits; of the others only whether there are any can matter to how
+	// The upper 63 bits; of the others only whether there are any can matter to how
 	// these are rounded.
-	z := uint(bits.LeadingZeros64(a.hi))
-	top := a.hi<<z | a.lo>>(64-z)
+	z := bits.LeadingZeros64(a.hi<<1) & 63
+	top := a.hi<<z | a.lo>>1>>(63-z)
 	if a.lo<<z != 0 {
 		top |= 1
 	}
-	return sign * float64(top) * float64(uint64(1)<<(63-z)) * 2
+	return float64(int64(top)) * math.Float64frombits((power-uint64(z))<<mantissaBits|sign<<63)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"quantrac"
+	"quantrac/tsdb"
 )
 
 // TestSlopes: the slope of a window is the exact one but for its last places, whatever
@@ -30,7 +31,7 @@ func TestSlopes(t *testing.T) {
 		func() quantrac.Millis { return 300_000_000 }, // soon too far apart
 	}
 	var m moments
-	used := 0
+	used, even := 0, 0
 	for range 3000 {
 		n := 2 + rnd.IntN(60)
 		times, values := make([]quantrac.Millis, n), make([]float64, n)
@@ -39,13 +40,16 @@ func TestSlopes(t *testing.T) {
 			times[i], values[i] = at, kind()
 			at += step()
 		}
-		m.set(times, values)
+		width := 1000 + quantrac.Millis(rnd.Int64N(int64(times[n-1]-times[0]+1)))
+		if m.set(times, values, width) != m.ok {
+			t.Fatalf("%v: set does not say that they are of a size", values)
+		}
+		if m.even {
+			even += sameSlopes(t, &m, times, values, quantrac.Millis(1+rnd.Int64N(3*int64(width))), width)
+		}
 		for range 10 {
 			lo := rnd.IntN(n - 1)
 			hi := lo + 2 + rnd.IntN(n-lo-1)
-			if !m.inSeconds(lo, hi) {
-				continue
-			}
 			got, ok := m.slope(lo, hi)
 			if !ok {
 				continue
@@ -60,9 +64,42 @@ func TestSlopes(t *testing.T) {
 			}
 		}
 	}
-	if used < 10_000 {
-		t.Errorf("only %d of 30000 windows were summed up", used)
+	if used < 10_000 || even < 5000 {
+		t.Errorf("only %d of 30000 windows were summed up, and %d of even series", used, even)
 	}
+}
+
+// sameSlopes wants the slopes of an even series' windows to be those of the windows by
+// themselves, and returns how many there are.
+func sameSlopes(t *testing.T, m *moments, times []quantrac.Millis, values []float64, step, width quantrac.Millis) (n int) {
+	const windows = 50
+	w := window{times: times, values: values}
+	out := tsdb.Folded{Counts: make([]uint32, windows), Values: make([]float64, windows)}
+	for k := range out.Counts {
+		out.Counts[k] = 7 // of the series before
+	}
+	first, widest := times[0]-width, 0
+	m.slopes(&out, times, first, step, width)
+	for k := range windows {
+		w.move(first+quantrac.Millis(k)*step, width)
+		widest = max(widest, w.hi-w.lo)
+		want, count := 0.0, uint32(0)
+		if w.hi-w.lo > 1 {
+			var ok bool
+			if want, ok = m.slope(w.lo, w.hi); !ok {
+				t.Fatalf("%v at %v: no slope by itself", values, times)
+			}
+			count = 1
+			n++
+		}
+		if out.Counts[k] != count || count > 0 && math.Float64bits(out.Values[k]) != math.Float64bits(want) {
+			t.Fatalf("%v at %v, window %d: %d slopes, %v, want %d, %v", values, times, k, out.Counts[k], out.Values[k], count, want)
+		}
+	}
+	if last := w.hi - w.lo; out.Widest != widest || out.Last != last {
+		t.Fatalf("%v: %d samples at most and %d at last, want %d and %d", times, out.Widest, out.Last, widest, last)
+	}
+	return n
 }
 
 func exactSlope(times []quantrac.Millis, values []float64) *big.Rat {

@@ -116,13 +116,20 @@ func (e *evaluation) scan(ctx context.Context) error {
 
 // slide moves a window over a series and says whether it ever held a sample.
 func (e *evaluation) slide(w *window, out *tsdb.Folded, first quantrac.Millis, s *tsdb.Series) bool {
-	w.times, w.values = dropStale(s.Times, s.Values)
+	w.times, w.values = s.Times, s.Values
 	w.lo, w.hi = 0, 0
-	if e.function.timed {
-		w.moments.set(w.times, w.values)
+	if !e.function.timed || !w.moments.set(w.times, w.values, e.width) { // no marker is of a size
+		w.times, w.values = dropStale(s.Times, s.Values)
+		if e.function.timed && len(w.times) < len(s.Times) {
+			w.moments.set(w.times, w.values, e.width)
+		}
+	}
+	out.Widest, out.Last = 0, 0
+	if e.function.timed && w.moments.even {
+		w.moments.slopes(out, w.times, first, e.step, e.width)
+		return out.Widest > 0
 	}
 	clear(out.Counts)
-	out.Widest, out.Last = 0, 0
 	for k := range e.steps {
 		w.move(first+quantrac.Millis(k)*e.step, e.width)
 		if out.Last = w.hi - w.lo; out.Last == 0 {

@@ -96,10 +96,8 @@ func (w *window) slope() (float64, bool) {
 	if w.hi-w.lo < 2 {
 		return 0, false
 	}
-	if w.moments.inSeconds(w.lo, w.hi) {
-		if v, ok := w.moments.slope(w.lo, w.hi); ok {
-			return v, true
-		}
+	if v, ok := w.moments.slope(w.lo, w.hi); ok {
+		return v, true
 	}
 	return w.slopeOfParts(), true
 }
