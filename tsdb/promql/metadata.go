@@ -71,7 +71,7 @@ func (j *joiner) merged(id quantrac.Labels, nameless bool) quantrac.Labels {
 		return id
 	}
 	if n := len(id) + len(meta); cap(j.labels)-len(j.labels) < n {
-		j.labels = make(quantrac.Labels, 0, max(1024, n))
+		j.labels = make(quantrac.Labels, 0, max(min(2*cap(j.labels), 1024), 64, n))
 	}
 	from := len(j.labels)
 	for len(id) > 0 || len(meta) > 0 {

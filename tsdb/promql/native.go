@@ -60,7 +60,7 @@ type evaluation struct {
 	grid
 	registry uint64 // last commit of the registry before anything was asked of it
 	sink     sink
-	columns  columns // of the series at hand
+	columns  *columns // of the series at hand
 	budget   budget
 	notes    annotations.Annotations
 	noted    map[string]bool // metrics that have got their remark
@@ -88,7 +88,7 @@ func (v *view) native(ctx context.Context, expr parser.Expr, g grid, mem *memory
 	e := &evaluation{
 		registry: registry,
 		reading:  &reading{view: v, sel: &sel, join: newJoiner(v.reg, sel.registryAt)},
-		shape:    s, grid: g, budget: budget{most: v.maxSamples},
+		shape:    s, grid: g, columns: &mem.shown, budget: budget{most: v.maxSamples},
 	}
 	e.take, e.reuse, e.far = e.newest, true, max(v.lookback, s.width)
 	if e.reach = e.stale; s.call != nil {

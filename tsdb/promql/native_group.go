@@ -160,7 +160,7 @@ func labelOf(id, meta quantrac.Labels, name string) string {
 }
 
 func (g *groups) finish() error {
-	var c columns
+	c := &g.out.shown
 	for _, group := range g.list {
 		c.reset(g.out.grid.steps)
 		for k := range group.cells {
@@ -168,7 +168,7 @@ func (g *groups) finish() error {
 				c.set(k, cell.result(g.op))
 			}
 		}
-		if err := g.out.add(group.labels, c); err != nil {
+		if err := g.out.add(group.labels, *c); err != nil {
 			return err
 		}
 	}

@@ -180,7 +180,7 @@ func (e *evaluation) newest(id quantrac.Labels, times []quantrac.Millis, values 
 		}
 		at += e.step
 	}
-	return e.emit(id, e.columns, 0, 0)
+	return e.emit(id, *e.columns, 0, 0)
 }
 
 // latest evaluates a last_over_time at one time from the table of last values.
@@ -210,7 +210,7 @@ func (e *evaluation) latest(ctx context.Context, t quantrac.Millis) error {
 			continue
 		}
 		e.columns.set(0, l.value)
-		if err := e.emit(l.id, e.columns, 0, 0); err != nil {
+		if err := e.emit(l.id, *e.columns, 0, 0); err != nil {
 			return err
 		}
 	}

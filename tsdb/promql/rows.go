@@ -112,6 +112,7 @@ func (s *rowSink) finish() error { return nil }
 // memory is what results are made in, and the list of rows. It is used again when
 // the answer has been used.
 type memory struct {
+	shown  columns // by the series at hand
 	list   []row
 	values arena[float64]
 	steps  arena[uint32]

@@ -220,7 +220,7 @@ func (e *evaluation) mend(ctx context.Context, st *standing, w tsdb.Windows) (ok
 				e.columns.set(k, v)
 			}
 		}
-		if err := out.add(g.labels, e.columns); err != nil {
+		if err := out.add(g.labels, *e.columns); err != nil {
 			return false, err
 		}
 	}
