@@ -25,7 +25,7 @@ test: ## all tests (under 10 minutes on 2 cores)
 	$(GO) test -timeout 10m ./...
 
 race: ## the concurrent packages under the race detector
-	$(GO) test -race -timeout 20m ./internal/journal/... ./internal/projection/... ./internal/backup/... ./tsdb/ ./collector/... ./devices/... ./alerting/... ./forecast/ ./dashboards/
+	$(GO) test -race -timeout 20m ./internal/journal/... ./internal/projection/... ./internal/backup/... ./tsdb/ ./tsdb/promql/ ./collector/... ./devices/... ./alerting/... ./forecast/ ./dashboards/
 
 lint: ## formatting, vet, staticcheck, module files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

@@ -176,7 +176,7 @@ func (w *applier) fetch(h *head, from int) {
 		}
 	}
 	for _, g := range w.groups[from:w.warm] {
-		if g.more != nil {
+		if g.count > 1 { // more is there, then, and was not made by a reader just now
 			for _, s := range g.more.series {
 				w.word += s.last
 			}
