@@ -189,7 +189,7 @@ func newStamps(g grid, d *digits) *stamps {
 func (s *stamps) keep() {
 	if s.whole {
 		s.short = make([][2]uint64, s.steps)
-		s.makeShort(s.short, func(k int) int { return k })
+		s.makeShort(s.short, &row{}, 0)
 		return
 	}
 	s.kept = make([]stamp, s.steps)
@@ -207,13 +207,13 @@ func (s *stamps) make(into *stamp, k int) {
 	}
 }
 
-// makeShort makes stamps where all are short, those of the steps that step says. Of
-// most of them the upper six digits are those of the one before.
-func (s *stamps) makeShort(into [][2]uint64, step func(i int) int) {
+// makeShort makes stamps where all are short, those of the steps of a row from its i-th
+// on. Of most of them the upper six digits are those of the one before.
+func (s *stamps) makeShort(into [][2]uint64, r *row, i int) {
 	start, by := uint64(s.start)/1000, uint64(s.step)/1000
 	base, ready := uint64(0), [2]uint64{}
-	for i := range into {
-		seconds := start + by*uint64(step(i))
+	for k := range into {
+		seconds := start + by*uint64(r.step(i+k))
 		lower := seconds - base
 		if lower >= 1e4 {
 			upper := seconds / 1e4
@@ -222,7 +222,7 @@ func (s *stamps) makeShort(into [][2]uint64, step func(i int) int) {
 			text := eightDigits(upper) >> 16
 			ready = [2]uint64{'"' | ']'<<8 | ','<<16 | '['<<24 | text<<32, text>>32 | ','<<48 | '"'<<56}
 		}
-		into[i] = [2]uint64{ready[0], ready[1] | fourDigits(lower)<<16}
+		into[k] = [2]uint64{ready[0], ready[1] | fourDigits(lower)<<16}
 	}
 }
 
@@ -261,7 +261,7 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 		}
 		var times [blockPoints][2]uint64
 		if s.short == nil {
-			s.makeShort(times[:to-from], func(i int) int { return r.step(from + i) })
+			s.makeShort(times[:to-from], r, from)
 		} else {
 			for i, k := range r.steps[from:to] {
 				times[i] = s.short[k]
