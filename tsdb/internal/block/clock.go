@@ -38,7 +38,8 @@ type Clock struct {
 }
 
 // clockPage is some ticks, read together when one is asked for and then kept:
-// 8 bytes for each, of which there is one for sixteen commits.
+// 8 bytes for each, of which there is one for sixteen commits, of a clock that goes by
+// seconds as many as two for three.
 type clockPage struct {
 	offset int64
 	size   uint32
@@ -228,6 +229,11 @@ func (h *hand) number(t int64) (uint64, error) {
 	if rest < 0 {
 		at, rest = at-1, rest+h.step
 	}
+	return h.within(at, rest)
+}
+
+// within is number of the time that lies so many ms after the beginning of a step.
+func (h *hand) within(at, rest int64) (uint64, error) {
 	page := h.page
 	if h.ticks == nil || at < h.pages[page].step || page+1 < len(h.pages) && at >= h.pages[page+1].step {
 		page = sort.Search(len(h.pages), func(i int) bool { return h.pages[i].step > at }) - 1
@@ -238,11 +244,14 @@ func (h *hand) number(t int64) (uint64, error) {
 	p := h.pages[page]
 	d := uint64(at) - uint64(p.step)
 	i := h.find(d)
-	to := h.next(i)
 	if uint64(h.ticks[i].step) != d {
-		return to, nil
+		return h.next(i), nil
 	}
 	from := p.number + uint64(h.ticks[i].number)
+	if rest == 0 {
+		return from, nil
+	}
+	to := h.next(i)
 	if to-from < 1<<32 { // as in every file that is whole
 		return from + (to-from)*uint64(rest)/uint64(h.step), nil
 	}

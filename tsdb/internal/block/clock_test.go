@@ -374,6 +374,10 @@ func TestClockDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.hand = hand{Clock: &Clock{step: 2000, pages: d.hand.pages, end: d.hand.end, read: d.hand.read}}
+	if _, err := d.Commits(nil, times, nil); quantrac.KindOf(err) != quantrac.Corrupt || !strings.Contains(err.Error(), "steps of 2000 ms") {
+		t.Errorf("by a clock of other steps: %v", err)
+	}
 	d.hand = hand{}
 	if _, err := d.Commits(nil, times, nil); quantrac.KindOf(err) != quantrac.Corrupt || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("without its clock: %v", err)
@@ -412,7 +416,11 @@ func FuzzTicks(f *testing.F) {
 // rows of messages.
 func BenchmarkCommits(b *testing.B) {
 	all, commits := network(50, 1440, 1)
-	r, groups, err := open(b, writeBy(b, all, clockFor(b, 72_000, commits)))
+	c := clockFor(b, 72_000, commits)
+	for _, s := range all {
+		c.Settle(s.table)
+	}
+	r, groups, err := open(b, writeBy(b, all, c))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -133,6 +133,9 @@ func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uin
 	if d.hand.Clock == nil {
 		return dst, errors.New("they are told by a clock, and the block has none")
 	}
+	if seconds && d.hand.step != secondLen {
+		return dst, fmt.Errorf("they are told by their seconds, and the clock goes by steps of %d ms", d.hand.step)
+	}
 	if kinds != nil && !slices.Contains(kinds, rows.Human) {
 		return append(dst, make([]uint64, d.rows)...), nil
 	}
@@ -160,16 +163,17 @@ func (d *Data) commitsByClock(dst []uint64, s []byte, times []int64, kinds []uin
 			dst = append(dst, 0)
 			continue
 		}
-		t += after
-		by := d.ints[i]
+		var n uint64
 		if seconds {
-			t, by = (floorDiv(t, secondLen)+by)*secondLen, 0
+			n, err = d.hand.within(floorDiv(t+after, secondLen)+d.ints[i], 0)
+		} else {
+			n, err = d.hand.number(t + after)
+			n += uint64(d.ints[i])
 		}
-		base, err := d.hand.number(t)
 		if err != nil {
 			return dst, err
 		}
-		dst = append(dst, base+uint64(by))
+		dst = append(dst, n)
 	}
 	for i, p := range places {
 		if kinds == nil || kinds[p] == rows.Human {
