@@ -77,7 +77,9 @@ func (r *runner) query(a args, ms []*quantrac.Matcher) (tsdb.Query, error) {
 	if err != nil {
 		return q, err
 	}
-	q.AsOfCommit = r.endOfSecond(uint64(commit))
+	if commit != 0 {
+		q.AsOfCommit = r.endOfSecond(uint64(commit))
+	}
 	if q.MaxSeries, err = a.number("max-series"); err != nil {
 		return q, err
 	}
