@@ -141,13 +141,12 @@ func (c *Clock) tick(at int64, number uint64) {
 	c.end = number + 1
 	if len(c.pages) > 0 {
 		p := c.pages[len(c.pages)-1]
-		ticks := *p.ticks.Load()
-		if at <= p.step+int64(ticks[len(ticks)-1].step) {
+		ticks := p.ticks.Load() // nobody else has them yet
+		if at <= p.step+int64((*ticks)[len(*ticks)-1].step) {
 			return
 		}
-		if d, n := uint64(at-p.step), number-p.number; len(ticks) < clockPageLen && d <= math.MaxUint32 && n <= math.MaxUint32 {
-			ticks = append(ticks, tick{uint32(d), uint32(n)})
-			p.ticks.Store(&ticks)
+		if d, n := uint64(at-p.step), number-p.number; len(*ticks) < clockPageLen && d <= math.MaxUint32 && n <= math.MaxUint32 {
+			*ticks = append(*ticks, tick{uint32(d), uint32(n)})
 			return
 		}
 	}
