@@ -14,7 +14,8 @@
 //
 //   - A batch is seen whole or not at all, and a Select sees one state from its
 //     first series to its last, whatever is appended, flushed or merged
-//     meanwhile.
+//     meanwhile. As of an old commit that was not the last of its second see
+//     Query.AsOfCommit.
 //   - Late data of any age is taken in and seen at once.
 //   - A reading sent again changes nothing, whichever earlier value it equals.
 //   - Values come back bit for bit, NaN payloads and negative zero included.

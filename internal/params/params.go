@@ -60,9 +60,10 @@ func AsOf(v url.Values) (quantrac.Millis, error) {
 	return t, err
 }
 
-// Knowledge makes an as-of of a time: readers take 0 for "now", and nothing was
-// committed at or before 1970.
-func Knowledge(t quantrac.Millis) quantrac.Millis { return max(t, 1) }
+// Knowledge makes an as-of of a time, which counts in whole seconds, rounded down, as
+// the store's does: readers take 0 for "now", and nothing was committed at or before
+// 1970.
+func Knowledge(t quantrac.Millis) quantrac.Millis { return max(t-t%1000, 1) }
 
 // NowOnly refuses what is asked as of an earlier time.
 func NowOnly(next http.Handler) http.Handler {

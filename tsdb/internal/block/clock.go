@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"sync/atomic"
+	"weak"
 
 	"quantrac"
 	"quantrac/tsdb/internal/codec"
@@ -37,15 +38,17 @@ type Clock struct {
 	used    bool // by a chunk
 }
 
-// clockPage is some ticks, read together when one is asked for and then kept:
-// 8 bytes for each, of which there is one for sixteen commits, of a clock that goes by
-// seconds as many as two for three.
+// clockPage is some ticks, read together when one is asked for and then at hand until
+// memory is looked through: 8 bytes for each, of which there is one for sixteen
+// commits, of a clock that goes by seconds as many as two for three. Who reads years
+// of blocks has their clocks one after the other.
 type clockPage struct {
 	offset int64
 	size   uint32
 	step   int64  // of the first tick, counted from 1970
 	number uint64 // of its first commit
-	ticks  atomic.Pointer[[]tick]
+	ticks  atomic.Pointer[[]tick]               // of a clock that is being made
+	seen   atomic.Pointer[weak.Pointer[[]tick]] // of one that is read, nil until then
 }
 
 // tick says by how much a step and the number of its first commit are above
@@ -161,11 +164,17 @@ func (c *Clock) ticks(p *clockPage) ([]tick, error) {
 	if t := p.ticks.Load(); t != nil {
 		return *t, nil
 	}
+	if w := p.seen.Load(); w != nil {
+		if t := w.Value(); t != nil {
+			return *t, nil
+		}
+	}
 	t, err := c.read(p)
 	if err != nil {
 		return nil, err
 	}
-	p.ticks.Store(&t)
+	w := weak.Make(&t)
+	p.seen.Store(&w)
 	return t, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -316,6 +317,45 @@ func TestClockNumbers(t *testing.T) {
 	for _, q := range []int64{math.MinInt64, -1 << 60, 0, 1 << 60, math.MaxInt64} {
 		if n, err := h.number(q); err != nil || n < commits[0].Number || n > c.end {
 			t.Errorf("at %d: %d, %v", q, n, err)
+		}
+	}
+}
+
+// Ticks that were read go with the memory of others, and are read again.
+func TestClockForgets(t *testing.T) {
+	all, commits := network(40, 200, 1)
+	c := clockFor(t, 8000, commits)
+	for _, s := range all {
+		c.Settle(s.table)
+	}
+	r, groups, err := open(t, writeBy(t, all, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		tables, err := readAll(r, groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, s := range all {
+			if err := sameTable(tables[k], s.table, 2); err != nil {
+				t.Errorf("group %d: %v", k, err)
+			}
+		}
+		held := func() (n int) {
+			for _, p := range r.index.clock.pages {
+				if w := p.seen.Load(); w != nil && w.Value() != nil {
+					n++
+				}
+			}
+			return n
+		}
+		if held() == 0 {
+			t.Error("no page of the clock is at hand after reading")
+		}
+		runtime.GC()
+		if n := held(); n > 0 {
+			t.Errorf("%d pages of the clock are held", n)
 		}
 	}
 }
