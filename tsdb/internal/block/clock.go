@@ -45,8 +45,8 @@ type Clock struct {
 type clockPage struct {
 	offset int64
 	size   uint32
-	step   int64  // of the first tick, counted from 1970
-	number uint64 // of its first commit
+	step   int64                                // of the first tick, counted from 1970
+	number uint64                               // of its first commit
 	ticks  atomic.Pointer[[]tick]               // of a clock that is being made
 	seen   atomic.Pointer[weak.Pointer[[]tick]] // of one that is read, nil until then
 }
