@@ -23,7 +23,7 @@ type exportCmd struct {
 	Match     []string `sep:"none" placeholder:"SELECTOR" help:"PromQL selector of what to export; give it several times for more. By default everything."`
 	Start     string   `placeholder:"TIME" help:"Leave out what is before this time."`
 	End       string   `placeholder:"TIME" help:"Leave out what is after this time."`
-	AsOf      string   `name:"asof" placeholder:"TIME" help:"What was known at this time."`
+	AsOf      string   `name:"asof" placeholder:"TIME" help:"What was known at this time, to the second."`
 	Revisions bool     `help:"Every revision of every value, with commit, author and reason: an archive."`
 	Out       string   `default:"-" placeholder:"FILE" help:"Where to write; - for standard output."`
 	Resume    bool     `help:"Go on with FILE.partial that an interrupted export has left. Parquet begins anew."`
