@@ -16,8 +16,9 @@ import (
 
 // Version of the format that Writer writes. Reader reads it and all before it:
 // version 1 has no days, version 2 no packs, version 3 no clock, until version 4
-// pages of days were others, and version 5 has no numbers told by their rhythm, no
-// values that were learnt, and chunks of maxChunkRows at most.
+// pages of days were others, version 5 has no numbers told by their rhythm, no
+// values that were learnt, and chunks of maxChunkRows at most, and version 6 no commits
+// told by their second.
 const Version = 7
 
 const (

@@ -126,11 +126,10 @@ func (c *Clock) Settle(t *rows.Table) {
 	}
 	h := hand{Clock: c}
 	for i, at := range t.Times {
-		if n := t.Commits[i]; n < c.pages[0].number || n >= c.end {
-			continue
-		}
-		if t.Kinds[i] == rows.Reading && (i == 0 || t.Times[i-1] != at) && (i+1 == len(t.Times) || t.Times[i+1] != at) {
-			_, t.Commits[i] = h.second(t.Commits[i])
+		n := t.Commits[i]
+		alone := (i == 0 || t.Times[i-1] != at) && (i+1 == len(t.Times) || t.Times[i+1] != at)
+		if alone && t.Kinds[i] == rows.Reading && n >= c.pages[0].number && n < c.end {
+			_, t.Commits[i] = h.second(n)
 		}
 	}
 	t.MaxCommit = slices.Max(t.Commits)
@@ -268,27 +267,31 @@ func (h *hand) within(at, rest int64) (uint64, error) {
 	return from + part, nil
 }
 
-// second returns the second of a clock that is not read, counted from 1970, in
-// which a commit was made, and the number of the first one in it.
-func (h *hand) second(number uint64) (at int64, first uint64) {
+// tickOf turns to the page of a commit, of a clock that is not read, and returns the
+// last tick that does not begin after it, the first where all do, and the number with
+// which it begins.
+func (h *hand) tickOf(number uint64) (i int, from uint64) {
 	page := h.page
 	if h.ticks == nil || number < h.pages[page].number || page+1 < len(h.pages) && number >= h.pages[page+1].number {
 		page = max(sort.Search(len(h.pages), func(i int) bool { return h.pages[i].number > number })-1, 0)
 	}
 	_ = h.turn(page) // nothing is read
 	p := h.pages[page]
-	i := max(sort.Search(len(h.ticks), func(i int) bool { return p.number+uint64(h.ticks[i].number) > number })-1, 0)
-	return p.step + int64(h.ticks[i].step), p.number + uint64(h.ticks[i].number)
+	i = max(sort.Search(len(h.ticks), func(i int) bool { return p.number+uint64(h.ticks[i].number) > number })-1, 0)
+	return i, p.number + uint64(h.ticks[i].number)
+}
+
+// second returns the second of a clock that goes by them and is not read, counted from
+// 1970, in which a commit was made, and the number of the first one in it.
+func (h *hand) second(number uint64) (at int64, first uint64) {
+	i, first := h.tickOf(number)
+	return h.pages[h.page].step + int64(h.ticks[i].step), first
 }
 
 // time returns about when a commit of a clock that is not read was made, in ms.
 func (h *hand) time(number uint64) int64 {
-	page := max(sort.Search(len(h.pages), func(i int) bool { return h.pages[i].number > number })-1, 0)
-	_ = h.turn(page) // nothing is read
-	p := h.pages[page]
-	i := max(sort.Search(len(h.ticks), func(i int) bool { return p.number+uint64(h.ticks[i].number) > number })-1, 0)
-	from := p.number + uint64(h.ticks[i].number)
-	begin := (p.step + int64(h.ticks[i].step)) * h.step
+	i, from := h.tickOf(number)
+	begin := (h.pages[h.page].step + int64(h.ticks[i].step)) * h.step
 	if number <= from {
 		return begin
 	}

@@ -221,15 +221,7 @@ func TestRowClock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tables, err := readAll(r, groups)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, s := range all {
-			if err := sameTable(tables[k], s.table, 2); err != nil {
-				t.Errorf("group %d: %v", k, err)
-			}
-		}
+		holds(t, r, groups, all)
 		if err := r.Sizes(&sizes[i]); err != nil {
 			t.Fatal(err)
 		}
@@ -274,15 +266,7 @@ func TestClockChoice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tables, err := readAll(r, groups)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, s := range all {
-			if err := sameTable(tables[k], s.table, 2); err != nil {
-				t.Errorf("group %d: %v", k, err)
-			}
-		}
+		holds(t, r, groups, all)
 	}
 }
 
@@ -321,6 +305,20 @@ func TestClockNumbers(t *testing.T) {
 	}
 }
 
+// holds wants the tables of a block to be those of the samples.
+func holds(t *testing.T, r *Reader, groups []group, all []sample) {
+	t.Helper()
+	tables, err := readAll(r, groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, s := range all {
+		if err := sameTable(tables[k], s.table, 2); err != nil {
+			t.Errorf("group %d: %v", k, err)
+		}
+	}
+}
+
 // Ticks that were read go with the memory of others, and are read again.
 func TestClockForgets(t *testing.T) {
 	all, commits := network(40, 200, 1)
@@ -333,15 +331,7 @@ func TestClockForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		tables, err := readAll(r, groups)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, s := range all {
-			if err := sameTable(tables[k], s.table, 2); err != nil {
-				t.Errorf("group %d: %v", k, err)
-			}
-		}
+		holds(t, r, groups, all)
 		held := func() (n int) {
 			for _, p := range r.index.clock.pages {
 				if w := p.seen.Load(); w != nil && w.Value() != nil {

@@ -45,10 +45,10 @@ func NewRowClock(each func(show func(times []int64, commits []uint64)) error) (*
 
 // fit returns the time, in ms, after which commits follow on times such that far,
 // how far a row is from what the clock says so long after a time, is best told:
-// there few different distances are left. about is how long after its time each row
-// came, about.
-func fit(times []int64, about []int64, far func(i int, t int64) int64) int64 {
-	scratch := slices.Sorted(slices.Values(about))
+// there few different distances are left. scratch is how long after its time each row
+// came, about, and is used up.
+func fit(times, scratch []int64, far func(i int, t int64) int64) int64 {
+	slices.Sort(scratch)
 	best := scratch[len(scratch)/2] / 100 * 100
 	alike := func(after int64) int {
 		for i, t := range times {
