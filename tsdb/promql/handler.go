@@ -34,8 +34,8 @@ type endpoint func(*http.Request) (answer, *apiError)
 // are taken by GET and by POST, which reads parameters of URL and body. What it
 // does not know is a 404 in the form of the API.
 //
-// What is shorter than 128 KiB goes out as a whole and says how long it is, compressed or
-// not; what is longer is sent as it is made.
+// What is shorter than 128 KiB, or was kept, goes out as a whole and says how long it is,
+// compressed or not; what is longer is sent as it is made.
 //
 // Who asks is found in the request's context (quantrac.PrincipalFrom). Nothing
 // is changed by any request, so that Origin and Referer are not looked at;
