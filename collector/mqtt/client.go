@@ -105,6 +105,7 @@ type link struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup
+	acks   sync.WaitGroup // acknowledgements that the library has not yet put in line
 
 	mu      sync.Mutex
 	waiting map[string][]collector.Message // by device; an entry means that a goroutine hands them over
@@ -138,13 +139,28 @@ func (c *Client) once(ctx context.Context) (worked bool, err error) {
 	return l.worked, context.Cause(l.ctx)
 }
 
-// close ends the connection in good order; the broker keeps the session.
+// farewell is how long the end of a connection waits for what is still to be
+// sent: the acknowledgements, and then the word of the end.
+const farewell = 250 * time.Millisecond
+
+// close ends the connection in good order; the broker keeps the session. What was
+// made durable is acknowledged before, or it would all come again on the next.
 func (l *link) close() {
 	l.cancel(nil)
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.paho.Disconnect(250)
+	acked := make(chan struct{})
+	go func() {
+		defer close(acked)
+		l.acks.Wait()
+	}()
+	select {
+	case <-acked:
+	case <-time.After(farewell): // the broker takes nothing any more
+	}
+	l.paho.Disconnect(uint(farewell.Milliseconds()))
+	<-acked
 	l.work.Wait()
 }
 
@@ -272,7 +288,7 @@ func (l *link) outcome(m paho.Message, err error) {
 	l.unacked--
 	l.worked = true
 	if !l.closed {
-		l.work.Go(m.Ack)
+		l.acks.Go(m.Ack)
 	}
 }
 
