@@ -10,7 +10,7 @@ import (
 // follow watches the journal after a commit for arriving inputs, which set off
 // runs, and for changes of the registry, which may change the models.
 func (f *Forecaster) follow(ctx context.Context, after uint64) error {
-	for e, err := range f.journal.Tail(ctx, after) {
+	for e, err := range f.journal.Tail(ctx, after, quantrac.RecordBatch) {
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil

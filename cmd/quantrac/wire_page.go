@@ -58,7 +58,7 @@ type pageFeed struct {
 func (f pageFeed) Changes(ctx context.Context) iter.Seq2[dashboards.Change, error] {
 	return func(yield func(dashboards.Change, error) bool) {
 		shown := f.stations()
-		for e, err := range f.j.Tail(ctx, f.j.Last().Number) {
+		for e, err := range f.j.Tail(ctx, f.j.Last().Number, quantrac.RecordBatch) {
 			if err != nil {
 				yield(dashboards.Change{}, err)
 				return

@@ -16,6 +16,7 @@ const (
 	formatVersion = 1
 	headerSize    = 64 // of a segment
 	frameSize     = 32 // of a record, before its data
+	kindAt        = 9  // in a frame
 )
 
 // Bits of a frame.
@@ -91,7 +92,7 @@ func appendFrame(dst []byte, r *Record, bits uint8) []byte {
 	var h [frameSize]byte
 	binary.LittleEndian.PutUint32(h[4:], uint32(len(r.Data)))
 	h[8] = formatVersion
-	h[9] = byte(r.Kind)
+	h[kindAt] = byte(r.Kind)
 	h[10] = byte(r.Layer)
 	h[11] = bits
 	binary.LittleEndian.PutUint16(h[12:], r.Flags)
@@ -111,6 +112,13 @@ func finishFrame(b []byte, index int, c quantrac.Commit) {
 
 // parseFrame reads a frame that is known to be good. Its data alias b.
 func parseFrame(b []byte) frame {
+	f := parseHead(b)
+	f.entry.Data = b[frameSize:f.size:f.size]
+	return f
+}
+
+// parseHead reads of such a frame all but the data.
+func parseHead(b []byte) frame {
 	n := frameLen(b)
 	return frame{
 		entry: Entry{
@@ -118,10 +126,10 @@ func parseFrame(b []byte) frame {
 				Number: binary.LittleEndian.Uint64(b[16:]),
 				Time:   quantrac.Millis(binary.LittleEndian.Uint64(b[24:])),
 			},
-			Kind:  quantrac.RecordKind(b[9]),
+			Kind:  quantrac.RecordKind(b[kindAt]),
 			Layer: quantrac.Layer(b[10]),
 			Flags: binary.LittleEndian.Uint16(b[12:]),
-			Data:  b[frameSize:n:n],
+			Size:  n,
 		},
 		bits:  b[11],
 		index: binary.LittleEndian.Uint16(b[14:]),

@@ -61,6 +61,7 @@ type Entry struct {
 	Layer quantrac.Layer
 	Flags uint16
 	Data  []byte
+	Size  int // bytes that it takes in the journal
 }
 
 // Options of a journal. The zero value works. Of the sizes 0 means the default

@@ -1,6 +1,16 @@
 package journal
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+
+	"quantrac"
+)
+
+// kinds are those whose records are wanted with their data; none means all.
+type kinds []quantrac.RecordKind
+
+func (k kinds) has(kind quantrac.RecordKind) bool { return len(k) == 0 || slices.Contains(k, kind) }
 
 // ring keeps the newest frames in memory for readers that keep up. Positions
 // count bytes since the start and never wrap; a reader copies out, so nothing
@@ -32,16 +42,19 @@ func (r *ring) put(frames []byte, next uint64) {
 func (r *ring) lenAt(pos uint64) int {
 	var b [4]byte
 	for i := range b {
-		b[i] = r.buf[(pos+4+uint64(i))%uint64(len(r.buf))]
+		b[i] = r.at(pos + 4 + uint64(i))
 	}
 	return frameSize + int(binary.LittleEndian.Uint32(b[:]))
 }
 
-// read appends to dst whole frames from commit number on, up to about limit
-// bytes (one frame at least), and returns the position after them. hint is the
-// position a former read returned for that number, 0 where there is none. It
-// returns false where the ring does not hold the number.
-func (r *ring) read(dst []byte, number, hint uint64, limit int) ([]byte, uint64, bool) {
+func (r *ring) at(pos uint64) byte { return r.buf[pos%uint64(len(r.buf))] }
+
+// read appends to dst frames from commit number on, whole or, where their kind is
+// not among those wanted, without their data, up to about limit bytes (one frame at
+// least), and returns the position after them. hint is the position a former read
+// returned for that number, 0 where there is none. It returns false where the ring
+// does not hold the number.
+func (r *ring) read(dst []byte, number, hint uint64, limit int, wanted kinds) ([]byte, uint64, bool) {
 	if r.head == r.tail || number < r.first {
 		return dst, 0, false
 	}
@@ -58,13 +71,22 @@ func (r *ring) read(dst []byte, number, hint uint64, limit int) ([]byte, uint64,
 	if pos == r.head {
 		return dst, 0, false
 	}
-	end := pos
-	for end < r.head && int(end-pos) < limit {
-		end += uint64(r.lenAt(end))
+	for most := len(dst) + limit; pos < r.head && len(dst) < most; {
+		n := r.lenAt(pos)
+		if wanted.has(quantrac.RecordKind(r.at(pos + kindAt))) {
+			dst = r.append(dst, pos, n)
+		} else {
+			dst = r.append(dst, pos, frameSize)
+		}
+		pos += uint64(n)
 	}
-	at, n := int(pos%uint64(len(r.buf))), int(end-pos)
+	return dst, pos, true
+}
+
+// append appends the n bytes from a position on.
+func (r *ring) append(dst []byte, pos uint64, n int) []byte {
+	at := int(pos % uint64(len(r.buf)))
 	part := min(n, len(r.buf)-at)
 	dst = append(dst, r.buf[at:at+part]...)
-	dst = append(dst, r.buf[:n-part]...)
-	return dst, end, true
+	return append(dst, r.buf[:n-part]...)
 }

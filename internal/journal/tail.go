@@ -15,12 +15,12 @@ import (
 // waits for more until ctx ends or the journal closes, which it reports as the
 // last, with any other error: Corrupt for damage, NotFound where the entries
 // wanted have been dropped, Conflict for an after that lies beyond the newest
-// commit. An entry's Data are valid until the step returns. A reader that
-// keeps up reads from memory, one that falls behind from the files; writers
-// never wait for it.
-func (j *Journal) Tail(ctx context.Context, after uint64) iter.Seq2[Entry, error] {
+// commit. An entry's Data are valid until the step returns; where kinds are named,
+// entries of all others come without. A reader that keeps up reads from memory,
+// one that falls behind from the files; writers never wait for it.
+func (j *Journal) Tail(ctx context.Context, after uint64, of ...quantrac.RecordKind) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		c := cursor{j: j, next: after + 1}
+		c := cursor{j: j, next: after + 1, wanted: of}
 		defer c.close()
 		for {
 			wake, err := c.available(ctx)
@@ -87,6 +87,8 @@ type cursor struct {
 	j    *Journal
 	next uint64 // number of the commit to be read next
 
+	wanted kinds
+
 	buf  []byte // frames copied from the ring
 	hint uint64 // position of next in the ring
 
@@ -127,7 +129,7 @@ func (c *cursor) available(ctx context.Context) (<-chan struct{}, error) {
 func (c *cursor) read(ctx context.Context, fn func(Entry) error) error {
 	p := &c.j.pub
 	p.Lock()
-	buf, hint, ok := p.ring.read(c.buf[:0], c.next, c.hint, ringRead)
+	buf, hint, ok := p.ring.read(c.buf[:0], c.next, c.hint, ringRead, c.wanted)
 	last := p.last.Number
 	p.Unlock()
 	c.buf, c.hint = buf, hint
@@ -136,8 +138,13 @@ func (c *cursor) read(ctx context.Context, fn func(Entry) error) error {
 	}
 	c.close()
 	for at := 0; at < len(buf); {
-		fr := parseFrame(buf[at:])
-		at += fr.size
+		fr := parseHead(buf[at:])
+		size := frameSize
+		if c.wanted.has(fr.entry.Kind) {
+			size = fr.size
+			fr.entry.Data = buf[at+frameSize : at+size : at+size]
+		}
+		at += size
 		if err := c.step(ctx, fr.entry, fn); err != nil {
 			return err
 		}
@@ -182,6 +189,9 @@ func (c *cursor) readFiles(ctx context.Context, last uint64, fn func(Entry) erro
 			continue // on the way to the place wanted
 		case n != c.next:
 			return corrupt(c.segment.path, at, "commit %d where %d was expected", n, c.next)
+		}
+		if !c.wanted.has(fr.entry.Kind) {
+			fr.entry.Data = nil
 		}
 		if err := c.step(ctx, fr.entry, fn); err != nil {
 			return err

@@ -59,6 +59,41 @@ func TestTailFollows(t *testing.T) {
 	}
 }
 
+// TestTailOfKinds: every entry comes, and data only with the kinds that are named,
+// from memory as from the files.
+func TestTailOfKinds(t *testing.T) {
+	for _, ringBytes := range []int{-1, 500, 1 << 20} {
+		t.Run(fmt.Sprint("ring ", ringBytes), func(t *testing.T) {
+			o := small(nil)
+			o.RingBytes = ringBytes
+			j := open(t, vfs.NewMem(), o)
+			const n = 300
+			text := func(i uint64) string { return strings.Repeat(string(rune('a'+i%26)), int(i*31%80)) }
+			kindOf := func(i uint64) quantrac.RecordKind { return quantrac.RecordKind(1 + i*i%5) }
+			for i := range uint64(n) {
+				if _, err := j.Append(t.Context(), Record{Kind: kindOf(i + 1), Data: []byte(text(i + 1))}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, from := range []uint64{0, n - 3} {
+				next := from + 1
+				for e, err := range j.Tail(t.Context(), from, 2, 5) {
+					want := ""
+					if k := kindOf(next); k == 2 || k == 5 {
+						want = text(next)
+					}
+					if err != nil || e.Number != next || e.Kind != kindOf(next) || string(e.Data) != want || e.Size != frameSize+len(text(next)) {
+						t.Fatalf("%+v %v, want commit %d of kind %d with %q", e, err, next, kindOf(next), want)
+					}
+					if next++; next > n {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
 // TestTailReadsNothingUnfinished: a reader that looks into a file while a write
 // fails there must not keep what it saw.
 func TestTailReadsNothingUnfinished(t *testing.T) {
@@ -225,11 +260,11 @@ func TestRing(t *testing.T) {
 			size = 400 // larger than the ring
 		}
 		r.put(frameOf(n, size), n+1)
-		if _, _, ok := r.read(nil, n+1, 0, 100); ok {
+		if _, _, ok := r.read(nil, n+1, 0, 100, nil); ok {
 			t.Fatalf("after commit %d the next one can be read", n)
 		}
 		for m := r.first; m <= n; m++ {
-			got, _, ok := r.read(nil, m, 0, 1)
+			got, _, ok := r.read(nil, m, 0, 1, nil)
 			if !ok || parseFrame(got).entry.Number != m || len(got) != parseFrame(got).size {
 				t.Fatalf("after commit %d, reading %d: %v", n, m, ok)
 			}
@@ -237,7 +272,7 @@ func TestRing(t *testing.T) {
 		if n%3 != 0 { // a reader that goes on from where it was
 			continue
 		}
-		got, h, ok := r.read(nil, max(next, r.first), hint, 1<<20)
+		got, h, ok := r.read(nil, max(next, r.first), hint, 1<<20, nil)
 		if ok {
 			for next = max(next, r.first); len(got) > 0; next++ {
 				fr := parseFrame(got)

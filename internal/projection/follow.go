@@ -78,7 +78,7 @@ func (b *batch) run(j *journal.Journal, forEver bool) error {
 	if !forEver && b.p.Applied() == end {
 		return nil
 	}
-	for e, err := range j.Tail(b.ctx, b.p.Applied()) {
+	for e, err := range j.Tail(b.ctx, b.p.Applied(), b.p.o.Kinds...) {
 		if err != nil {
 			return b.p.wrap("following the journal", err)
 		}
@@ -99,7 +99,7 @@ func (b *batch) take(e journal.Entry, newest bool) error {
 	if err := p.memory.error(); err != nil {
 		return err
 	}
-	p.unheld += len(e.Data) + 32
+	p.unheld += e.Size
 	if p.kinds[e.Kind] {
 		if err := b.apply(e); err != nil {
 			return p.wrap(commitName(e), err)
