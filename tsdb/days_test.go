@@ -2,6 +2,7 @@ package tsdb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -184,7 +185,7 @@ func TestFoldDaysWithoutValueAtMidnight(t *testing.T) {
 		m.append(&quantrac.Batch{Rows: rows[:n]})
 		rows = rows[n:]
 	}
-	if err := db.Flush(context.Background()); err != nil {
+	if err := errors.Join(db.Flush(context.Background()), db.Compact(context.Background())); err != nil {
 		t.Fatal(err)
 	}
 	for _, op := range []tsdb.FoldOp{tsdb.FoldMin, tsdb.FoldMax, tsdb.FoldSum, tsdb.FoldCount, tsdb.FoldAvg, tsdb.FoldFirst, tsdb.FoldLast} {

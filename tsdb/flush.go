@@ -126,7 +126,7 @@ func (db *DB) writeHead(ctx context.Context, out *output, h *head) error {
 			var buf tables
 			var lone loneRows
 			var names groupNames
-			w.Groups = len(parts[first])
+			w.Groups, w.NoDays = len(parts[first]), true
 			*ids = make([]uint32, 0, w.Groups)
 			for _, id := range parts[first] {
 				if err := ctx.Err(); err != nil {

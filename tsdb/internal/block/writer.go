@@ -22,6 +22,10 @@ type Writer struct {
 	// by in a block that is written small.
 	Clock *Clock
 
+	// NoDays, set before the first Group, leaves out what the days come to: for
+	// blocks that will soon be merged with others.
+	NoDays bool
+
 	// Groups, set before the first Group, is about how many there will be; 0
 	// where nobody knows. It saves memory.
 	Groups int
@@ -84,7 +88,9 @@ func (b *Writer) Group(labels quantrac.Labels, properties []string, t *rows.Tabl
 		b.pack.add(b.names, t, b.cols)
 		return nil
 	}
-	b.days.group(b.groups-1, properties, t, b.cols)
+	if !b.NoDays {
+		b.days.group(b.groups-1, properties, t, b.cols)
+	}
 	return b.alone(t, b.cols, b.names)
 }
 
