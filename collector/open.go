@@ -102,14 +102,19 @@ func (a *admission) admit() {
 		if i == 0 || !sameLabels(r.Tags, m.out.Rows[i-1].Tags) {
 			a.resolve(r.Tags)
 		}
-		row := quantrac.Row{Group: a.group, Time: r.Time, Cells: r.Cells}
-		switch {
-		case a.barred != "":
+		if a.barred != "" {
 			a.got.fault(r.Index, "", "%s", a.barred)
-		case !a.impossible(r.Index, &row):
-			a.judge(&row)
-			m.rows = append(m.rows, row)
+			continue
 		}
+		// Filled where it stays: a row made aside and copied is waited for.
+		m.rows = append(m.rows, quantrac.Row{})
+		row := &m.rows[len(m.rows)-1]
+		row.Group, row.Time, row.Cells = a.group, r.Time, r.Cells
+		if a.impossible(r.Index, row) {
+			m.rows = m.rows[:len(m.rows)-1]
+			continue
+		}
+		a.judge(row)
 	}
 }
 

@@ -28,18 +28,14 @@ func newPresence(rows int64) *presence {
 
 // place returns the line of a row and its bits.
 func (p *presence) place(group uint32, time int64) (line *[8]uint64, a, b, c uint64) {
-	// The finalizer of SplitMix64 (G. L. Steele et al., OOPSLA 2014), twice.
-	h := mix(mix(uint64(time)) + uint64(group))
+	// Halves of a product folded, twice (the mixing of wyhash, Wang Yi, 2019), by
+	// odd numbers of which no factor can be 0.
+	hi, lo := bits.Mul64(uint64(time)^0x9e3779b97f4a7c15, uint64(group)^0xbf58476d1ce4e5b9)
+	hi, lo = bits.Mul64(hi^lo, 0x94d049bb133111eb)
+	h := hi ^ lo
 	n, _ := bits.Mul64(h, uint64(len(p.lines)))
-	rest := mix(h)
-	return &p.lines[n], rest & 511, rest >> 9 & 511, rest >> 18 & 511
-}
-
-func mix(h uint64) uint64 {
-	h += 0x9e3779b97f4a7c15
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return h ^ h>>31
+	rest := h * 0xbf58476d1ce4e5b9
+	return &p.lines[n], rest >> 37 & 511, rest >> 46 & 511, rest >> 55
 }
 
 // add adds rows of a group.

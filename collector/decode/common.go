@@ -67,11 +67,13 @@ func (c *commonLines) line(i, number int) int {
 	if len(cells) == 0 {
 		return end
 	}
-	row := Row{Index: number, Time: c.time, Stamped: stamped, Tags: h.tags, Cells: c.out.space.keep(cells)}
-	if stamped {
+	// Filled where it stays: a row made aside and copied is waited for.
+	c.out.Rows = append(c.out.Rows, Row{})
+	row := &c.out.Rows[len(c.out.Rows)-1]
+	row.Index, row.Stamped, row.Tags, row.Cells = number, stamped, h.tags, c.out.space.keep(cells)
+	if row.Time = c.time; stamped {
 		row.Time = c.received
 	}
-	c.out.Rows = append(c.out.Rows, row)
 	return end
 }
 
