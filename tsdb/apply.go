@@ -170,7 +170,7 @@ const fetchAhead = 32
 func (w *applier) fetch(h *head, from int) {
 	w.warm = min(from+fetchAhead, len(w.groups))
 	for _, g := range w.groups[from:w.warm] {
-		w.word += g.one.last
+		w.word += g.one.last + int64(g.one.value.commit.Time)
 		if hg := h.known(g.id); hg != nil {
 			w.word += hg.first.Last()
 		}
@@ -178,11 +178,11 @@ func (w *applier) fetch(h *head, from int) {
 	for _, g := range w.groups[from:w.warm] {
 		if g.count > 1 { // more is there, then, and was not made by a reader just now
 			for _, s := range g.more.series {
-				w.word += s.last
+				w.word += s.last + int64(s.value.commit.Time) // mostly in two lines
 			}
 		}
 		if hg := h.known(g.id); hg != nil && hg.first.Len() > 0 {
-			w.word += hg.first.Time(hg.first.Len() - 1)
+			w.word += hg.first.Place()
 			if hg.late != nil {
 				w.word += hg.late.list[0].Last()
 			}

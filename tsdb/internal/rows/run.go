@@ -44,6 +44,8 @@ const (
 	headWords    = 3 // before the qualities
 	kindBits     = 2
 
+	wordsInLine = 8 // of the cache
+
 	pageBits = 4
 	pageRows = 1 << pageBits
 	// pageWords is about what a page takes beside its rows.
@@ -103,6 +105,23 @@ func (r *Run) add(time int64) (words []uint64, grown int) {
 	r.last = time
 	r.rows++
 	return r.row(n), grown
+}
+
+// Place reads of the memory of the last rows and the next two what brings it into
+// the cache; the number means nothing.
+func (r *Run) Place() (word int64) {
+	piece := r.begin[:cap(r.begin)]
+	if r.rows > pageRows {
+		piece = r.pages.list[len(r.pages.list)-1]
+	}
+	if r.rows == 0 {
+		return 0
+	}
+	at := int(r.rows-1) & (pageRows - 1) * int(r.stride)
+	for to := min(at+3*int(r.stride), len(piece)); at < to; at += wordsInLine {
+		word += int64(piece[at])
+	}
+	return word
 }
 
 func (r *Run) shape(columns int) {
