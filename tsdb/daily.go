@@ -133,7 +133,17 @@ func (d *dailyFolder) end(ctx context.Context, q *Query) (samples int, err error
 	for i := range sc.pieces {
 		d.unknown(d.span(sc.pieces[i].first, sc.pieces[i].last))
 	}
-	taken, counts := 0, out.Counts[:w.Count]
+	counts := out.Counts[:w.Count]
+	all, taken := uint64(0), 0
+	for _, n := range counts {
+		all += uint64(n)
+		taken += int(min(n, 1))
+	}
+	if all < keptUnknown && d.op != FoldCount && d.op != FoldAvg { // most often: none is unknown
+		d.db.stats.daysFolded.Add(uint64(taken))
+		return int(all), nil
+	}
+	taken = 0
 	for k := 0; k < len(counts); k++ {
 		switch n := counts[k]; {
 		case n == keptUnknown:
@@ -260,8 +270,12 @@ func (d *dailyFolder) span(first, last int64) (lo, hi int) {
 }
 
 func (d *dailyFolder) unknown(lo, hi int) {
-	for k := lo; k < hi; k++ {
-		d.out.Counts[k] = keptUnknown
+	if lo >= hi {
+		return
+	}
+	counts := d.out.Counts[lo:hi]
+	for k := range counts {
+		counts[k] = keptUnknown
 	}
 }
 
@@ -277,13 +291,13 @@ func (d *dailyFolder) block(i int) error {
 	if err != nil {
 		return err
 	}
-	var s block.DaySeries
+	var s *block.DaySeries
 	var held *dayHeld
-	if ok = page != nil; ok {
-		s, ok = page.Find(position)
+	if page != nil {
+		s = page.Find(position)
 	}
-	if ok {
-		held, err = page.heldOf(&s, &d.sc.group.Group)
+	if s != nil {
+		held, err = page.heldOf(s, &d.sc.group.Group)
 	} else {
 		held, err = b.heldOf(position, property, &d.sc.group.Group)
 	}
@@ -295,13 +309,11 @@ func (d *dailyFolder) block(i int) error {
 	if lo == hi {
 		return nil
 	}
-	// A value at midnight closes a day that the partition before has begun.
-	before := day{count: int64(d.out.Counts[lo]), value: d.out.Values[lo]}
-	d.unknown(lo, hi)
-	if !ok || held.maxCommit > d.AsOf || !d.alone(i) {
+	if s == nil || held.maxCommit > d.AsOf || !d.alone(i) {
+		d.unknown(lo, hi)
 		return nil
 	}
-	return d.days(page, &s, lo, before)
+	return d.days(page, s, lo, hi)
 }
 
 // alone says whether no other block of the i-th's partition has the group.
@@ -323,27 +335,33 @@ func (d *dailyFolder) alone(i int) bool {
 	return true
 }
 
-// days takes the days of the series in a page from window first on, which may have the
-// part before of its day already. Those ahead of it have no values here: the page may
-// begin with a midnight at which the group has a row without the series, and the day
-// which that closes is another partition's.
-func (d *dailyFolder) days(page *dayPage, s *block.DaySeries, first int, before day) error {
-	values, err := valuesOf(page, *s, d.op)
+// days takes the days of the series in a page, which has values in the windows from
+// first to before last. Days ahead of those have no values here: the page may begin with
+// a midnight at which the group has a row without the series, and the day which that
+// closes is another partition's.
+func (d *dailyFolder) days(page *dayPage, s *block.DaySeries, first, last int) error {
+	// A value at midnight closes a day that the partition before has begun.
+	before := day{count: int64(d.out.Counts[first]), value: d.out.Values[first]}
+	values, err := valuesOf(page, s, d.op)
 	if err != nil {
 		return err
 	}
-	counts := page.Counts(*s)
+	counts := page.Counts(s)
 	at := int((s.First - int64(d.w.First)) / dayLen) // the window of the first day
 	from, to := max(first-at, 0), min(len(counts), d.w.Count-at)
 	if from >= to {
+		d.unknown(first, last)
 		return nil
 	}
 	into := d.out.Counts[at+from : at+to]
 	if s.Every() && (d.op == FoldMin || d.op == FoldMax) {
+		d.unknown(first, min(at+from, last))
+		d.unknown(max(at+to, first), last)
 		for k := range into { // how many there were does not matter to an extreme
 			into[k] = 1
 		}
 	} else {
+		d.unknown(first, last)
 		for k, c := range counts[from:to] {
 			if c > 0 && c <= keptUnknown {
 				into[k] = uint32(c - 1)

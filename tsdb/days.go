@@ -167,8 +167,8 @@ func (v *view) daysIn(sc *scratch, part *blockPart, t target, op FoldOp) error {
 	if err != nil {
 		return err
 	}
-	s, ok := page.Find(part.position)
-	if !ok {
+	s := page.Find(part.position)
+	if s == nil {
 		return nil
 	}
 	values, err := valuesOf(page, s, op)
@@ -188,7 +188,7 @@ func (v *view) daysIn(sc *scratch, part *blockPart, t target, op FoldOp) error {
 }
 
 // valuesOf returns what an op wants of the days of a series, nothing for a count.
-func valuesOf(p *dayPage, s block.DaySeries, op FoldOp) ([]float64, error) {
+func valuesOf(p *dayPage, s *block.DaySeries, op FoldOp) ([]float64, error) {
 	switch op {
 	case FoldCount:
 		return nil, nil

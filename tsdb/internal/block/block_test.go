@@ -182,8 +182,8 @@ func readDays(r *Reader) error {
 			if err != nil {
 				return err
 			}
-			for _, s := range days.series {
-				if _, err := days.days(s); err != nil {
+			for i := range days.series {
+				if _, err := days.days(&days.series[i]); err != nil {
 					return err
 				}
 			}

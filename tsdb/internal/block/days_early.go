@@ -28,7 +28,7 @@ func (p *DaysPage) splitEarly(data []byte) error {
 }
 
 // statEarly is stat of such a page.
-func (p *DaysPage) statEarly(dst []int64, s DaySeries, stat DayStat, from *statColumns) []int64 {
+func (p *DaysPage) statEarly(dst []int64, s *DaySeries, stat DayStat, from *statColumns) []int64 {
 	least := from[colMin]
 	above := from[[dayStats]int{DayMax: colMax, DayLast: colLastValue, DaySum: colSum}[stat]]
 	i := s.full

@@ -124,7 +124,7 @@ func (l dayLayout) resolve(heads *[colCount][]int64) {
 
 // place finds where the days of each series begin.
 func (p *DaysPage) place(heads *[colCount][]int64, groups int) error {
-	day := 0
+	day := int32(0)
 	for i, position := range heads[colPosition] {
 		first, places := heads[colFirst][i], heads[colPlaces][i]
 		if position < 0 || position >= int64(groups) || i > 0 && position <= heads[colPosition][i-1] ||
@@ -132,8 +132,8 @@ func (p *DaysPage) place(heads *[colCount][]int64, groups int) error {
 			return errDays
 		}
 		s := DaySeries{
-			Position: int(position), Number: i, First: first*dayLen - zoneOffset, places: int(places),
-			day: day, known: p.known, full: p.full, days: int(heads[colLength][i]),
+			Position: int(position), Number: i, First: first*dayLen - zoneOffset, places: uint8(places),
+			day: day, known: int32(p.known), full: int32(p.full), days: int32(heads[colLength][i]),
 		}
 		for _, c := range p.counts[day : day+s.days] {
 			if c < 0 || c > 1<<32 {
@@ -142,7 +142,7 @@ func (p *DaysPage) place(heads *[colCount][]int64, groups int) error {
 			p.known += min(int(c), 1)
 			p.full += min(max(int(c)-1, 0), 1)
 		}
-		s.every = p.full-s.full == s.days
+		s.every = int32(p.full)-s.full == s.days
 		day += s.days
 		p.series = append(p.series, s)
 	}

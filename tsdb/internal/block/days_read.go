@@ -89,10 +89,10 @@ type DaySeries struct {
 	Number   int   // of the series in the page, from 0 on
 	First    int64 // end of the first day, ms
 
-	places           int
-	day, known, full int // how many there are of each in the page before it
-	days             int
-	every            bool // of them have values
+	places           uint8
+	every            bool  // of the days have values
+	day, known, full int32 // how many there are of each in the page before it
+	days             int32
 }
 
 // Every says whether all days of the series have values.
@@ -112,23 +112,23 @@ const (
 
 var errDays = errors.New("columns do not fit one another")
 
-// Find returns the days of the group at a position of the file, if they are in
-// the page.
-func (p *DaysPage) Find(position int) (DaySeries, bool) {
+// Find returns the days of the group at a position of the file, which are the page's,
+// nil where it has none.
+func (p *DaysPage) Find(position int) *DaySeries {
 	// Most often all groups have days, and then it is known where.
 	if i := position - p.series[0].Position; i >= 0 && i < len(p.series) && p.series[i].Position == position {
-		return p.series[i], true
+		return &p.series[i]
 	}
 	i := sort.Search(len(p.series), func(i int) bool { return p.series[i].Position >= position })
 	if i == len(p.series) || p.series[i].Position != position {
-		return DaySeries{}, false
+		return nil
 	}
-	return p.series[i], true
+	return &p.series[i]
 }
 
 // Counts returns for each day of a series, without a gap, its values plus one,
 // or 0 where the day is not known. It belongs to the page.
-func (p *DaysPage) Counts(s DaySeries) []int64 { return p.counts[s.day : s.day+s.days] }
+func (p *DaysPage) Counts(s *DaySeries) []int64 { return p.counts[s.day : s.day+s.days] }
 
 // Covers says whether the page is the one that may have the days of the group at a
 // position of the file.
@@ -141,8 +141,8 @@ func (p *DaysPage) Series() int { return len(p.series) }
 
 // Qualities returns for a day of a series that is known how many of its cells
 // are suspect, failed and missing; the first are among its values.
-func (p *DaysPage) Qualities(s DaySeries, day int) (suspect, failed, missing int64, err error) {
-	at := s.known
+func (p *DaysPage) Qualities(s *DaySeries, day int) (suspect, failed, missing int64, err error) {
+	at := int(s.known)
 	for _, c := range p.Counts(s)[:day] {
 		at += min(int(c), 1)
 	}
@@ -184,7 +184,7 @@ func (p *DaysPage) read(c int) ([]int64, error) {
 // Bytes returns how much memory the page takes at most, when all stats have been
 // asked for.
 func (p *DaysPage) Bytes() int {
-	n := 512 + 88*len(p.series) + 8*(1+int(dayStats))*len(p.counts)
+	n := 512 + 48*len(p.series) + 8*(1+int(dayStats))*len(p.counts)
 	for _, s := range p.sections {
 		n += len(s)
 	}

@@ -4,7 +4,7 @@ import "quantrac/tsdb/internal/decimal"
 
 // Values returns a stat of each day of a series, whatever it likes where the day
 // is not known or has no values. It belongs to the page.
-func (p *DaysPage) Values(s DaySeries, stat DayStat) ([]float64, error) {
+func (p *DaysPage) Values(s *DaySeries, stat DayStat) ([]float64, error) {
 	all := p.values[stat].Load()
 	if all == nil {
 		var err error
@@ -28,11 +28,12 @@ func (p *DaysPage) decode(stat DayStat) (*[]float64, error) {
 	}
 	all := make([]float64, len(p.counts))
 	var buf [maxDays]int64
-	for _, s := range p.series {
-		ints := p.stat(buf[:0], s, stat, from)
+	for i := range p.series {
+		s := &p.series[i]
+		ints, days := p.stat(buf[:0], s, stat, from), all[s.day:]
 		for k, c := range p.Counts(s) {
 			if c > 1 {
-				all[s.day+k], ints = decimal.Value(ints[0], s.places), ints[1:]
+				days[k], ints = decimal.Value(ints[0], int(s.places)), ints[1:]
 			}
 		}
 	}
@@ -64,7 +65,7 @@ func (p *DaysPage) columnsOf(stat DayStat) (from *statColumns, err error) {
 
 // stat appends a stat of the days of a series with values, in scaled whole
 // numbers.
-func (p *DaysPage) stat(dst []int64, s DaySeries, stat DayStat, from *statColumns) []int64 {
+func (p *DaysPage) stat(dst []int64, s *DaySeries, stat DayStat, from *statColumns) []int64 {
 	if p.early {
 		return p.statEarly(dst, s, stat, from)
 	}

@@ -218,8 +218,8 @@ func daysOf(r *Reader, name string, position int) (first int64, days []Day, ok b
 	if err != nil {
 		return 0, nil, false, err
 	}
-	s, ok := p.Find(position)
-	if !ok {
+	s := p.Find(position)
+	if s == nil {
 		return 0, nil, false, nil
 	}
 	days, err = p.days(s)
@@ -227,7 +227,7 @@ func daysOf(r *Reader, name string, position int) (first int64, days []Day, ok b
 }
 
 // days decodes everything of a series.
-func (p *DaysPage) days(s DaySeries) ([]Day, error) {
+func (p *DaysPage) days(s *DaySeries) ([]Day, error) {
 	var out []Day
 	for k, c := range p.Counts(s) {
 		d := Day{Known: c > 0, Count: max(c-1, 0)}
@@ -292,7 +292,8 @@ func FuzzDays(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			for _, s := range p.series {
+			for i := range p.series {
+				s := &p.series[i]
 				days, err := p.days(s)
 				if err == nil && (len(days) == 0 || len(days) > maxDays || s.Position > 1000) {
 					t.Fatalf("%+v", s)

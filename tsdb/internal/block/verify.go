@@ -138,8 +138,8 @@ func (r *Reader) verifyDays(position int, name string, t *rows.Table, c int) err
 	if err != nil {
 		return err
 	}
-	s, ok := page.Find(position)
-	if !ok {
+	s := page.Find(position)
+	if s == nil {
 		return nil
 	}
 	var w dayWriter
@@ -147,7 +147,7 @@ func (r *Reader) verifyDays(position int, name string, t *rows.Table, c int) err
 	n := int((DayEnd(t.Times[t.Len()-1])-first)/dayLen) + 1
 	w.plainDays(t, first, n)
 	want, _ := w.sum(t, c, first, n)
-	if want.first != s.First || len(want.days) != s.days || want.places != s.places {
+	if want.first != s.First || len(want.days) != int(s.days) || want.places != int(s.places) {
 		return errors.New("their number or place is not that of the rows")
 	}
 	for k := range want.days {
@@ -159,7 +159,7 @@ func (r *Reader) verifyDays(position int, name string, t *rows.Table, c int) err
 }
 
 // verify compares day k of a series.
-func (p *DaysPage) verify(s DaySeries, k int, want *scaledDay) error {
+func (p *DaysPage) verify(s *DaySeries, k int, want *scaledDay) error {
 	count := p.Counts(s)[k]
 	if !want.known {
 		if count != 0 {
@@ -182,7 +182,7 @@ func (p *DaysPage) verify(s DaySeries, k int, want *scaledDay) error {
 }
 
 // verifyStats compares what the days of a series come to.
-func (p *DaysPage) verifyStats(s DaySeries, want []scaledDay) error {
+func (p *DaysPage) verifyStats(s *DaySeries, want []scaledDay) error {
 	for stat := DayMin; stat < dayStats; stat++ {
 		from, err := p.columnsOf(stat)
 		if err != nil {
