@@ -131,6 +131,30 @@ func TestFloats(t *testing.T) {
 	}
 }
 
+// TestThousandths writes all thousandths up to a million of them and some around, as
+// points are written: behind stamps of either kind.
+func TestThousandths(t *testing.T) {
+	values := []float64{0, math.Copysign(0, -1), -0.001, math.NaN(), 1000.001, 0.0005}
+	for n := range 1_000_001 {
+		values = append(values, float64(n)/1000)
+	}
+	for _, start := range []quantrac.Millis{1_795_392_000_000, 1_795_392_000_001} {
+		var pool buffers
+		s := pool.stamps(grid{start: start, end: start + 1000*quantrac.Millis(len(values)-1), step: 1000, steps: len(values)})
+		var want []byte
+		for i, v := range values {
+			want = append(appendSeconds(append(want, ",["...), int64(s.at(i))), `,"`+plainFloat(v)+`"]`...)
+		}
+		if got := s.appendPoints(nil, &row{values: values}); string(got) != string(want[1:]) {
+			k := 0
+			for got[k] == want[1+k] {
+				k++
+			}
+			t.Errorf("from %d on: got …%.60s, want …%.60s", start, got[max(k-30, 0):], want[1+max(k-30, 0):])
+		}
+	}
+}
+
 // FuzzSelector takes pseudo-labels apart: an error or a selector that says what
 // was written.
 func FuzzSelector(f *testing.F) {

@@ -114,41 +114,42 @@ func appendPoint(b []byte, p promql.FPoint) []byte {
 	return append(b, '"', ']')
 }
 
-// digits are what numbers of thousandths are put together from.
+// digits are what numbers of thousandths are put together from. Each is up to seven bytes,
+// the first in the lowest, and how many those are in the highest.
 type digits struct {
-	// Numbers below 1000 in digits, the first in the lowest byte, and how many those
-	// are in the highest; and the thousandths that follow a whole number, their point
-	// included, with how many bytes those are.
-	wholes      [1000]uint32
-	thousandths [1000]uint32
-	lengths     [1000]uint8
+	small  [1e4]uint64  // below ten, by thousandths: most water levels
+	wholes [1000]uint64 // whole numbers
 }
+
+// lengthOne is a length of one byte.
+const lengthOne = 1 << 56
 
 func newDigits() *digits {
 	d := &digits{}
-	for n := range uint32(1000) {
-		hundreds, pair := n/100, n%100
-		first, second := uint32(pairs[2*pair]), uint32(pairs[2*pair+1])
-		d.thousandths[n] = '.' | ('0'+hundreds)<<8 | first<<16 | second<<24
-		switch {
-		case n == 0:
-		case pair == 0:
-			d.lengths[n] = 2
-		case pair%10 == 0:
-			d.lengths[n] = 3
-		default:
-			d.lengths[n] = 4
+	var room [floatRoom]byte
+	for n := range d.small {
+		length := 1 // of 0
+		if room[0] = '0'; n > 0 {
+			length = putThousandths(&room, int64(n))
 		}
-		switch {
-		case n < 10:
-			d.wholes[n] = second | 1<<24
-		case n < 100:
-			d.wholes[n] = first | second<<8 | 2<<24
-		default:
-			d.wholes[n] = '0' + hundreds | first<<8 | second<<16 | 3<<24
-		}
+		d.small[n] = binary.LittleEndian.Uint64(room[:])&(lengthOne-1) | uint64(length)*lengthOne
+	}
+	for n := range d.wholes {
+		length := len(strconv.AppendInt(room[:0], int64(n), 10))
+		d.wholes[n] = binary.LittleEndian.Uint64(room[:])&(1<<(8*length)-1) | uint64(length)*lengthOne
 	}
 	return d
+}
+
+// of returns t thousandths, t below a million. It is small enough to be compiled into
+// the loops that call it.
+func (d *digits) of(t uint32) uint64 {
+	if t < uint32(len(d.small)) {
+		return d.small[t]
+	}
+	whole := d.wholes[t/1000]
+	rest := d.small[t%1000] - lengthOne // and less the 0 before the point
+	return whole + rest>>8&(1<<32-1)<<(8*(whole>>56)) + rest&^(lengthOne-1)
 }
 
 // stamps are the times of a grid as points begin with them.
@@ -288,13 +289,9 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 		k++
 		// See putFloat: these are the thousandths below a thousand.
 		if t := float64(v*1000) + round - round; t/1000 == v && t > 0 && t < 1e6 {
-			whole := uint32(t) / 1000
-			rest := uint32(t) - whole*1000
-			text := d.wholes[whole]
-			binary.LittleEndian.PutUint32(b[n:], text)
-			n += int(text >> 24)
-			binary.LittleEndian.PutUint32(b[n:], d.thousandths[rest])
-			n += int(d.lengths[rest])
+			text := d.of(uint32(t))
+			binary.LittleEndian.PutUint64(b[n:], text)
+			n += int(text >> 56)
 			continue
 		}
 		n += putFloat((*[floatRoom]byte)(b[n:]), v)
@@ -306,20 +303,16 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 // room: what is written has its place, whatever lies before it.
 func (s *stamps) appendRun(b []byte, values []float64, times [][2]uint64) []byte {
 	n, d := len(b), s.digits
-	b = b[:cap(b)]
+	b, times = b[:cap(b)], times[:len(values)]
 	for i, v := range values {
 		at := (*[shortStamp + 8]byte)(b[n:])
 		binary.LittleEndian.PutUint64(at[:], times[i][0])
 		binary.LittleEndian.PutUint64(at[8:], times[i][1])
 		n += shortStamp
-		// As in appendBlock: these take seven bytes at most.
-		if t := float64(v*1000) + round - round; t/1000 == v && t > 0 && t < 1e6 {
-			whole := uint32(t) / 1000
-			rest := uint32(t) - whole*1000
-			text := d.wholes[whole]
-			length := text >> 24
-			binary.LittleEndian.PutUint64(at[shortStamp:], uint64(text&(1<<24-1))|uint64(d.thousandths[rest])<<(8*length&31))
-			n += int(length) + int(d.lengths[rest])
+		if t := float64(v*1000) + round - round; t/1000 == v && t > 0 && t < 1e6 { // as in appendBlock
+			text := d.of(uint32(t))
+			binary.LittleEndian.PutUint64(at[shortStamp:], text)
+			n += int(text >> 56)
 			continue
 		}
 		n += putFloat((*[floatRoom]byte)(b[n:]), v)
