@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,38 @@ func TestSlowReader(t *testing.T) {
 		case <-ended:
 		case <-time.After(time.Minute):
 			t.Errorf("by %s patience: who reads nothing is written to for ever", name)
+		}
+	}
+}
+
+// taking is a connection whose client takes so many bytes of a write until its
+// deadline.
+type taking struct {
+	net.Conn
+	most, took int
+}
+
+func (c *taking) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (c *taking) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *taking) Write(b []byte) (int, error) {
+	n := min(len(b), c.most)
+	c.took += n
+	if n < len(b) {
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, nil
+}
+
+// Who takes a piece within the patience is given more time; what is written at once may
+// be more than that.
+func TestSlowlyTaken(t *testing.T) {
+	b := make([]byte, 1_000_000)
+	for most, want := range map[int]int{piece: len(b), piece - 1: piece - 1, together: len(b), 0: 0} {
+		c := &taking{most: most}
+		n, err := newVisit(New(Options{}), c).Write(b)
+		if n != want || c.took != want || (err == nil) != (n == len(b)) {
+			t.Errorf("of %d bytes, %d of them at a time in good time: wrote %d, took %d, %v; want %d", len(b), most, n, c.took, err, want)
 		}
 	}
 }
