@@ -9,8 +9,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -53,7 +55,7 @@ func v5(c packet.Connect, props ...packet.Prop) packet.Connect {
 // Bytes that a stranger or a broken device may send: the connection ends, and
 // the broker lives on.
 func TestBadBytes(t *testing.T) {
-	_, in, addr := newBroker(t, Options{ConnectTimeout: time.Second})
+	_, in, addr := newBroker(t, Options{})
 	raw := func(c packet.Connect, b ...byte) {
 		t.Helper()
 		w := login(t, addr, c)
@@ -72,8 +74,9 @@ func TestBadBytes(t *testing.T) {
 	raw(device("d1"), 0x30, 0xff, 0xff, 0xff, 0xff, 0xff)
 	second := device("d1")
 	raw(device("d1"), second.Append(nil)...)
+	_, _, strangers := newBroker(t, Options{ConnectTimeout: time.Second}) // some of whom announce what never comes
 	for _, first := range [][]byte{{0x30, 3, 0, 1, 'a'}, {0xc0, 0}, []byte("GET / HTTP/1.1\r\n\r\n"), {0x10, 0xff, 0xff, 0xff, 0x7f}} {
-		nc, err := net.Dial("tcp", addr)
+		nc, err := net.Dial("tcp", strangers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +84,7 @@ func TestBadBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		nc.SetReadDeadline(time.Now().Add(limit))
-		if _, err := nc.Read(make([]byte, 10)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		if _, err := nc.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("% x is answered: %v", first, err)
 		}
 		nc.Close()
@@ -222,24 +225,31 @@ func TestAnswersKeepTheirOrder(t *testing.T) {
 // A client may have so many messages open and no more; then its reader waits,
 // and its silence is not held against it.
 func TestWindow(t *testing.T) {
-	_, in, addr := newBroker(t, Options{InFlight: 4})
-	c := device("d1")
-	c.KeepAlive = 1
-	w := login(t, addr, c)
-	for i := range 10 {
-		w.publish("v1/d1/obs", ids(i), 1, uint16(i+1))
-	}
-	time.Sleep(1800 * time.Millisecond) // more than one and a half times the keep alive
-	if n := len(in.messages); n != 4 {
-		t.Fatalf("%d messages are open, want 4", n)
-	}
-	for i := range 10 {
-		in.next(t).Ack(nil)
-		if got := next[packet.Ack](w); got.ID != uint16(i+1) {
-			t.Fatalf("answer %d is for %d", i+1, got.ID)
+	synctest.Test(t, func(t *testing.T) {
+		in := newIntake()
+		b := New(in, keys{}, Options{InFlight: 4})
+		defer b.Close()
+		c := device("d1")
+		c.KeepAlive = 1
+		w := pipe(t, b, c)
+		w.connack()
+		go func() {
+			for i := range 10 {
+				w.publish("v1/d1/obs", ids(i), 1, uint16(i+1))
+			}
+		}()
+		time.Sleep(10 * time.Second) // of the bubble: many times the keep alive
+		if n := len(in.messages); n != 4 {
+			t.Fatalf("%d messages are open, want 4", n)
 		}
-	}
-	w.ended() // now it is silent
+		for i := range 10 {
+			in.next(t).Ack(nil)
+			if got := next[packet.Ack](w); got.ID != uint16(i+1) {
+				t.Fatalf("answer %d is for %d", i+1, got.ID)
+			}
+		}
+		w.ended() // now it is silent
+	})
 }
 
 func TestWindowOfBytes(t *testing.T) {
@@ -518,34 +528,28 @@ func TestOptionsOfSubscriptions(t *testing.T) {
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
-	b, _, addr := newBroker(t, Options{MaxConnections: 2, ConnectTimeout: 50 * time.Millisecond})
-	w := login(t, addr, device("d1"))
-	nc, err := net.Dial("tcp", addr) // a stranger who says nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	nc.SetReadDeadline(time.Now().Add(limit))
-	if _, err := nc.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a stranger who says nothing: %v", err)
-	}
-	eventually(t, func() bool {
-		b.mu.RLock()
-		defer b.mu.RUnlock()
-		return len(b.conns) == 1
+	synctest.Test(t, func(t *testing.T) {
+		b := New(newIntake(), keys{}, Options{MaxConnections: 2, ConnectTimeout: time.Second})
+		defer b.Close()
+		first := pipe(t, b, device("d1"))
+		first.connack()
+		stranger, server := net.Pipe()
+		b.accept(server)
+		came := time.Now()
+		if _, err := stranger.Read(make([]byte, 1)); err == nil || time.Since(came) != time.Second {
+			t.Errorf("a stranger who says nothing, after %v: %v", time.Since(came), err)
+		}
+		synctest.Wait() // until its place is free
+		second := pipe(t, b, device("d2"))
+		second.connack()
+		third, server := net.Pipe()
+		b.accept(server)
+		if _, err := third.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("a third connection: %v", err)
+		}
+		first.ping()
+		second.ping()
 	})
-	second := login(t, addr, device("d2"))
-	third, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer third.Close()
-	third.SetReadDeadline(time.Now().Add(limit))
-	if _, err := third.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a third connection: %v", err)
-	}
-	w.ping()
-	second.ping()
 }
 
 // Close ends everything at once, also who has not even said who it is.
@@ -707,7 +711,7 @@ func TestTLS(t *testing.T) {
 	}
 	addr := ls[0].Addr().String()
 	in := newIntake()
-	b := New(in, keys{}, Options{ConnectTimeout: time.Second})
+	b := New(in, keys{}, Options{})
 	go func() {
 		_ = b.Run(context.Background(), tls.NewListener(ls[0], &tls.Config{Certificates: []tls.Certificate{cert}}))
 	}()
