@@ -39,10 +39,19 @@ type cli struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(untilTold(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// untilTold returns a context that ends when the program is told to end. By then
+// a second signal ends it at once, also one that comes as soon as we say so.
+func untilTold() context.Context {
+	told, letGo := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
+	context.AfterFunc(told, func() {
+		letGo()
+		stop()
+	})
+	return ctx
 }
 
 // run is the whole program: exit status 0 for success, 1 for a failure, 2 for
