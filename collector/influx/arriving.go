@@ -65,11 +65,14 @@ func (a *arriving) Close() error { return a.body.Close() }
 // fetch reads the body as it comes and moves its deadline by what has come.
 func (a *arriving) fetch(p []byte) (int, error) {
 	n, err := a.body.Read(p)
-	if n > 0 {
+	switch {
+	case err == io.EOF:
+		a.whole = true
+		a.done() // nothing more is awaited, however long the answer takes
+	case n > 0:
 		a.until = a.until.Add(time.Duration(n) * time.Second / minRate)
 		_ = a.conn.SetReadDeadline(a.until)
 	}
-	a.whole = a.whole || err == io.EOF
 	var broken net.Error // a deadline, or the connection
 	if errors.As(err, &broken) || errors.Is(err, io.ErrUnexpectedEOF) {
 		a.lost = quantrac.Errorf(quantrac.Unavailable, "the body stopped coming before its end; nothing was stored: send it again")
@@ -80,7 +83,7 @@ func (a *arriving) fetch(p []byte) (int, error) {
 // done lifts the deadline, which would end a connection that is kept. Where the
 // body has not come it stays: the server waits for the rest of it.
 func (a *arriving) done() {
-	a.early = nil // its memory is another request's now
+	a.early = nil // its memory is another request's now, or has been read
 	if a.whole {
 		_ = a.conn.SetReadDeadline(time.Time{})
 	}

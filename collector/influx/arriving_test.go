@@ -2,6 +2,7 @@ package influx
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,7 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"quantrac/collector"
 )
 
 // stall opens a connection and sends a request of which text is all that comes.
@@ -102,21 +106,72 @@ func toBeSentAgain(t *testing.T, c net.Conn, field string) {
 	}
 }
 
+// pipes is a listener without a network, whose deadlines follow made-up time.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// piped calls f, in a bubble, with a connection to a server of h.
+func piped(t *testing.T, h func(*testing.T) http.Handler, f func(*testing.T, net.Conn)) {
+	synctest.Test(t, func(t *testing.T) {
+		l := make(pipes)
+		srv := &http.Server{Handler: h(t)}
+		go srv.Serve(l)
+		defer srv.Close()
+		c, server := net.Pipe()
+		defer c.Close()
+		l <- server
+		f(t, c)
+	})
+}
+
+const oneWrite = "POST /write?db=x HTTP/1.1\r\nHost: x\r\nContent-Length: 25\r\n\r\nwater,station=a level=1 1"
+
 // TestKeptConnection: the deadline of one request is not that of the next.
 func TestKeptConnection(t *testing.T) {
-	h, _ := newHandler(t, Options{Patience: 20 * time.Millisecond})
-	srv := httptest.NewServer(h)
-	defer srv.Close()
-	c := stall(t, srv, "/write?db=x", "", 25, "water,station=a level=1 1")
-	r := bufio.NewReader(c)
-	for i := range 3 {
-		resp, err := http.ReadResponse(r, nil)
-		if err != nil || resp.StatusCode != http.StatusNoContent {
-			t.Fatalf("request %d: %v %v", i, resp, err)
+	piped(t, func(t *testing.T) http.Handler {
+		h, _ := newHandler(t, Options{Patience: time.Second})
+		return h
+	}, func(t *testing.T, c net.Conn) {
+		r := bufio.NewReader(c)
+		for i := range 3 {
+			if _, err := io.WriteString(c, oneWrite); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil || resp.StatusCode != http.StatusNoContent {
+				t.Fatalf("request %d: %v %v", i, resp, err)
+			}
+			time.Sleep(time.Minute) // longer than the deadline of the request before
 		}
-		time.Sleep(30 * time.Millisecond) // longer than the deadline of the request before
-		if _, err := io.WriteString(c, "POST /write?db=x HTTP/1.1\r\nHost: x\r\nContent-Length: 25\r\n\r\nwater,station=a level=1 1"); err != nil {
+	})
+}
+
+// slow stores after a minute, for whoever still waits.
+type slow struct{}
+
+func (slow) Write(ctx context.Context, _ collector.Writing) (collector.Written, error) {
+	time.Sleep(time.Minute)
+	return collector.Written{Good: 1}, ctx.Err()
+}
+
+// TestSlowStore: a body that has come is awaited no longer, however long it takes
+// to store it: its sender is not taken for one who has gone.
+func TestSlowStore(t *testing.T) {
+	piped(t, func(*testing.T) http.Handler { return New(slow{}, Options{Patience: time.Second}) }, func(t *testing.T, c net.Conn) {
+		if _, err := io.WriteString(c, oneWrite); err != nil {
 			t.Fatal(err)
 		}
-	}
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != http.StatusNoContent {
+			t.Errorf("answered with %v, %v", resp, err)
+		}
+	})
 }
