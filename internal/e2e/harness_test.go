@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -37,6 +38,11 @@ var binary struct { // built once for all tests of the package
 }
 
 func TestMain(m *testing.M) {
+	// A shell that starts us in the background has interrupts ignored, by us and by
+	// whom we start. What we catch they do not inherit.
+	if signal.Ignored(os.Interrupt) {
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	nextPort.Store(20_000 + rand.Int32N(8_000)) // others may test beside us
 	code := m.Run()
 	if binary.dir != "" {
