@@ -217,6 +217,8 @@ func TestGarbage(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
+	s = webhook.New(local) // with time enough
+	defer s.Close()
 	if err := s.Send(context.Background(), alerting.Subscription{URL: srv.URL, Secrets: []alerting.Secret{{Key: secret('a')}}}, warning()); err != nil {
 		t.Errorf("endless body: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"quantrac"
@@ -46,6 +47,40 @@ func dial(t *testing.T, addr, text string) net.Conn {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// pipes is a listener without a network, whose deadlines follow made-up time.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// dial is a connection that sends text.
+func (p pipes) dial(t *testing.T, text string) net.Conn {
+	t.Helper()
+	c, server := net.Pipe()
+	p <- server
+	t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// servePipes is serve for a bubble.
+func servePipes(t *testing.T, ts *Turnstile, h http.Handler) pipes {
+	p := make(pipes)
+	srv := &http.Server{Handler: ts.Bodies(h), ConnContext: ts.ConnContext}
+	go srv.Serve(ts.Listener(p))
+	t.Cleanup(func() { srv.Close() })
+	return p
 }
 
 // status reads the status of the next answer.
@@ -104,30 +139,32 @@ func TestWhoWaitsGivesWay(t *testing.T) {
 
 // Where everybody is being served, who comes is told so.
 func TestFull(t *testing.T) {
-	begun, end := make(chan bool), make(chan bool)
-	ts := New(Options{Max: 2, Patience: hour, Busy: busy})
-	addr := serve(t, ts, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun <- true
-		<-end
-	}))
-	var served []net.Conn
-	for range 2 {
-		served = append(served, dial(t, addr, get))
-		<-begun
-	}
-	if got := status(t, dial(t, addr, get)); got != http.StatusServiceUnavailable {
-		t.Errorf("the third: %d", got)
-	}
-	close(end)
-	for _, c := range served {
-		if got := status(t, c); got != http.StatusOK {
-			t.Errorf("one of two that are served: %d", got)
+	synctest.Test(t, func(t *testing.T) {
+		begun, end := make(chan bool), make(chan bool)
+		ts := New(Options{Max: 2, Patience: hour, Busy: busy})
+		p := servePipes(t, ts, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			begun <- true
+			<-end
+		}))
+		var served []net.Conn
+		for range 2 {
+			served = append(served, p.dial(t, get))
+			<-begun
 		}
-	}
-	go func() { <-begun }()
-	if got := status(t, dial(t, addr, get)); got != http.StatusOK || ts.Stats().Refused != 1 {
-		t.Errorf("once there is room: %d, %+v", got, ts.Stats())
-	}
+		if got := status(t, p.dial(t, get)); got != http.StatusServiceUnavailable {
+			t.Errorf("the third: %d", got)
+		}
+		close(end)
+		for _, c := range served {
+			if got := status(t, c); got != http.StatusOK {
+				t.Errorf("one of two that are served: %d", got)
+			}
+		}
+		go func() { <-begun }()
+		if got := status(t, p.dial(t, get)); got != http.StatusOK || ts.Stats().Refused != 1 {
+			t.Errorf("once there is room: %d, %+v", got, ts.Stats())
+		}
+	})
 }
 
 // fakeConn comes from where a test says.
@@ -203,28 +240,30 @@ func TestLongestBody(t *testing.T) {
 // Once a body is there its answer takes as long as it takes, and the connection
 // is kept.
 func TestAnswerAfterTheBody(t *testing.T) {
-	patience := 20 * time.Millisecond
-	ts := New(Options{Patience: patience})
-	addr := serve(t, ts, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if text, err := io.ReadAll(r.Body); err != nil || string(text) != "begun" {
-			t.Errorf("body %q, %v", text, err)
+	synctest.Test(t, func(t *testing.T) {
+		const patience = time.Second
+		ts := New(Options{Patience: patience})
+		p := servePipes(t, ts, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if text, err := io.ReadAll(r.Body); err != nil || string(text) != "begun" {
+				t.Errorf("body %q, %v", text, err)
+			}
+			time.Sleep(100 * patience)
+			if r.Context().Err() != nil {
+				t.Error("the request is taken for one whose client has gone")
+			}
+		}))
+		c := p.dial(t, "")
+		r := bufio.NewReader(c)
+		for range 2 {
+			if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nbegun"); err != nil {
+				t.Fatal(err)
+			}
+			if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatalf("%+v, %v", resp, err)
+			}
+			time.Sleep(100 * patience)
 		}
-		time.Sleep(3 * patience)
-		if r.Context().Err() != nil {
-			t.Error("the request is taken for one whose client has gone")
-		}
-	}))
-	c := dial(t, addr, "")
-	r := bufio.NewReader(c)
-	for range 2 {
-		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nbegun"); err != nil {
-			t.Fatal(err)
-		}
-		if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatalf("%+v, %v", resp, err)
-		}
-		time.Sleep(2 * patience)
-	}
+	})
 }
 
 // Who does not read what is written is let go, after the patience of the
