@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"quantrac"
-	"quantrac/tsdb"
 )
 
 // moments sum up a series so that the regression line through any of its windows
@@ -25,7 +24,10 @@ type moments struct {
 	unit   float64 // of values
 	spread int     // by how many powers of two values lie apart
 	ok     bool    // else the values are not of a size, or not finite
-	even   bool    // every window is inSeconds, and none comes to more than 63 bits of variance
+
+	// Of even series, see slopes:
+	halves       []halves // of the samples before each, and one after the last
+	starts, ends []int    // of windows
 }
 
 // sums are those of times x in seconds, of values y in units, and of their products.
@@ -48,29 +50,22 @@ const (
 	spanBits = 20
 )
 
-// set sums up a series whose windows have a width. It says whether all values are of a
-// size.
-func (m *moments) set(times []quantrac.Millis, values []float64, width quantrac.Millis) bool {
+// sum sums a series up whose values are of a size.
+func (m *moments) sum(times []quantrac.Millis, values []float64) {
 	n := len(times)
-	if m.ok, m.even = m.size(values), false; !m.ok {
-		return false
-	}
 	m.seconds, m.since = slices.Grow(m.seconds[:0], n)[:n], slices.Grow(m.since[:0], n)[:n]
 	m.before = slices.Grow(m.before[:0], n+1)[:n+1]
 	m.before[0] = sums{}
-	from, at := m.sumTimes(times)
+	m.sumTimes(times)
 	m.sumValues(values)
-	few, span := bits.Len(uint(n)), bits.Len64(uint64(width/1000))
-	m.even = from == 0 && span <= spanBits && m.fits(uint64(n)) && 2*few+2*span < 64 && few+bits.Len64(uint64(at)) < 64
-	return true
 }
 
-// sumTimes sums up times. It returns the first sample from which on all up to the last
-// are whole seconds apart, and when that is.
-func (m *moments) sumTimes(times []quantrac.Millis) (from int, at int64) {
+// sumTimes sums up times.
+func (m *moments) sumTimes(times []quantrac.Millis) {
 	if len(times) == 0 {
-		return 0, 0
+		return
 	}
+	from, at := 0, int64(0)
 	last := times[0]
 	var x, xx uint64
 	seconds, since, after := m.seconds[:len(times)], m.since[:len(times)], m.before[1:][:len(times)]
@@ -86,7 +81,6 @@ func (m *moments) sumTimes(times []quantrac.Millis) (from int, at int64) {
 		x, xx = x+uint64(at), xx+uint64(at*at)
 		after[i].x, after[i].xx = x, xx
 	}
-	return from, at
 }
 
 // sumValues sums up values, and their products with the times that have been.
@@ -109,22 +103,21 @@ func (m *moments) fits(n uint64) bool {
 	return 2*bits.Len64(n)+m.spread+mantissaBits+1+spanBits <= 126
 }
 
-// size finds the unit of values, and says whether they are of a size.
+// size finds the unit of the values of another series, and says whether they are of a size.
 func (m *moments) size(values []float64) bool {
-	least, greatest := uint64(exponentMask), uint64(0)
+	least, greatest := uint64(math.MaxUint64), uint64(0)
 	for _, v := range values {
-		if v != 0 {
-			e := math.Float64bits(v) >> mantissaBits & exponentMask
-			least, greatest = min(least, e), max(greatest, e)
-		}
+		size := math.Float64bits(v) << 1
+		least, greatest = min(least, size-1), max(greatest, size) // a 0 is not the least
 	}
-	if least > greatest {
-		least, greatest = minExponent, minExponent // all are 0
+	from, to := (least+1)>>(mantissaBits+1), greatest>>(mantissaBits+1)
+	if greatest == 0 {
+		from, to = minExponent, minExponent
 	}
-	if least < minExponent || greatest > maxExponent || greatest-least > maxSpread {
+	if m.ok = from >= minExponent && to <= maxExponent && to-from <= maxSpread; !m.ok {
 		return false
 	}
-	m.unit, m.spread = math.Float64frombits((least-mantissaBits)<<mantissaBits), int(greatest-least)
+	m.unit, m.spread = math.Float64frombits((from-mantissaBits)<<mantissaBits), int(to-from)
 	return true
 }
 
@@ -134,38 +127,9 @@ func (m *moments) inSeconds(lo, hi int) bool {
 	return m.since[hi-1] <= lo && m.seconds[hi-1]-m.seconds[lo] <= 1<<spanBits
 }
 
-// slopes works out the slopes of the windows of a width that end at a time and every step
-// after it: per second, of the regression lines through their samples, exact but for
-// three roundings. The series is even.
-func (m *moments) slopes(out *tsdb.Folded, times []quantrac.Millis, end, step, width quantrac.Millis) {
-	before, counts, values := m.before, out.Counts, out.Values[:len(out.Counts)]
-	lo, hi := 0, 0
-	for k := range counts {
-		for hi < len(times) && times[hi] <= end {
-			hi++
-		}
-		for lo < hi && times[lo] <= end-width {
-			lo++
-		}
-		end += step
-		out.Widest, out.Last = max(out.Widest, hi-lo), hi-lo
-		if hi-lo < 2 {
-			counts[k] = 0
-			continue
-		}
-		a, b := &before[lo], &before[hi]
-		n, x := uint64(hi-lo), b.x-a.x
-		// All of it but x may wrap around, and comes out right where the result has
-		// room, from wherever times are counted.
-		variance := n*(b.xx-a.xx) - x*x
-		covariance := b.xy.minus(a.xy).times(n).minus(b.y.minus(a.y).times(x))
-		size, sign := covariance.size()
-		counts[k], values[k] = 1, size.nearest(sign)*m.unit/float64(int64(variance))
-	}
-}
-
-// slope is slopes of the samples from lo to before hi, which are at least two. ok is false
-// where sums may go beyond 128 bits, or samples are not inSeconds.
+// slope returns the slope per second of the regression line through the samples from lo
+// to before hi, which are at least two: exact but for three roundings. ok is false where
+// sums may go beyond 128 bits, or samples are not inSeconds.
 func (m *moments) slope(lo, hi int) (slope float64, ok bool) {
 	n := uint64(hi - lo)
 	if !m.ok || !m.inSeconds(lo, hi) || !m.fits(n) {
@@ -222,20 +186,10 @@ func (a whole) times(n uint64) whole {
 	return whole{hi + a.hi*n, lo}
 }
 
-// float returns the nearest float64.
+// float returns the nearest float64, of a number of 127 bits at most.
 func (a whole) float() float64 {
-	size, sign := a.size()
-	return size.nearest(sign)
-}
-
-// size returns a number without its sign, which is all ones for a negative one, else 0.
-func (a whole) size() (size whole, sign uint64) {
-	sign = uint64(int64(a.hi) >> 63)
-	return whole{a.hi ^ sign, a.lo ^ sign}.minus(whole{sign, sign}), sign
-}
-
-// nearest returns the float64 that is nearest to a number of a sign, of 127 bits at most.
-func (a whole) nearest(sign uint64) float64 {
+	sign := uint64(int64(a.hi) >> 63)
+	a = whole{a.hi ^ sign, a.lo ^ sign}.minus(whole{sign, sign})
 	power := uint64(1023 + 64)
 	if a.hi == 0 {
 		a.hi, a.lo, power = a.lo>>1, a.lo<<63, 1023+1

@@ -118,19 +118,19 @@ func (e *evaluation) scan(ctx context.Context) error {
 
 // slide moves a window over a series and says whether it ever held a sample.
 func (e *evaluation) slide(w *window, out *tsdb.Folded, first quantrac.Millis, s *tsdb.Series) bool {
-	w.times, w.values = s.Times, s.Values
-	w.lo, w.hi = 0, 0
-	if !e.function.timed || !w.moments.set(w.times, w.values, e.width) { // no marker is of a size
-		w.times, w.values = dropStale(s.Times, s.Values)
-		if e.function.timed && len(w.times) < len(s.Times) {
-			w.moments.set(w.times, w.values, e.width)
-		}
-	}
-	out.Widest, out.Last = 0, 0
-	if e.function.timed && w.moments.even {
-		w.moments.slopes(out, w.times, first, e.step, e.width)
+	m, timed := &w.moments, e.function.timed
+	if timed && m.size(s.Values) && m.slopes(out, s.Times, s.Values, first, e.step, e.width) {
 		return out.Widest > 0
 	}
+	w.times, w.values = s.Times, s.Values
+	w.lo, w.hi = 0, 0
+	if !timed || !m.ok { // no marker is of a size
+		w.times, w.values = dropStale(s.Times, s.Values)
+	}
+	if timed && (m.ok || len(w.times) < len(s.Times) && m.size(w.values)) {
+		m.sum(w.times, w.values)
+	}
+	out.Widest, out.Last = 0, 0
 	clear(out.Counts)
 	for k := range e.steps {
 		w.move(first+quantrac.Millis(k)*e.step, e.width)
