@@ -50,9 +50,9 @@ type Folded struct {
 	Series uint64
 	Counts []uint32
 	Values []float64
-	// Widest and Last are for Windows.By: how many samples there are in the
-	// window that holds the most, and in the last one.
-	Widest, Last int
+	// Widest, Last and Shown are for Windows.By: how many samples there are in the
+	// window that holds the most, and in the last one, and how many Counts are not 0.
+	Widest, Last, Shown int
 
 	deque []int // positions of values, for wide windows
 }

@@ -43,16 +43,18 @@ func (m *moments) slopes(out *tsdb.Folded, times []quantrac.Millis, values []flo
 		return false
 	}
 	before, counts, slopes, unit := m.halves, out.Counts[:len(ends)], out.Values[:len(ends)], m.unit
-	starts, out.Widest, out.Last = starts[:len(ends)], 0, 0
+	starts = starts[:len(ends)]
+	most, last, shown := 0, 0, 0
 	for k, hi := range ends {
 		lo := starts[k]
-		out.Last = hi - lo
-		out.Widest = max(out.Widest, out.Last)
-		if counts[k] = 0; hi-lo < 2 {
+		last = hi - lo
+		most = max(most, last)
+		if counts[k] = 0; last < 2 {
 			continue
 		}
+		shown++
 		a, b := &before[lo], &before[hi]
-		n, x := uint64(hi-lo), b.x-a.x
+		n, x := uint64(last), b.x-a.x
 		variance := int64(n*(b.xx-a.xx) - x*x)
 		upper := int64(n*(b.xupper-a.xupper) - x*(b.upper-a.upper))
 		lower := int64(n*(b.xlower-a.xlower) - x*(b.lower-a.lower))
@@ -63,6 +65,7 @@ func (m *moments) slopes(out *tsdb.Folded, times []quantrac.Millis, values []flo
 		}
 		counts[k], slopes[k] = 1, covariance*unit/float64(variance)
 	}
+	out.Widest, out.Last, out.Shown = most, last, shown
 	return true
 }
 

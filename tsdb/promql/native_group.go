@@ -63,32 +63,35 @@ func (g *groups) add(j *joiner, id quantrac.Labels, _ bool, c columns) error {
 	if err != nil {
 		return err
 	}
+	all := c.shown == len(c.counts) // then they need not be looked at
+	values := c.values[:len(c.counts)]
+	cells = cells[:len(values)]
 	switch g.op {
 	case parser.MIN:
-		for k, n := range c.counts {
-			if n > 0 {
-				cells[k].least(c.values[k])
+		for k, v := range values {
+			if all || c.counts[k] > 0 {
+				cells[k].least(v)
 			}
 		}
 	case parser.MAX:
-		for k, n := range c.counts {
-			if n > 0 {
-				cells[k].greatest(c.values[k])
+		for k, v := range values {
+			if all || c.counts[k] > 0 {
+				cells[k].greatest(v)
 			}
 		}
 	case parser.SUM:
-		for k, n := range c.counts {
-			if n > 0 {
-				cells[k].sum(c.values[k])
+		for k, v := range values {
+			if all || c.counts[k] > 0 {
+				cells[k].sum(v)
 			}
 		}
 	case parser.AVG:
-		for k, n := range c.counts {
-			if n == 0 {
+		for k, v := range values {
+			if !all && c.counts[k] == 0 {
 				continue
 			}
 			// Most often there is a sum already, and it stays finite.
-			cell, v := &cells[k], c.values[k]
+			cell := &cells[k]
 			if sum, rest := plus(v, cell.value, cell.c); rest == rest && cell.count > 0 && !cell.moving {
 				cell.value, cell.c = sum, rest
 				cell.count++

@@ -109,7 +109,7 @@ func (e *evaluation) scan(ctx context.Context) error {
 		if !e.wanted(f.Labels) {
 			continue
 		}
-		if err := e.emit(f.Labels, foldedColumns(f), f.Widest, f.Last); err != nil {
+		if err := e.emit(f.Labels, columns{f.Counts, f.Values, f.Shown}, f.Widest, f.Last); err != nil {
 			return err
 		}
 	}
@@ -130,7 +130,7 @@ func (e *evaluation) slide(w *window, out *tsdb.Folded, first quantrac.Millis, s
 	if timed && (m.ok || len(w.times) < len(s.Times) && m.size(w.values)) {
 		m.sum(w.times, w.values)
 	}
-	out.Widest, out.Last = 0, 0
+	out.Widest, out.Last, out.Shown = 0, 0, 0
 	clear(out.Counts)
 	for k := range e.steps {
 		w.move(first+quantrac.Millis(k)*e.step, e.width)
@@ -140,6 +140,7 @@ func (e *evaluation) slide(w *window, out *tsdb.Folded, first quantrac.Millis, s
 		out.Widest = max(out.Widest, out.Last)
 		if v, ok := e.function.value(w); ok {
 			out.Counts[k], out.Values[k] = 1, v
+			out.Shown++
 		}
 	}
 	return out.Widest > 0
