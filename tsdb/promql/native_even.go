@@ -72,35 +72,30 @@ func (m *moments) slopes(out *tsdb.Folded, times []quantrac.Millis, values []flo
 // halve sums up samples, if they are whole seconds apart.
 func (m *moments) halve(times []quantrac.Millis, values []float64) bool {
 	n := len(times)
+	if (times[n-1]-times[0])%1000 != 0 { // as in most series that are not even
+		return false
+	}
 	m.halves = slices.Grow(m.halves[:0], n+1)[:n+1]
 	m.halves[0] = halves{}
-	after := m.halves[1:]
-	first := times[0]
-	var x, xx, odd uint64
+	after := m.halves[1:][:n]
+	values = values[:n]
+	inUnits, first := 1/m.unit, times[0]
+	var odd, x, xx, upper, xupper, lower, xlower uint64
 	for i, t := range times {
 		ms := uint64(t - first)
 		at := ms / 1000
 		odd |= ms - at*1000
-		x, xx = x+at, xx+at*at
-		after[i].x, after[i].xx = x, xx
-	}
-	if odd != 0 {
-		return false
-	}
-	inUnits, before := 1/m.unit, uint64(0)
-	var upper, xupper, lower, xlower uint64
-	after = after[:len(values)]
-	for i, v := range values {
-		next := &after[i]
-		at := next.x - before
-		before = next.x
-		y := int64(v * inUnits)
+		y := int64(values[i] * inUnits)
 		u, l := uint64(y>>halfBits), uint64(y&(1<<halfBits-1))
+		x, xx = x+at, xx+at*at
 		upper, xupper = upper+u, xupper+at*u
 		lower, xlower = lower+l, xlower+at*l
-		next.upper, next.xupper, next.lower, next.xlower = upper, xupper, lower, xlower
+		next := &after[i]
+		next.x, next.xx = x, xx
+		next.upper, next.xupper = upper, xupper
+		next.lower, next.xlower = lower, xlower
 	}
-	return true
+	return odd == 0
 }
 
 // windows returns the first sample of each of n windows, and the one after its last.
