@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -321,6 +322,7 @@ func holds(t *testing.T, r *Reader, groups []group, all []sample) {
 
 // Ticks that were read go with the memory of others, and are read again.
 func TestClockForgets(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nothing goes but when we say so
 	all, commits := network(40, 200, 1)
 	c := clockFor(t, 8000, commits)
 	for _, s := range all {
