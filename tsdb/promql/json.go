@@ -212,7 +212,7 @@ func (w *writer) rows(r *rows) {
 	w.raw("[")
 	together := min(1+rowsPoints*len(r.list)/points, 1+len(r.list)/16)
 	task := ahead.Task[[]byte]{
-		N: (len(r.list) + together - 1) / together, Pool: &w.pool.rows,
+		N: (len(r.list) + together - 1) / together, Pool: &w.pool.rows, Anywhere: true,
 		Build: func(_ context.Context, into *[]byte, n int) (made int, _ error) {
 			b := (*into)[:0]
 			for i := n * together; i < min((n+1)*together, len(r.list)); i++ {

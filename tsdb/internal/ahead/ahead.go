@@ -24,6 +24,10 @@ type Task[T any] struct {
 	Show func(made *T, weight int) (more bool, err error)
 	// Pool keeps memory between tasks of one kind, and for nothing else.
 	Pool *sync.Pool
+	// Anywhere says that Show may be called from any goroutine, by one at a time:
+	// then who has made something shows it, while it is still in the processor's
+	// cache, and no more is made before its turn than one thing a goroutine.
+	Anywhere bool
 }
 
 // Run builds and shows until all is shown, Show has enough, something fails or
@@ -31,8 +35,11 @@ type Task[T any] struct {
 func (t Task[T]) Run(ctx context.Context) error {
 	workers := min(runtime.GOMAXPROCS(0), t.N)
 	a := &ahead[T]{Task: t}
-	if workers <= 1 {
+	switch {
+	case workers <= 1:
 		return a.alone(ctx)
+	case t.Anywhere:
+		return a.inTurn(ctx, workers)
 	}
 	return a.together(ctx, workers)
 }
@@ -46,6 +53,12 @@ type ahead[T any] struct {
 	next   int // the first that nobody has taken
 	made   int // things
 	weight int // of those
+
+	// Of inTurn, with next.
+	turn  sync.Cond
+	shown int   // things whose turn is over
+	ended bool  // nothing more is to be shown
+	err   error // why
 }
 
 // batch is consecutive things that one goroutine builds.
@@ -100,6 +113,71 @@ func (a *ahead[T]) together(ctx context.Context, workers int) error {
 		wg.Go(func() { a.work(ctx) })
 	}
 	return a.showAll(ctx)
+}
+
+// inTurn is Run on several goroutines, this one among them, each of which shows what it
+// has built.
+func (a *ahead[T]) inTurn(ctx context.Context, workers int) error {
+	a.turn.L = &a.mu
+	var wg sync.WaitGroup
+	for range workers - 1 {
+		wg.Go(func() { a.each(ctx) })
+	}
+	a.each(ctx)
+	wg.Wait()
+	return a.err
+}
+
+// each builds one thing after the other, and shows it in its turn.
+func (a *ahead[T]) each(ctx context.Context) {
+	b := a.batch()
+	defer a.Pool.Put(b)
+	b.room(1)
+	it := &b.items[0]
+	for i := a.begin(); i < a.N; i = a.begin() {
+		err := ctx.Err()
+		if err == nil {
+			it.weight, err = a.Build(ctx, &it.value, i)
+		}
+		if !a.await(i) {
+			return
+		}
+		more := err == nil
+		if more {
+			more, err = a.present(it)
+		}
+		a.pass(more, err)
+	}
+}
+
+// begin returns the next thing to be built, N where there is none.
+func (a *ahead[T]) begin() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended || a.next == a.N {
+		return a.N
+	}
+	a.next++
+	return a.next - 1
+}
+
+// await waits for a thing's turn, and says whether it comes.
+func (a *ahead[T]) await(i int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.shown < i && !a.ended {
+		a.turn.Wait()
+	}
+	return !a.ended
+}
+
+// pass ends a turn.
+func (a *ahead[T]) pass(more bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.shown++
+	a.ended, a.err = !more, err
+	a.turn.Broadcast()
 }
 
 // alone is Run on this one.

@@ -24,6 +24,11 @@ func square(n int, pool *sync.Pool, show func(int) (bool, error)) Task[int] {
 }
 
 func TestOrder(t *testing.T) {
+	inOrder(t, false)
+	inOrder(t, true)
+}
+
+func inOrder(t *testing.T, anywhere bool) {
 	for _, procs := range []int{1, 4} {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 		var pool sync.Pool
@@ -33,6 +38,7 @@ func TestOrder(t *testing.T) {
 				got = append(got, made)
 				return true, nil
 			})
+			task.Anywhere = anywhere
 			if err := task.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
@@ -42,7 +48,7 @@ func TestOrder(t *testing.T) {
 				}
 			}
 			if !slices.Equal(got, want) {
-				t.Errorf("%d processors, %d things: shown %v", procs, n, got)
+				t.Errorf("%d processors, anywhere %t, %d things: shown %v", procs, anywhere, n, got)
 			}
 		}
 	}
@@ -51,6 +57,11 @@ func TestOrder(t *testing.T) {
 // TestEnd ends a task in every way; what has run before must be shown, and
 // nothing runs on.
 func TestEnd(t *testing.T) {
+	ends(t, false)
+	ends(t, true)
+}
+
+func ends(t *testing.T, anywhere bool) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	no := errors.New("no")
 	var running atomic.Int64
@@ -61,7 +72,7 @@ func TestEnd(t *testing.T) {
 		var pool sync.Pool
 		n := 0
 		task := Task[int]{
-			N: 500, Pool: &pool,
+			N: 500, Pool: &pool, Anywhere: anywhere,
 			Build: func(ctx context.Context, into *int, i int) (int, error) {
 				running.Add(1)
 				defer running.Add(-1)
@@ -77,13 +88,13 @@ func TestEnd(t *testing.T) {
 			},
 		}
 		if err := task.Run(ctx); !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", name, err, want)
+			t.Errorf("%s, anywhere %t: %v, want %v", name, anywhere, err, want)
 		}
 		if running.Load() != 0 {
-			t.Errorf("%s: %d things are still being built", name, running.Load())
+			t.Errorf("%s, anywhere %t: %d things are still being built", name, anywhere, running.Load())
 		}
 		if n < shown || name != "gone" && n != shown {
-			t.Errorf("%s: %d shown, want %d", name, n, shown)
+			t.Errorf("%s, anywhere %t: %d shown, want %d", name, anywhere, n, shown)
 		}
 	}
 	fine := func(int) error { return nil }
