@@ -156,15 +156,15 @@ func (d *digits) of(t uint32) uint64 {
 type stamps struct {
 	grid
 	*digits
-	whole bool        // all are of shortStamp bytes
-	short [][2]uint64 // those of each step, where they are written many times; else nil
-	kept  []stamp     // likewise where they are of any length
+	whole bool               // all are of shortStamp bytes
+	short [][shortStamp]byte // those of each step, where they are written many times; else nil
+	kept  []stamp            // likewise where they are of any length
 }
 
 // stamp is what stands between the values of two points.
 type stamp struct {
-	text [4]uint64 // in words, which are copied without a call
-	n    int       // bytes
+	text [stampRoom]byte // copied as a whole, which takes no call
+	n    int             // bytes that are of meaning
 }
 
 const (
@@ -189,7 +189,7 @@ func newStamps(g grid, d *digits) *stamps {
 // keep makes all stamps: of many series on one grid each is made once.
 func (s *stamps) keep() {
 	if s.whole {
-		s.short = make([][2]uint64, s.steps)
+		s.short = make([][shortStamp]byte, s.steps)
 		s.makeShort(s.short, &row{}, 0)
 		return
 	}
@@ -201,16 +201,12 @@ func (s *stamps) keep() {
 
 // make makes the stamp of a step.
 func (s *stamps) make(into *stamp, k int) {
-	var room [stampRoom]byte
-	into.n = len(append(appendSeconds(append(room[:0], `"],[`...), int64(s.at(k))), ',', '"'))
-	for i := range into.text {
-		into.text[i] = binary.LittleEndian.Uint64(room[8*i:])
-	}
+	into.n = len(append(appendSeconds(append(into.text[:0], `"],[`...), int64(s.at(k))), ',', '"'))
 }
 
 // makeShort makes stamps where all are short, those of the steps of a row from its i-th
 // on. Of most of them the upper six digits are those of the one before.
-func (s *stamps) makeShort(into [][2]uint64, r *row, i int) {
+func (s *stamps) makeShort(into [][shortStamp]byte, r *row, i int) {
 	start, by := uint64(s.start)/1000, uint64(s.step)/1000
 	base, ready := uint64(0), [2]uint64{}
 	for k := range into {
@@ -223,7 +219,8 @@ func (s *stamps) makeShort(into [][2]uint64, r *row, i int) {
 			text := eightDigits(upper) >> 16
 			ready = [2]uint64{'"' | ']'<<8 | ','<<16 | '['<<24 | text<<32, text>>32 | ','<<48 | '"'<<56}
 		}
-		into[k] = [2]uint64{ready[0], ready[1] | fourDigits(lower)<<16}
+		binary.LittleEndian.PutUint64(into[k][:], ready[0])
+		binary.LittleEndian.PutUint64(into[k][8:], ready[1]|fourDigits(lower)<<16)
 	}
 }
 
@@ -233,24 +230,13 @@ func (s *stamps) appendPoints(b []byte, r *row) []byte {
 		return b
 	}
 	b = slices.Grow(b, (len(r.values)+2*blockPoints)*stampRoom)
-	var first [stampRoom]byte
 	var at stamp
 	s.make(&at, r.step(0))
-	at.put(first[:])
-	b = appendFloat(append(b, first[firstCut:at.n]...), r.values[0])
+	b = appendFloat(append(b, at.text[firstCut:at.n]...), r.values[0])
 	for i := 1; i < len(r.values); i += blockPoints {
 		b = s.appendBlock(b, r, i, min(i+blockPoints, len(r.values)))
 	}
 	return append(b, '"', ']')
-}
-
-// put writes the stamp, and what lies behind it, to where there is room.
-func (s *stamp) put(b []byte) {
-	_ = b[stampRoom-1]
-	binary.LittleEndian.PutUint64(b, s.text[0])
-	binary.LittleEndian.PutUint64(b[8:], s.text[1])
-	binary.LittleEndian.PutUint64(b[16:], s.text[2])
-	binary.LittleEndian.PutUint64(b[24:], s.text[3])
 }
 
 // appendBlock appends points of a row that are not the first, each without its end.
@@ -260,7 +246,7 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 		if s.short != nil && r.steps == nil {
 			return s.appendRun(b, r.values[from:to], s.short[r.first+from:r.first+to])
 		}
-		var times [blockPoints][2]uint64
+		var times [blockPoints][shortStamp]byte
 		if s.short == nil {
 			s.makeShort(times[:to-from], r, from)
 		} else {
@@ -284,7 +270,7 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 		} else {
 			s.make(at, k)
 		}
-		at.put(b[n:])
+		*(*[stampRoom]byte)(b[n:]) = at.text
 		n += at.n
 		k++
 		// See putFloat: these are the thousandths below a thousand.
@@ -301,13 +287,12 @@ func (s *stamps) appendBlock(b []byte, r *row, from, to int) []byte {
 
 // appendRun is appendBlock for values with short stamps, which are given, where there is
 // room: what is written has its place, whatever lies before it.
-func (s *stamps) appendRun(b []byte, values []float64, times [][2]uint64) []byte {
+func (s *stamps) appendRun(b []byte, values []float64, times [][shortStamp]byte) []byte {
 	n, d := len(b), s.digits
 	b, times = b[:cap(b)], times[:len(values)]
 	for i, v := range values {
-		at := (*[shortStamp + 8]byte)(b[n:])
-		binary.LittleEndian.PutUint64(at[:], times[i][0])
-		binary.LittleEndian.PutUint64(at[8:], times[i][1])
+		at := (*[shortStamp + 8]byte)(b[n : n+shortStamp+8])
+		*(*[shortStamp]byte)(at[:]) = times[i]
 		n += shortStamp
 		if t := float64(v*1000) + round - round; t/1000 == v && t > 0 && t < 1e6 { // as in appendBlock
 			text := d.of(uint32(t))
