@@ -134,6 +134,10 @@ func (d *dailyFolder) end(ctx context.Context, q *Query) (samples int, err error
 		d.unknown(d.span(sc.pieces[i].first, sc.pieces[i].last))
 	}
 	counts := out.Counts[:w.Count]
+	if out.Full = d.every == len(counts) && !d.gaps; out.Full {
+		d.db.stats.daysFolded.Add(uint64(len(counts)))
+		return len(counts), nil
+	}
 	all, taken := uint64(0), 0
 	for _, n := range counts {
 		all += uint64(n)
@@ -250,6 +254,8 @@ type dailyFolder struct {
 	op  FoldOp
 
 	first, last int64 // times of all rows that blocks have of the series
+	every       int   // windows taken from days that all have values, of which one will do
+	gaps        bool  // some windows have been unknown
 }
 
 func newDailyFolder(v *view, sc *scratch, out *Folded, t target, w Windows, op FoldOp) dailyFolder {
@@ -273,6 +279,7 @@ func (d *dailyFolder) unknown(lo, hi int) {
 	if lo >= hi {
 		return
 	}
+	d.gaps = true
 	counts := d.out.Counts[lo:hi]
 	for k := range counts {
 		counts[k] = keptUnknown
@@ -359,6 +366,9 @@ func (d *dailyFolder) days(page *dayPage, s *block.DaySeries, first, last int) e
 		d.unknown(max(at+to, first), last)
 		for k := range into { // how many there were does not matter to an extreme
 			into[k] = 1
+		}
+		if d.every += len(into); before.count > 0 && at+from == first {
+			d.every-- // it was counted with the partition before
 		}
 	} else {
 		d.unknown(first, last)

@@ -199,6 +199,60 @@ func TestFoldDaysWithoutValueAtMidnight(t *testing.T) {
 	}
 }
 
+// Of days that all have values Fold says so, and never where one has none.
+func TestFoldFull(t *testing.T) {
+	const days = 70 // some partitions, the first of which begins before
+	start := quantrac.Millis(1_788_000_000_000)
+	start -= (start + 7*3_600_000) % day
+	clock := quantrac.NewManualClock(start + 400*day)
+	db, j := openDB(t, vfs.NewMem(), clock, tsdb.Options{FlushInterval: -1})
+	m := &month{t: t, db: &engine{db, j}, clock: clock}
+	var b quantrac.Batch
+	for at := start; at <= start+days*day; at += 600_000 {
+		if len(b.Rows) > 4000 {
+			m.append(&b)
+			b.Rows = nil
+		}
+		for k, station := range []string{"all", "but the tenth", "none at midnight"} {
+			if k == 1 && at > start+9*day && at <= start+10*day || k == 2 && (at-start)%day == 0 {
+				continue
+			}
+			b.Rows = append(b.Rows, quantrac.Row{
+				Group: quantrac.NewLabels("station", station), Time: at,
+				Cells: []quantrac.Cell{{Property: "level", Value: float64(at%7_000) / 1000, Quality: quantrac.Good}},
+			})
+		}
+	}
+	m.append(&b)
+	if err := errors.Join(db.Flush(context.Background()), db.Compact(context.Background())); err != nil {
+		t.Fatal(err)
+	}
+	full := func(from, count int) (stations string) {
+		w := tsdb.Windows{First: start + quantrac.Millis(from)*day, Step: day, Width: day, Count: count}
+		m.same(tsdb.Query{Anew: true}, w, tsdb.FoldMax)
+		for f, err := range db.Fold(context.Background(), tsdb.Query{Anew: true}, w, tsdb.FoldMax) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Full {
+				stations += f.Labels.Station() + ", "
+			}
+		}
+		return stations
+	}
+	for _, c := range []struct {
+		from, count int
+		want        string
+	}{
+		{1, days, "all, none at midnight, "}, {40, days - 40, "all, but the tenth, none at midnight, "}, {10, 1, "all, none at midnight, "},
+		{0, days, "all, "}, {-1, days, ""}, {20, days, ""},
+	} {
+		if got := full(c.from, c.count); got != c.want {
+			t.Errorf("%d days from the %d. on are said to have values all: %q, want %q", c.count, c.from, got, c.want)
+		}
+	}
+}
+
 func (m *month) compare(d int) {
 	for range 40 {
 		q := tsdb.Query{DeviceOnly: m.rnd.IntN(6) == 0, Anew: m.rnd.IntN(4) == 0}
@@ -256,6 +310,9 @@ func (m *month) same(q tsdb.Query, w tsdb.Windows, op tsdb.FoldOp) {
 			m.t.Fatalf("op %d %+v: %v has samples, want none", op, w, f.Labels)
 		}
 		for k := range w.Count {
+			if f.Full && x.Counts[k] == 0 {
+				m.t.Fatalf("op %d %+v %+v %v: window %d is empty, and all are said to have samples", op, q, w, f.Labels, k)
+			}
 			if (f.Counts[k] == 0) != (x.Counts[k] == 0) || x.Counts[k] > 0 && !near(f.Values[k], x.Values[k], op, x.Counts[k]) {
 				m.t.Fatalf("op %d %+v %+v %v: window %d is %v of %d, want %v of %d", op, q, w, f.Labels, k, f.Values[k], f.Counts[k], x.Values[k], x.Counts[k])
 			}

@@ -50,6 +50,8 @@ type Folded struct {
 	Series uint64
 	Counts []uint32
 	Values []float64
+	// Full says that all windows have samples; false says nothing.
+	Full bool
 	// Widest, Last and Shown are for Windows.By: how many samples there are in the
 	// window that holds the most, and in the last one, and how many Counts are not 0.
 	Widest, Last, Shown int
@@ -64,7 +66,7 @@ func (w Windows) span() (from, to quantrac.Millis) {
 
 // room makes the columns of a series as long as there are windows.
 func (f *Folded) room(t target, windows int) {
-	f.Labels, f.Series = t.labels(), t.number()
+	f.Labels, f.Series, f.Full = t.labels(), t.number(), false
 	f.Counts = slices.Grow(f.Counts[:0], windows)[:windows]
 	f.Values = slices.Grow(f.Values[:0], windows)[:windows]
 }

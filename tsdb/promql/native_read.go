@@ -25,6 +25,10 @@ type columns struct {
 // foldedColumns makes columns of what was folded.
 func foldedColumns(f *tsdb.Folded) columns {
 	c := columns{counts: f.Counts, values: f.Values}
+	if f.Full {
+		c.shown = len(c.counts)
+		return c
+	}
 	shown := 0 // not in c: adding to memory takes longer than all the rest
 	for _, count := range c.counts {
 		shown += int((uint64(count) + math.MaxUint32) >> 32) // 1 if it is not 0
