@@ -117,8 +117,9 @@ func appendPoint(b []byte, p promql.FPoint) []byte {
 // digits are what numbers of thousandths are put together from. Each is up to seven bytes,
 // the first in the lowest, and how many those are in the highest.
 type digits struct {
-	small  [1e4]uint64  // below ten, by thousandths: most water levels
-	wholes [1000]uint64 // whole numbers
+	small  [1e4]uint64     // below ten, by thousandths: most water levels
+	wholes [1000]uint64    // whole numbers
+	rests  [2][1000]uint64 // thousandths with their point, as they stand behind two and three bytes
 }
 
 // lengthOne is a length of one byte.
@@ -137,6 +138,10 @@ func newDigits() *digits {
 	for n := range d.wholes {
 		length := len(strconv.AppendInt(room[:0], int64(n), 10))
 		d.wholes[n] = binary.LittleEndian.Uint64(room[:])&(1<<(8*length)-1) | uint64(length)*lengthOne
+		rest := d.small[n] - lengthOne // less the 0 before the point
+		for i := range d.rests {
+			d.rests[i][n] = rest>>8&(1<<32-1)<<(16+8*i) | rest&^(lengthOne-1)
+		}
 	}
 	return d
 }
@@ -148,8 +153,7 @@ func (d *digits) of(t uint32) uint64 {
 		return d.small[t]
 	}
 	whole := d.wholes[t/1000]
-	rest := d.small[t%1000] - lengthOne // and less the 0 before the point
-	return whole + rest>>8&(1<<32-1)<<(8*(whole>>56)) + rest&^(lengthOne-1)
+	return whole + d.rests[whole>>56&1][t%1000]
 }
 
 // stamps are the times of a grid as points begin with them.
