@@ -59,20 +59,24 @@ type labelAt struct {
 func (o *ReadOptions) layout(names []string) (*layout, error) {
 	l := &layout{parts: map[string]int{}}
 	taken := map[int]bool{}
+	at := make(map[string]int, len(names)) // a file may have a million
+	for i, name := range names {
+		if _, twice := at[name]; twice {
+			return nil, quantrac.Errorf(quantrac.Invalid, "two columns are called %s", quoted(name))
+		}
+		at[name] = i
+	}
 	for part, name := range o.Columns {
 		if !slices.Contains(parts, part) {
 			return nil, quantrac.Errorf(quantrac.Invalid, "%q is no part that a column plays: want one of %s", part, strings.Join(parts, ", "))
 		}
-		i := slices.Index(names, name)
-		if i < 0 {
-			return nil, quantrac.Errorf(quantrac.Invalid, "no column %q, which is to be the %s, among %s", name, part, strings.Join(names, ", "))
+		i, ok := at[name]
+		if !ok {
+			return nil, quantrac.Errorf(quantrac.Invalid, "no column %q, which is to be the %s, among %s", name, part, listed(names))
 		}
 		l.parts[part], taken[i] = i, true
 	}
 	for i, name := range names {
-		if slices.Index(names, name) != i {
-			return nil, quantrac.Errorf(quantrac.Invalid, "two columns are called %q", name)
-		}
 		if _, named := l.parts[name]; taken[i] || slices.Contains(o.Ignore, name) || named {
 			continue
 		}
@@ -107,7 +111,27 @@ func (l *layout) missing(o *ReadOptions, names []string) error {
 	if len(want) == 0 {
 		return nil
 	}
-	return quantrac.Errorf(quantrac.Invalid, "no column %s among %s; say which columns they are", strings.Join(want, ", "), strings.Join(names, ", "))
+	return quantrac.Errorf(quantrac.Invalid, "no column %s among %s; say which columns they are", strings.Join(want, ", "), listed(names))
+}
+
+// maxListed bounds the columns that an error names.
+const maxListed = 40
+
+// listed names columns for people: of a file that is no table, the first line
+// may be all of it.
+func listed(names []string) string {
+	var b strings.Builder
+	for i, name := range names {
+		if i == maxListed {
+			fmt.Fprintf(&b, " and %d more", len(names)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quoted(name))
+	}
+	return b.String()
 }
 
 // series makes the labels of a row of their texts.

@@ -332,11 +332,47 @@ func TestHeadings(t *testing.T) {
 		}
 	}
 	f("", ReadOptions{}, "the file is empty")
-	f("a;b\n", ReadOptions{}, "no column time or time_ms, metric (or one metric for all), value among a;b")
+	f("a;b\n", ReadOptions{}, "no column time or time_ms, metric (or one metric for all), value among \"a;b\"; say")
 	f("time,metric,value,a,a\n", ReadOptions{}, `two columns are called "a"`)
 	f("time,metric,value,label:a,a\n", ReadOptions{}, `two columns are the label "a"`)
 	f("time,metric,value\n", ReadOptions{Columns: map[string]string{"value": "v"}}, `no column "v", which is to be the value`)
 	f("time,metric,value\n", ReadOptions{Columns: map[string]string{"vlaue": "value"}}, `"vlaue" is no part`)
+}
+
+// TestManyColumns: a table of a million columns is read in a moment, and an error
+// about its headings names the first of them alone.
+func TestManyColumns(t *testing.T) {
+	var head strings.Builder
+	const columns = 1_000_000
+	for i := range columns {
+		fmt.Fprintf(&head, ",c%d", i)
+	}
+	cells := strings.Repeat(",", columns-1) + ",x"
+	r, err := NewReader(strings.NewReader("time_ms,metric,value"+head.String()+"\n1,m,2"+cells+"\n"), CSV, ReadOptions{MaxLine: 16 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf(`m{c%d="x"}`, columns-1); s.Labels.String() != want {
+		t.Errorf("series %v, want %s", s.Labels, want)
+	}
+	if r, err = NewReader(strings.NewReader("time_ms,metric"+head.String()+"\n"), CSV, ReadOptions{MaxLine: 16 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Next()
+	if want := fmt.Sprintf(`"c37" and %d more; say`, columns-38); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%.100v…, want %s", err, want)
+	}
+	long := strings.Repeat("x", 1<<20)
+	if r, err = NewReader(strings.NewReader(long), CSV, ReadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = r.Next(); err == nil || len(err.Error()) > 1000 {
+		t.Errorf("a heading of a MiB: %.200v…, want it shortened", err)
+	}
 }
 
 // TestInTurn: rows of several series in turn, as tables by time have them.
