@@ -74,6 +74,7 @@ type API struct {
 	reg     Registry
 	o       Options
 	engine  *promql.Engine
+	watched *promql.Engine // the same, but looks at each step whether the request has ended
 	parser  parser.Parser
 	turns   chan struct{} // one element per request being evaluated
 	held    held
@@ -135,9 +136,12 @@ func New(store Store, reg Registry, o Options) *API {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	eo := engineOptions(o)
+	watched := eo
+	watched.EnableQueryCost = true // with no limit set, that is all it does
 	return &API{
 		store: store, reg: reg, o: o,
 		engine:  promql.NewEngine(eo),
+		watched: promql.NewEngine(watched),
 		parser:  eo.Parser,
 		turns:   make(chan struct{}, o.MaxConcurrent),
 		held:    held{most: int64(o.MaxHeld)},

@@ -93,12 +93,19 @@ func (a *API) native(ctx context.Context, v *view, r *request, expr parser.Expr,
 // engineRun evaluates by Prometheus' engine.
 func (a *API) engineRun(ctx context.Context, v *view, r *request) (q promql.Query, res *promql.Result, _ *apiError) {
 	a.counts.engine.Add(1)
+	engine := a.engine
+	if v.overlaps {
+		engine = a.watched
+	}
 	opts := promql.NewPrometheusQueryOpts(false, r.lookback, nil)
 	var err error
 	if r.step == 0 {
-		q, err = a.engine.NewInstantQuery(ctx, v, opts, r.expr, r.start.Time())
+		q, err = engine.NewInstantQuery(ctx, v, opts, r.expr, r.start.Time())
 	} else {
-		q, err = a.engine.NewRangeQuery(ctx, v, opts, r.expr, r.start.Time(), r.end.Time(), r.step)
+		q, err = engine.NewRangeQuery(ctx, v, opts, r.expr, r.start.Time(), r.end.Time(), r.step)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, nil, a.classify(err)
 	}
 	if err != nil {
 		return nil, nil, badParam("query", err)
@@ -162,7 +169,7 @@ func (a *API) prepare(r *request) (*view, parser.Expr, *apiError) {
 	// Ranges may be written as arithmetic; this works them out.
 	expr, err := promql.PreprocessExpr(expr, r.start.Time(), r.end.Time(), r.step)
 	if err == nil {
-		err = v.check(expr, r.end.Sub(r.start))
+		err = v.check(expr, r.end.Sub(r.start), r.step)
 	}
 	if err != nil {
 		return nil, nil, badParam("query", err)

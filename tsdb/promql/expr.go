@@ -76,8 +76,9 @@ func isWordByte(c byte) bool {
 
 // check finds what the engine would not: pseudo-labels that say nothing,
 // modifiers that need a lookback, subqueries without measure. span is the time
-// from the first evaluation to the last. It notes whether there are subqueries.
-func (v *view) check(expr parser.Expr, span time.Duration) (err error) {
+// from the first evaluation to the last, step that between two of them. It notes
+// whether there are subqueries, and windows that overlap much.
+func (v *view) check(expr parser.Expr, span, step time.Duration) (err error) {
 	parser.Inspect(expr, func(n parser.Node, path []parser.Node) error {
 		switch n := n.(type) {
 		case *parser.VectorSelector:
@@ -87,7 +88,10 @@ func (v *view) check(expr parser.Expr, span time.Duration) (err error) {
 			} else {
 				_, err = v.selector(n.LabelMatchers)
 			}
+		case *parser.MatrixSelector:
+			v.window(n.Range, path, step)
 		case *parser.SubqueryExpr:
+			v.window(n.Range, path, step)
 			v.step = 0
 			steps := span
 			for _, outer := range append(path, n) {
@@ -95,10 +99,7 @@ func (v *view) check(expr parser.Expr, span time.Duration) (err error) {
 					steps += q.Range
 				}
 			}
-			step := n.Step
-			if step <= 0 {
-				step = subqueryStep
-			}
+			step := stepOf(n)
 			if steps/step > maxSubquerySteps || steps < 0 {
 				err = fmt.Errorf("subquery [%s:%s] would be evaluated %d times, the limit is %d", n.Range, step, steps/step, maxSubquerySteps)
 			}
@@ -106,4 +107,26 @@ func (v *view) check(expr parser.Expr, span time.Duration) (err error) {
 		return err
 	})
 	return err
+}
+
+// muchOverlap is how many windows a sample may lie in before a series' windows
+// are much work: each is worked out by itself.
+const muchOverlap = 16
+
+// window notes whether windows of a range overlap much on the grid of the
+// innermost subquery around them, or of the request, whose step is given.
+func (v *view) window(width time.Duration, path []parser.Node, step time.Duration) {
+	for _, outer := range path {
+		if q, ok := outer.(*parser.SubqueryExpr); ok {
+			step = stepOf(q)
+		}
+	}
+	v.overlaps = v.overlaps || step > 0 && width/step > muchOverlap
+}
+
+func stepOf(q *parser.SubqueryExpr) time.Duration {
+	if q.Step <= 0 {
+		return subqueryStep
+	}
+	return q.Step
 }

@@ -237,6 +237,24 @@ func TestTimeLimits(t *testing.T) {
 	}
 }
 
+// TestTimeLimitWithinSeries: a query whose time is up ends there, also where what
+// takes its time is the many long windows of one series: these would take an hour.
+func TestTimeLimitWithinSeries(t *testing.T) {
+	store, reg := newColumnStore(1, 1_000_000)
+	api := New(store, reg, Options{Clock: quantrac.NewManualClock(testNow)})
+	for _, expr := range []string{
+		"quantile_over_time(0.5, water_level_meters[6000d])",
+		"quantile_over_time(0.5, (water_level_meters + 0)[6000d:10m])",
+	} {
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		_, err := api.Range(ctx, expr, testNow-10_000*minute, testNow, time.Minute)
+		cancel()
+		if quantrac.KindOf(err) != quantrac.Busy {
+			t.Errorf("%s: %v, want that its time was up", expr, err)
+		}
+	}
+}
+
 // failingStore fails with an error of a kind.
 type failingStore struct {
 	spyStore

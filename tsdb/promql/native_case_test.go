@@ -116,7 +116,8 @@ func (c nativeCase) byEngine(ctx context.Context, api *API) (*promql.Result, fun
 	o := engineOptions(Options{MaxSamples: c.most, Timeout: time.Minute})
 	v, _, _ := api.prepare(&c.request)
 	v.maxSamples = 1 << 40
-	limited := &API{engine: promql.NewEngine(o)}
+	engine := promql.NewEngine(o)
+	limited := &API{engine: engine, watched: engine}
 	q, res, aerr := limited.engineRun(ctx, v, &c.request)
 	if aerr != nil {
 		return &promql.Result{Err: aerr}, func() {}

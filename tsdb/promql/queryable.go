@@ -25,7 +25,9 @@ type view struct {
 	// step is the distance of evaluations where every selector is evaluated on
 	// the request's own grid; 0 for an instant and where there are subqueries.
 	step quantrac.Millis
-	anew bool // what earlier requests came to is neither used nor kept
+	// overlaps says that windows overlap so much that one series may take minutes.
+	overlaps bool
+	anew     bool // what earlier requests came to is neither used nor kept
 	// again is the key of a request that is made again and again, else "".
 	again     string
 	standings *standings
