@@ -213,6 +213,38 @@ func restored(t *testing.T, target *backup.Target, files map[string][]byte) {
 	}
 }
 
+// Where the manifest of what may be the newest backup is damaged, nobody gets an
+// older one unasked; by its name it comes, and the next backup is the newest again.
+func TestNewestDamaged(t *testing.T) {
+	mem := vfs.NewMem()
+	target := backup.New(backup.Folder(mem, "/b"), backup.Options{})
+	if err := mem.MkdirAll("/b", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	src := folderOf(t, sample())
+	create(t, target, src, "1")
+	create(t, target, src, "2")
+	text, err := vfs.ReadFile(mem, "/b/backups/2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := vfs.WriteFile(mem, "/b/backups/2", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = target.Restore(t.Context(), vfs.NewMem(), "", "/d", nil)
+	if quantrac.KindOf(err) != quantrac.Corrupt || !strings.Contains(err.Error(), "backup 2 may be the newest") {
+		t.Errorf("restore of the newest: %v", err)
+	}
+	if got, err := target.Restore(t.Context(), vfs.NewMem(), "1", "/d", nil); err != nil || got.Name != "1" {
+		t.Errorf("restore by name: %+v, %v", got, err)
+	}
+	create(t, target, src, "3")
+	if got, err := target.Restore(t.Context(), vfs.NewMem(), "", "/d", nil); err != nil || got.Name != "3" {
+		t.Errorf("restore after another backup: %+v, %v", got, err)
+	}
+}
+
 // A place that holds something else is left alone, one that is not there is not
 // made, and one of a later program is not touched.
 func TestPlace(t *testing.T) {

@@ -142,7 +142,8 @@ func (s *shipment) look(ctx context.Context) error {
 		return nil
 	}
 	last, err := s.t.find(ctx, "")
-	if quantrac.KindOf(err) == quantrac.NotFound {
+	switch quantrac.KindOf(err) {
+	case quantrac.NotFound, quantrac.Corrupt: // then every file is read
 		return nil
 	}
 	if err != nil {

@@ -172,7 +172,8 @@ func (t *Target) manifest(ctx context.Context, name string) (*manifest, error) {
 	return m, nil
 }
 
-// find returns the manifest of a backup, "" for the newest.
+// find returns the manifest of a backup, "" for the newest: Corrupt where that may
+// be one whose manifest is damaged, as nobody should get an older one unasked.
 func (t *Target) find(ctx context.Context, name string) (*manifest, error) {
 	if name != "" {
 		err := CheckName(name)
@@ -192,12 +193,17 @@ func (t *Target) find(ctx context.Context, name string) (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(all) == 0 {
+		return nil, quantrac.Errorf(quantrac.NotFound, "there are no backups in %s", t.store)
+	}
+	newest := all[len(all)-1]
 	for _, m := range slices.Backward(all) {
-		if m.manifest != nil {
-			return m.manifest, nil
+		// When a damaged one was begun is not known; names are times, unless others were given.
+		if m.manifest == nil && (newest.manifest == nil || m.about.Name > newest.Name) {
+			return nil, quantrac.Errorf(quantrac.Corrupt, "backup %s may be the newest, and its manifest is damaged: %s; say by name which one is wanted", m.about.Name, m.about.Damage)
 		}
 	}
-	return nil, quantrac.Errorf(quantrac.NotFound, "there are no backups in %s", t.store)
+	return newest.manifest, nil
 }
 
 // tracker counts progress and tells it.
