@@ -259,7 +259,9 @@ func TestExchangeAccess(t *testing.T) {
 	}
 	one := `{"metric":{"__name__":"m","station":"s001"},"values":[1],"timestamps":[1700000000000]}`
 	viewer.want(http.StatusForbidden, "POST", "/api/data/import?format=jsonl", one)
-	s.bearer(token("device")).want(http.StatusUnauthorized, "GET", "/api/data/export?format=jsonl", "")
+	device := s.bearer(token("device"))
+	device.want(http.StatusUnauthorized, "GET", "/api/data/export?format=jsonl", "")
+	device.want(http.StatusForbidden, "POST", "/api/data/import?format=jsonl", one)
 	technician := s.bearer(token("technician"))
 	technician.want(200, "POST", "/api/data/import?format=jsonl", one)
 	refused := technician.want(http.StatusBadRequest, "POST", "/api/data/import?format=jsonl", strings.ReplaceAll(one, "s001", "s002"))
