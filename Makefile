@@ -9,8 +9,16 @@ VALUES  ?= 10000000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  = -ldflags "-X main.version=$(VERSION)"
 
+# What runs under the race detector, and of it the tests that take minutes there in
+# which one goroutine works: damage, formats, comparisons with an oracle.
+RACE       = CGO_ENABLED=1 $(GO) test -race -timeout 20m
+CONCURRENT = ./internal/journal/ ./internal/projection/ ./internal/backup/... ./internal/turnstile/ ./tsdb/ ./tsdb/promql/ \
+	./collector/ ./collector/deadletter/ ./collector/influx/ ./collector/mqtt/ ./devices/... \
+	./alerting/ ./alerting/outbox/ ./alerting/webhook/ ./alerting/stream/ ./alerting/topic/ ./forecast/ ./dashboards/ ./cmd/quantrac/
+ALONE      = ^Test(Faults|FoldByDays|FoldSince|Versions|Settled|ChurnWithoutGrowth|Messages|Formats|Promqltest|PromqltestExcluded)$$
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-kill race lint vuln generate checkgenerate bench compare compare-growth score-flood score-tsdb clean
+.PHONY: help run build test test-kill race race-short lint vuln generate checkgenerate bench compare compare-growth score-flood score-tsdb clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-zA-Z_%-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +32,11 @@ build: ## build bin/quantrac
 test: ## all tests (under 10 minutes on 2 cores)
 	$(GO) test -timeout 10m ./...
 
-race: ## the concurrent packages under the race detector
-	$(GO) test -race -timeout 20m ./internal/journal/... ./internal/projection/... ./internal/backup/... ./tsdb/ ./tsdb/promql/ ./collector/... ./devices/... ./alerting/... ./forecast/ ./dashboards/
+race: ## the concurrent packages under the race detector (needs a C compiler)
+	$(RACE) $(CONCURRENT)
+
+race-short: ## the same in a third of the time, without long tests of what one goroutine does
+	$(RACE) -short -skip '$(ALONE)' $(CONCURRENT)
 
 lint: ## formatting, vet, staticcheck, module files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
