@@ -228,7 +228,7 @@ func TestImportFaults(t *testing.T) {
 	if out := export(t, s, "--format", "csv", "--start", "1700000600"); strings.Count(out, "\n") != 1 {
 		t.Errorf("stored all the same: %s", out)
 	}
-	quantracRun(t, env, "import", file(t, "c.csv", "when;what\n")).says(t, 1, "no column time or time_ms, metric (or one metric for all), value among when;what")
+	quantracRun(t, env, "import", file(t, "c.csv", "when;what\n")).says(t, 1, "no column time or time_ms, metric (or one metric for all), value among \"when;what\"")
 	quantracRun(t, env, "import", "--dry-run", path).says(t, 1, "1 lines could not be taken")
 	quantracRun(t, env, "import", file(t, "d.txt", "")).says(t, 1, "name the --format")
 	s.must("POST", "/api/data/import?format=jsonl", "application/jsonl", `{"metric":{"__name__":"m"},"values":[1],"timestamps":["x"]}`, http.StatusBadRequest)
