@@ -185,12 +185,17 @@ func reads(r *http.Request) bool {
 func staffOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !quantrac.PrincipalFrom(r.Context()).Staff() {
-			w.Header().Set("WWW-Authenticate", `Basic realm="Quantrac"`)
-			jsonapi.Error(w, http.StatusUnauthorized, "unauthorized", "sign in, or send an API token as Authorization: Bearer")
+			signIn(w)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// signIn answers who has not said who they are.
+func signIn(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", `Basic realm="Quantrac"`)
+	jsonapi.Error(w, http.StatusUnauthorized, "unauthorized", "sign in, or send an API token as Authorization: Bearer")
 }
 
 // localOrStaff lets programs on this machine through too, as a Prometheus beside

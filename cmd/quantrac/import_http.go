@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"quantrac"
+	"quantrac/collector/influx"
 	"quantrac/internal/exchange"
 	"quantrac/internal/jsonapi"
 	"quantrac/internal/regroup"
@@ -56,6 +57,10 @@ func (a *importAnswer) fault(f importFault) {
 // zstd if need be. 200 goes out once everything good is durable, as one commit.
 func (e *exchanges) imports(w http.ResponseWriter, r *http.Request) {
 	format, err := mayImport(r)
+	if errors.Is(err, influx.ErrUnauthorized) {
+		signIn(w)
+		return
+	}
 	if err != nil {
 		jsonapi.Fail(w, err)
 		return

@@ -27,7 +27,7 @@ type share struct {
 const sharePiece = 16 << 10
 
 // hold counts n samples more. Where that is too much for all, the error is Busy:
-// others will be done some time.
+// others will be done some time. It is Invalid where the request alone needs too many.
 func (s *share) hold(n int) error {
 	if s == nil || s.of == nil {
 		return nil
@@ -35,10 +35,13 @@ func (s *share) hold(n int) error {
 	if s.used += int64(n); s.used <= s.taken {
 		return nil
 	}
-	more := max(s.used-s.taken, sharePiece)
+	if s.used > s.of.most {
+		return quantrac.Errorf(quantrac.Invalid, "this query alone needs more than %d samples in memory, the limit for all; ask for fewer series, a shorter range or longer steps", s.of.most)
+	}
+	more := max(s.used-s.taken, min(sharePiece, s.of.most-s.taken))
 	if now := s.of.now.Add(more); now > s.of.most {
 		s.of.now.Add(-more)
-		return quantrac.Errorf(quantrac.Busy, "the queries under way hold %d samples in memory, and with this one's they would be more than %d, the limit for all; ask again later, or for fewer series or longer steps", now-more, s.of.most)
+		return quantrac.Errorf(quantrac.Busy, "the queries under way hold %d samples in memory, and with this one's they would be more than %d, the limit for all; ask again later", now-more, s.of.most)
 	}
 	s.taken += more
 	return nil

@@ -64,6 +64,25 @@ func TestSlowTakers(t *testing.T) {
 	}
 }
 
+// TestTooMuchAlone: to ask again later is no advice for what is too much by itself.
+func TestTooMuchAlone(t *testing.T) {
+	clock := quantrac.NewManualClock(testNow - 2*hour)
+	e := openDB(t, clock)
+	newFixture(t, e, clock)
+	api := New(e.(Store), newTestRegistry(), Options{Clock: clock, MaxHeld: 5000})
+	for _, query := range []string{"water_level_meters", "max_over_time(water_level_meters[1h])", "-water_level_meters"} {
+		w := httptest.NewRecorder()
+		path := fmt.Sprintf("/api/v1/query_range?query=%s&start=%d&end=%d&step=1", query, (testNow-day)/second, (testNow-day)/second+10_000)
+		api.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != http.StatusUnprocessableEntity || w.Header().Get("Retry-After") != "" || strings.Contains(w.Body.String(), "later") {
+			t.Errorf("%s: %d %.300s", query, w.Code, w.Body)
+		}
+	}
+	if n := api.held.now.Load(); n != 0 {
+		t.Errorf("%d samples are held by nobody", n)
+	}
+}
+
 // TestHeldIsLetGo: requests that fail half-way hold nothing afterwards.
 func TestHeldIsLetGo(t *testing.T) {
 	clock := quantrac.NewManualClock(testNow - 2*hour)
