@@ -11,6 +11,7 @@ import (
 	"quantrac"
 	"quantrac/collector"
 	"quantrac/collector/decode"
+	"quantrac/internal/seldom"
 )
 
 // Writer makes line protocol durable: *collector.Collector.
@@ -62,12 +63,18 @@ type Handler struct {
 	turns   chan struct{} // one element a request under way
 	buffers buffers
 	mux     *http.ServeMux
+
+	failures seldom.Limit // of what the log says while the store takes nothing
 }
+
+// failuresAMinute is how many of them the log has one by one.
+const failuresAMinute = 10
 
 // New makes a handler that writes through w.
 func New(w Writer, o Options) *Handler {
 	o.fill()
-	h := &Handler{w: w, o: o, turns: make(chan struct{}, o.Concurrent), buffers: newBuffers(), mux: http.NewServeMux()}
+	h := &Handler{w: w, o: o, turns: make(chan struct{}, o.Concurrent), buffers: newBuffers(), mux: http.NewServeMux(),
+		failures: seldom.Limit{Lines: failuresAMinute}}
 	h.mux.HandleFunc("POST /write", h.writeV1)
 	h.mux.HandleFunc("POST /api/v2/write", h.writeV2)
 	h.mux.HandleFunc("GET /ping", ping) // HEAD too
@@ -197,12 +204,26 @@ func (h *Handler) write(a answer, r *http.Request, p decode.Precision) {
 	written, err := h.w.Write(r.Context(), collector.Writing{Device: device, Lines: body.Bytes(), Precision: p, Whole: whole})
 	if err != nil {
 		if quantrac.KindOf(err) != quantrac.Invalid {
-			h.o.Logger.Error("influx write", "device", device, "err", err)
+			h.failed(device, err)
 		}
 		a.refuse(err)
 		return
 	}
 	a.written(written)
+}
+
+// failed logs a write that the store did not take, unless the minute has had enough
+// of them: on a full disk every client tries again every few seconds.
+func (h *Handler) failed(device string, err error) {
+	say, left := h.failures.Next(time.Now())
+	if !say {
+		return
+	}
+	args := []any{"device", device, "err", err}
+	if left > 0 {
+		args = append(args, "not_logged_before", left)
+	}
+	h.o.Logger.Error("influx write", args...)
 }
 
 // turn waits until the request may be worked on.

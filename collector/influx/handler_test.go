@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"quantrac"
 	"quantrac/collector"
@@ -280,4 +283,25 @@ func TestWhatClientsAskFirst(t *testing.T) {
 	if w := do(h, "GET", "/health", ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"status":"pass"`) {
 		t.Errorf("health: %d %s", w.Code, w.Body)
 	}
+}
+
+// TestFullDiskInLog: what every client is told again and again is in the log a few
+// times a minute, and then how often it was not.
+func TestFullDiskInLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		h, s := newHandler(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		s.err = quantrac.Errorf(quantrac.Unavailable, "journal: disk full")
+		for range 5 * failuresAMinute {
+			do(h, "POST", "/write?db=d", "water,station=a level=1 1")
+		}
+		if n := strings.Count(log.String(), "disk full"); n != failuresAMinute {
+			t.Errorf("%d lines, want %d:\n%s", n, failuresAMinute, log.String())
+		}
+		time.Sleep(2 * time.Minute)
+		do(h, "POST", "/write?db=d", "water,station=a level=1 1")
+		if want := fmt.Sprintf("not_logged_before=%d", 4*failuresAMinute); !strings.Contains(log.String(), want) {
+			t.Errorf("no line has %s:\n%s", want, log.String())
+		}
+	})
 }
