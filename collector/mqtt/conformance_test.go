@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,28 +26,9 @@ type side struct {
 	external bool // devices are answered by a broker that is not ours
 
 	publisher Publisher
-	start     func() // starts the way in
-	stop      func() // stops it, and waits
-	log       said   // of an external broker
-}
-
-// said is what a process has said so far.
-type said struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
+	start     func()     // starts the way in
+	stop      func()     // stops it, and waits
+	log       syncBuffer // of an external broker
 }
 
 // embedded is the Broker.
@@ -356,7 +336,7 @@ func conformRestart(t *testing.T, s *side) {
 	if s.external {
 		// It takes a packet at a time, and drops those still unread when the same
 		// client connects again.
-		eventually(t, func() bool { return strings.Contains(s.log.String(), "Client quantrac disconnected.") })
+		eventually(t, func() bool { return s.log.lines("Client quantrac disconnected.") > 0 })
 	}
 	s.start()
 	m := s.in.next(t)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// syncBuffer takes what several goroutines log.
+// syncBuffer takes what several goroutines log, or another process.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -19,6 +19,12 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func (s *syncBuffer) lines(with string) int {
