@@ -170,7 +170,7 @@ const fetchAhead = 32
 func (w *applier) fetch(h *head, from int) {
 	w.warm = min(from+fetchAhead, len(w.groups))
 	for _, g := range w.groups[from:w.warm] {
-		w.word += g.one.last + int64(g.one.value.commit.Time)
+		w.word += g.one.first + g.one.last
 		if hg := h.known(g.id); hg != nil {
 			w.word += hg.first.Last()
 		}
@@ -178,7 +178,7 @@ func (w *applier) fetch(h *head, from int) {
 	for _, g := range w.groups[from:w.warm] {
 		if g.count > 1 { // more is there, then, and was not made by a reader just now
 			for _, s := range g.more.series {
-				w.word += s.last + int64(s.value.commit.Time) // mostly in two lines
+				w.word += s.first + s.last // mostly in two lines; a reader may be setting what lies between
 			}
 		}
 		if hg := h.known(g.id); hg != nil && hg.first.Len() > 0 {
@@ -298,8 +298,7 @@ func (s *series) observe(r *rows.Row, i int, commit quantrac.Commit, alone, huma
 		}
 		return
 	}
-	// As set, field by field: a value made aside and copied costs as much as all of
-	// the above, for every reading that comes.
+	// As set, but without a value that is made aside and copied for every reading.
 	v := &s.value
 	v.time, v.value, v.received, v.commit = r.Time, r.Values[i], r.Received, commit
 	s.state, s.quality = lastKnown, r.Quality[i]

@@ -370,3 +370,42 @@ func TestTinyFlush(t *testing.T) {
 	}
 	mustAppend(t, db, readings(row("a", 1, "x", 1.0))) // redelivered: nothing is stored
 }
+
+// TestLookUpWhileApplying: a last value that a correction has made unknown is looked
+// up while more is applied. It is for the race detector.
+func TestLookUpWhileApplying(t *testing.T) {
+	clock := quantrac.NewManualClock(1_788_000_000_000)
+	db, _ := openDB(t, vfs.NewMem(), clock, tsdb.Options{FlushInterval: -1})
+	ctx := t.Context()
+	var looking sync.WaitGroup
+	done := make(chan struct{})
+	looking.Go(func() {
+		for {
+			if _, err := db.Latest(ctx, nil); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	for i := range 300 {
+		b := &quantrac.Batch{}
+		if i%2 == 1 {
+			b = &quantrac.Batch{Kind: quantrac.Corrections, Author: "an", Reason: "test"}
+		}
+		for _, station := range []string{"a", "b"} {
+			b.Rows = append(b.Rows, quantrac.Row{Group: quantrac.NewLabels("station", station), Time: clock.Now(), Cells: []quantrac.Cell{
+				{Property: "level", Value: float64(i), Quality: quantrac.Good}, {Property: "rain", Value: 1, Quality: quantrac.Good},
+			}})
+		}
+		if _, err := db.Append(ctx, b); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Second)
+	}
+	close(done)
+	looking.Wait()
+}

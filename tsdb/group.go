@@ -61,8 +61,12 @@ type series struct {
 	quality uint8
 	changes uint16 // of state and value, or of what would change them
 
-	first, last int64 // times of the first and last cell of any kind
-	value       lastValue
+	// Times of the first and last cell of any kind. Only who holds apply changes them,
+	// so that the applying goroutine may read them without mu: they stand at both ends
+	// of what a reader may be looking up, see applier.fetch.
+	first int64
+	value lastValue
+	last  int64
 }
 
 type lastState uint8
